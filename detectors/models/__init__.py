@@ -1,0 +1,1 @@
+"""Detectors that learn, one River model per file."""

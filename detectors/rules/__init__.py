@@ -1,0 +1,1 @@
+"""Sigma: loader, compiler, matcher, and the starter pack beside them."""

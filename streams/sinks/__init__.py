@@ -1,0 +1,1 @@
+"""Where alerts land: Elasticsearch, the embedded store, webhooks."""

@@ -1,0 +1,1 @@
+"""One normaliser per kind of log; :mod:`streams.sources.catalog` lists them."""
