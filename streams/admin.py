@@ -1,0 +1,81 @@
+"""What setup does to Kafka, and what workers ask it before they start."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from typing import Any
+
+from kafka import KafkaAdminClient
+from kafka.admin import NewTopic
+from kafka.errors import KafkaError, TopicAlreadyExistsError
+
+from streams import topics
+from streams.settings import Settings
+
+__all__ = ["SetupError", "create_topics", "topic_ids"]
+
+
+class SetupError(Exception):
+    """Kafka is not as the product needs it. The message says what differs and how to mend it."""
+
+
+def _admin(settings: Settings) -> KafkaAdminClient:
+    try:
+        return KafkaAdminClient(bootstrap_servers=settings.kafka.split(","), client_id="wardwatch-setup")
+    except KafkaError as exc:
+        raise SetupError(f"no Kafka answers at {settings.kafka}: {type(exc).__name__}") from exc
+
+
+def create_topics(settings: Settings) -> list[str]:
+    """Create what is missing; give its names. Raises SetupError where a topic has another number of partitions."""
+    admin = _admin(settings)
+    try:
+        _check(_describe(admin, settings), settings)
+        present = {name for name in admin.list_topics() if isinstance(name, str)}
+        missing = [topic for topic in topics.ALL if topic.name not in present]
+        if missing:
+            try:
+                admin.create_topics(
+                    [
+                        NewTopic(
+                            topic.name, settings.partitions, settings.replication, topic_configs=topic.config()
+                        )
+                        for topic in missing
+                    ]
+                )
+            except TopicAlreadyExistsError:
+                pass  # another setup was quicker; what it made is checked below
+            _check(_describe(admin, settings), settings)
+        return [topic.name for topic in missing]
+    finally:
+        admin.close()
+
+
+def topic_ids(settings: Settings) -> dict[str, bytes]:
+    """Kafka's id of every topic. Raises SetupError where one is missing or has another number of partitions."""
+    admin = _admin(settings)
+    try:
+        described = _describe(admin, settings)
+    finally:
+        admin.close()
+    missing = [topic.name for topic in topics.ALL if topic.name not in described]
+    if missing:
+        raise SetupError(f"topics are missing ({', '.join(missing)}): run wardwatch setup")
+    _check(described, settings)
+    return {name: uuid.UUID(str(topic["topic_id"])).bytes for name, topic in described.items()}
+
+
+def _describe(admin: Any, settings: Settings) -> dict[str, dict[str, Any]]:
+    described: Iterable[dict[str, Any]] = admin.describe_topics([topic.name for topic in topics.ALL])
+    return {topic["name"]: topic for topic in described if not topic["error_code"]}
+
+
+def _check(described: dict[str, dict[str, Any]], settings: Settings) -> None:
+    for name, topic in described.items():
+        count = len(topic["partitions"])
+        if count != settings.partitions:
+            raise SetupError(
+                f"topic {name} has {count} partitions where {settings.partitions} are set: partitions are fixed at "
+                f"setup; set WARDWATCH_PARTITIONS={count}, or replay into new topics"
+            )

@@ -1,0 +1,174 @@
+"""The Faust agents, one per step of the way of an event. Each hands its batches to the lanes of its step.
+
+======== =================== ===============================================================================
+step     reads               does
+======== =================== ===============================================================================
+ingest   audit.*             decode, normalise, rules, allow-list and pseudonyms; a dead letter says what failed
+behave   events, views       detectors with memory, one state per entity
+alert    findings            a finding becomes an alert, once
+======== =================== ===============================================================================
+
+What a step does to a record is in :mod:`streams.pipeline`; what is durable when, in :mod:`streams.handlers`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+from detectors.base import EntityKind
+from detectors.registry import registered
+from detectors.rules import load, starter_rules
+from streams import topics
+from streams.admin import topic_ids
+from streams.changelog import Changelog
+from streams.deadletters import DeadLetters
+from streams.handlers import IngestHandler, KeyedHandler
+from streams.keys import load_keys
+from streams.lanes import Handler, Lanes
+from streams.pipeline import Alerting, Behave, Ingest
+from streams.privacy import Pseudonyms
+from streams.sender import Control, DeliveryFailed, Sender
+from streams.settings import Settings
+from streams.state import KeyedStep
+from streams.transport import Batch, BatchApp, BatchSchema
+from streams.watermarks import WATERMARK, InputClocks
+
+__all__ = ["Worker", "build"]
+
+log = logging.getLogger(__name__)
+
+VIEW_KINDS: tuple[EntityKind, ...] = ("patient", "device", "address")
+
+
+class Worker:
+    """The parts of one worker process; :attr:`app` is the Faust app that runs them."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.client: dict[str, Any] = {"bootstrap_servers": settings.kafka}
+        self.topic_ids = topic_ids(settings)
+        self.app = _faust_app(settings)
+        self.lanes = Lanes(self._seek)
+        self.sender = Sender(
+            client=self.client, partitions={topic.name: settings.partitions for topic in topics.ALL}
+        )
+        self.clocks = InputClocks(
+            inputs=settings.partitions * len(topics.INPUTS), idle_after=settings.idle_after
+        )
+        keys = load_keys(settings.home)
+        self.dead_letters = DeadLetters(keys.dead_letter_public)
+        detectors = registered()
+        self.ingest = Ingest(
+            rules=load(settings.rules) if settings.rules else starter_rules(),
+            pseudonyms=Pseudonyms(keys.pseudonym, keys.pseudonym_id),
+            dead_letters=self.dead_letters,
+            views=[kind for kind in VIEW_KINDS if any(d.entity == kind for d in detectors)],
+        )
+        for topic in topics.INPUTS:
+            self._agent(topic, "ingest", self._ingest_handler(topic), max_inflight=4)
+        self._keyed(topics.EVENTS, "behave", Behave(detectors, kinds=["actor"]))
+        self._keyed(topics.VIEWS, "behave", Behave(detectors, kinds=VIEW_KINDS))
+        self._keyed(topics.FINDINGS, "alert", Alerting())
+        self._hook()
+
+    async def _seek(self, tp: Any, offset: int) -> None:
+        await self.app.consumer.seek(tp, offset)
+
+    def _agent(
+        self, topic: str, step: str, handler: Callable[[int], Handler], *, max_inflight: int = 8
+    ) -> None:
+        """One Faust agent for ``topic``; its lanes do the work and acknowledge."""
+        self.lanes.register(topic, step, handler)
+        schema = BatchSchema(max_inflight=max_inflight)
+        channel = self.app.topic(topic, schema=schema, maxsize=16384)
+
+        async def hand_over(stream: Any) -> None:
+            batch: Batch
+            async for batch in stream.noack():
+                self.lanes.put(batch)
+
+        self.app.agent(channel, name=f"{step}.{topic}")(hand_over)
+
+    def _ingest_handler(self, topic: str) -> Callable[[int], Handler]:
+        return lambda partition: IngestHandler(
+            self.ingest,
+            self.sender,
+            self.clocks,
+            topic_id=self.topic_ids[topic],
+            name=f"{topic}/{partition}",
+            now=time.monotonic,
+        )
+
+    def _keyed(self, topic: str, step: str, keyed: KeyedStep) -> None:
+        def handler(partition: int) -> Handler:
+            return KeyedHandler(
+                keyed,
+                self.sender,
+                Changelog(
+                    client=self.client,
+                    topic=topics.state_of(topic, step),
+                    partition=partition,
+                    transactional_id=f"{self.settings.application}.{step}.{topic}.{partition}",
+                ),
+                self.dead_letters,
+                stage=step,
+                topic_id=self.topic_ids[topic],
+                now=time.monotonic,
+            )
+
+        self._agent(topic, step, handler)
+
+    def _hook(self) -> None:
+        app = self.app
+        app.on_release = self.lanes.release
+
+        @app.on_partitions_assigned.connect(weak=False)  # type: ignore[untyped-decorator]
+        async def assign(_: Any, assigned: Any, **kwargs: Any) -> None:
+            self.lanes.assign(assigned)
+
+        @app.task  # type: ignore[untyped-decorator]
+        async def watermarks() -> None:
+            while not app.should_stop:
+                await asyncio.sleep(self.settings.watermark_interval)
+                await self._send_watermarks()
+
+    async def _send_watermarks(self) -> None:
+        if self.clocks and not self.app.rebalancing:
+            record = self.clocks.record(self.app.consumer_generation_id, time.monotonic())
+            try:
+                for topic in (topics.EVENTS, topics.VIEWS):
+                    await self.sender.control(Control(topic, WATERMARK, record))
+            except DeliveryFailed as exc:
+                log.warning("time stands still downstream: %s", exc)
+
+    async def close(self) -> None:
+        await self.lanes.close()
+        await self.sender.close()
+
+
+def _faust_app(settings: Settings) -> BatchApp:
+    return BatchApp(
+        settings.application,
+        broker=[f"aiokafka://{server}" for server in settings.kafka.split(",")],
+        store="memory://",
+        datadir=str(settings.home / "faust"),
+        web_enabled=False,
+        topic_disable_leader=True,
+        topic_allow_declare=False,
+        topic_partitions=settings.partitions,
+        broker_session_timeout=settings.session_timeout,
+        broker_heartbeat_interval=min(3.0, settings.session_timeout / 3),
+        broker_commit_interval=1.0,
+        consumer_max_fetch_size=512 * 1024,
+        consumer_auto_offset_reset="earliest",
+        stream_wait_empty=False,
+    )
+
+
+def build(settings: Settings) -> Worker:
+    """A worker ready to run. Raises SetupError where Kafka is not set up for it."""
+    return Worker(settings)

@@ -1,0 +1,127 @@
+"""Durable state of one input partition: a compacted topic behind a fenced writer.
+
+Promises (rules 6 and 7 of ``docs/replay.md``):
+
+- :meth:`Changelog.open` fences whoever owned the partition before, then reads what was committed. From then on no write of
+  an older owner can become visible.
+- :meth:`Changelog.commit` is one Kafka transaction: all of it is there, or none.
+- A writer that was fenced raises :class:`Fenced` and has written nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import InvalidProducerEpoch, OutOfOrderSequenceNumber, ProducerFenced
+
+__all__ = ["OWNER", "Changelog", "Fenced"]
+
+#: Key of the record each owner writes first; reading up to it means having read everything before it.
+OWNER = b"\x00owner"
+
+_BATCH_BYTES = 900_000
+
+
+class Fenced(Exception):
+    """Another worker owns the partition now, or the broker gave our transaction up."""
+
+
+class Changelog:
+    """State of one step's input partition, as bytes by key. One owner at a time, used by one task."""
+
+    def __init__(self, *, client: Mapping[str, Any], topic: str, partition: int, transactional_id: str) -> None:
+        """``client``: connection settings as aiokafka's clients take them."""
+        self._client = dict(client)
+        self._topic = topic
+        self._partition = partition
+        self._transactional_id = transactional_id
+        self._producer: AIOKafkaProducer | None = None
+
+    async def open(self, on_record: Callable[[bytes, bytes | None], None]) -> None:
+        """Take ownership, then hand every committed record (key, value or None for a tombstone) in log order."""
+        await self.close()
+        self._producer = AIOKafkaProducer(
+            **self._client,
+            transactional_id=self._transactional_id,
+            acks="all",
+            max_batch_size=1_000_000,
+            max_request_size=8_000_000,
+        )
+        try:
+            await self._producer.start()
+            await self._producer.begin_transaction()  # waits for the producer id: from here on others are fenced
+            claim = uuid.uuid4().bytes
+            sent = await self._producer.send(self._topic, claim, OWNER, partition=self._partition)
+            await self._producer.commit_transaction()
+            end = (await sent).offset
+            await self._producer.begin_transaction()
+        except (ProducerFenced, InvalidProducerEpoch, OutOfOrderSequenceNumber) as exc:
+            raise Fenced(self._describe()) from exc
+        await self._read(end, on_record)
+
+    async def _read(self, end: int, on_record: Callable[[bytes, bytes | None], None]) -> None:
+        consumer = AIOKafkaConsumer(
+            **self._client,
+            isolation_level="read_committed",
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            max_partition_fetch_bytes=4_000_000,
+        )
+        await consumer.start()
+        try:
+            tp = TopicPartition(self._topic, self._partition)
+            consumer.assign([tp])
+            await consumer.seek_to_beginning(tp)
+            while True:
+                for records in (await consumer.getmany(timeout_ms=1000)).values():
+                    for record in records:
+                        if record.key != OWNER:
+                            on_record(record.key, record.value)
+                        if record.offset >= end:
+                            return
+        finally:
+            await consumer.stop()
+
+    async def commit(self, changes: Mapping[bytes, bytes | None]) -> None:
+        """Write all of ``changes``, None as a tombstone, atomically. Returns once they are durable. Raises Fenced."""
+        producer = self._producer
+        if producer is None:
+            raise Fenced(f"{self._describe()} is not open")
+        try:
+            sent = []
+            batch = producer.create_batch()
+            size = 0
+            for key, value in changes.items():
+                record = len(key) + len(value or b"") + 32
+                if size and size + record > _BATCH_BYTES:
+                    batch.close()
+                    sent.append(await producer.send_batch(batch, self._topic, partition=self._partition))
+                    batch, size = producer.create_batch(), 0
+                if batch.append(key=key, value=value, timestamp=None) is None:
+                    raise ValueError(f"state of {len(value or b'')} bytes does not fit a batch")
+                size += record
+            batch.close()
+            sent.append(await producer.send_batch(batch, self._topic, partition=self._partition))
+            failures = [r for r in await asyncio.gather(*sent, return_exceptions=True) if isinstance(r, Exception)]
+            if failures:
+                raise failures[0]
+            await producer.commit_transaction()
+            await producer.begin_transaction()
+        except (ProducerFenced, InvalidProducerEpoch, OutOfOrderSequenceNumber) as exc:
+            raise Fenced(self._describe()) from exc
+
+    async def close(self) -> None:
+        """Let go of the connection; ownership ends when the next owner opens."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            try:
+                await producer.stop()
+            except (ProducerFenced, InvalidProducerEpoch, OutOfOrderSequenceNumber):
+                pass  # ownership was lost already: nothing of ours is left to finish
+
+    def _describe(self) -> str:
+        return f"state of {self._topic}[{self._partition}] ({self._transactional_id})"

@@ -1,0 +1,167 @@
+"""How a step meets Kafka: what is sent before what is written before what is acknowledged.
+
+:class:`IngestHandler` has no state: outputs are durable, then the batch is acknowledged. :class:`KeyedHandler` follows rule 6 of
+``docs/replay.md``: what a batch derived is acknowledged by the broker; then one transaction holds every changed key and the
+position; only then may the group's commit pass the batch, as a hint.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from streams.changelog import Changelog
+from streams.deadletters import DeadLetters
+from streams.lineage import HEADER, Lineage
+from streams.pipeline import Ingest, RawRecord
+from streams.sender import Output, Sender
+from streams.state import BadDerived, KeyedStep, PartitionState, Record
+from streams.transport import Batch
+from streams.watermarks import InputClocks
+
+__all__ = ["IngestHandler", "KeyedHandler"]
+
+#: Seconds and batches after which what is staged becomes durable.
+FLUSH_SECONDS = 0.5
+FLUSH_BATCHES = 4
+#: Records between two chances for other tasks to run.
+YIELD_EVERY = 100
+
+
+class IngestHandler:
+    """One input partition of ``audit.*``."""
+
+    def __init__(
+        self,
+        ingest: Ingest,
+        sender: Sender,
+        clocks: InputClocks,
+        *,
+        topic_id: bytes,
+        name: str,
+        now: Callable[[], float],
+    ) -> None:
+        """``name``: the input as watermarks call it, ``topic/partition``. ``now``: seconds, only rising."""
+        self._ingest = ingest
+        self._sender = sender
+        self._clocks = clocks
+        self._topic_id = topic_id
+        self._name = name
+        self._now = now
+
+    async def open(self) -> None:
+        self._clocks.assigned(self._name, self._now())
+
+    async def process(self, batch: Batch) -> bool:
+        derived: list[tuple[int, Sequence[Output]]] = []
+        latest: dict[str, int] = {}
+        derive, append = self._ingest.derive, derived.append
+        for count, record in enumerate(batch.records, 1):
+            ingested = derive(
+                RawRecord(
+                    record.topic,
+                    record.partition,
+                    record.offset,
+                    record.timestamp,
+                    record.value or b"",
+                    dict(record.headers),
+                )
+            )
+            append((record.offset, ingested.outputs))
+            if ingested.clock > latest.get(ingested.source, 0):
+                latest[ingested.source] = ingested.clock
+            if not count % YIELD_EVERY:
+                await asyncio.sleep(0)
+        await self._sender.send(self._topic_id, batch.tp.partition, derived)
+        # A clock moves once everything it speaks for lies downstream, so that its watermark comes after it.
+        for source, time in latest.items():
+            self._clocks.advance(self._name, source, time, self._now())
+        return True
+
+    async def flush(self) -> None:
+        """Every batch was durable when :meth:`process` returned."""
+
+    async def close(self) -> None:
+        self._clocks.released(self._name)
+
+
+class KeyedHandler:
+    """One partition of a step with state."""
+
+    def __init__(
+        self,
+        step: KeyedStep,
+        sender: Sender,
+        changelog: Changelog,
+        dead_letters: DeadLetters,
+        *,
+        stage: str,
+        topic_id: bytes,
+        now: Callable[[], float],
+    ) -> None:
+        self._step = step
+        self._sender = sender
+        self._changelog = changelog
+        self._dead_letters = dead_letters
+        self._stage = stage
+        self._topic_id = topic_id
+        self._now = now
+        self._bad: dict[int, Sequence[Output]] = {}
+        self._unflushed: list[Batch] = []
+        self._flushed_at = 0.0
+        self.state = PartitionState(step)
+
+    async def open(self) -> int:
+        state = PartitionState(self._step)
+        await self._changelog.open(state.restore)
+        state.restored()
+        self.state = state
+        self._unflushed.clear()
+        self._flushed_at = self._now()
+        return state.position
+
+    async def process(self, batch: Batch) -> bool:
+        await self._sender.send(self._topic_id, batch.tp.partition, self._fold(batch))
+        self._unflushed.append(batch)
+        if len(self._unflushed) < FLUSH_BATCHES and self._now() - self._flushed_at < FLUSH_SECONDS:
+            return False
+        await self.flush()
+        return True
+
+    def _fold(self, batch: Batch) -> list[tuple[int, Sequence[Output]]]:
+        """What the batch derives. A record that cannot be taken costs itself: the rest is folded again without it."""
+        records = [_record(record) for record in batch.records]
+        while True:
+            try:
+                return self.state.fold(records, self._bad)
+            except BadDerived as exc:
+                raw = RawRecord(
+                    batch.tp.topic, batch.tp.partition, exc.record.offset, 0, exc.record.value, {}
+                )
+                reason = f"{type(exc.cause).__name__} in {self._stage}: a defect of the product, please report it"
+                letter = self._dead_letters.output(raw, stage=self._stage, reason=reason)
+                self._bad[exc.record.offset] = (letter,)
+                # The state is back at its last flush: what came since is folded once more. Its outputs are out already.
+                for earlier in self._unflushed:
+                    self.state.fold([_record(record) for record in earlier.records], self._bad)
+
+    async def flush(self) -> None:
+        changes = self.state.changes()
+        if changes:
+            await self._changelog.commit(changes)
+            self.state.flushed()
+        self._unflushed.clear()
+        self._bad.clear()
+        self._flushed_at = self._now()
+
+    async def close(self) -> None:
+        await self._changelog.close()
+
+
+def _record(record: Any) -> Record:
+    headers = record.headers
+    name, value = headers[0] if headers else ("", b"")
+    if name == HEADER:
+        return Record(record.offset, record.key or b"", record.value or b"", Lineage.unpack(value))
+    return Record(record.offset, record.key or b"", record.value or b"", None, name)

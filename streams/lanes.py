@@ -1,0 +1,229 @@
+"""Runs a step over each partition it owns: one batch at a time, in order, and never past one that failed.
+
+A lane is one step on one input partition. A dependency that fails stops that lane alone: it says so, waits, comes back from
+what is durable, and tries the same batch again. Meanwhile its unacknowledged batches hold the commit and the fetching of
+that partition back; every other lane goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from faust.types import TP
+
+from streams.lineage import NewerSchema
+from streams.transport import Batch
+
+__all__ = ["Handler", "Lane", "LaneStatus", "Lanes"]
+
+log = logging.getLogger(__name__)
+
+#: Seconds without a batch after which what is unflushed is made durable.
+IDLE_FLUSH = 0.1
+#: First and longest wait of a stopped lane, in seconds.
+BACKOFF = (0.25, 15.0)
+#: Seconds that a lane may use to make durable what it holds, when its partition is given up.
+RELEASE_TIMEOUT = 5.0
+
+
+class Handler(Protocol):
+    """One step on one partition. Used by one lane; any exception stops that lane until :meth:`open` succeeds."""
+
+    async def open(self) -> int | None:
+        """Come back from what is durable. Gives the offset to read from, None for wherever the group's commit says."""
+        ...
+
+    async def process(self, batch: Batch) -> bool:
+        """Take one batch. True when the effects of everything taken since :meth:`open` are durable."""
+        ...
+
+    async def flush(self) -> None:
+        """Make durable what is not yet."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+@dataclass(slots=True)
+class LaneStatus:
+    """What ``wardwatch status`` shows of a lane."""
+
+    step: str
+    topic: str
+    partition: int
+    stopped: str = ""  #: why it waits; empty while it runs
+    restarts: int = 0
+    records: int = 0
+    lost: int = 0  #: records the broker no longer had when they were due
+
+
+class Lane:
+    """See the module. :meth:`start` once, :meth:`put` batches, :meth:`release` at the end."""
+
+    def __init__(
+        self, step: str, tp: TP, handler: Handler, *, seek: Callable[[TP, int], Awaitable[None]]
+    ) -> None:
+        self.status = LaneStatus(step, tp.topic, tp.partition)
+        self._tp = tp
+        self._handler = handler
+        self._seek = seek
+        self._queue: asyncio.Queue[Batch | None] = asyncio.Queue()
+        self._unacked: deque[Batch] = deque()
+        self._position: int | None = None
+        self._sought: int | None = None
+        self._releasing = False
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run(), name=f"{self.status.step} {self._tp}")
+
+    def put(self, batch: Batch) -> None:
+        """Hand over the next batch; the driver bounds how many may wait."""
+        if not self._releasing:
+            self._queue.put_nowait(batch)
+
+    async def release(self) -> None:
+        """Finish the batch in hand, make durable what is not, acknowledge, stop. Bounded by RELEASE_TIMEOUT."""
+        self._releasing = True
+        self._queue.put_nowait(None)
+        if self._task is None:
+            return
+        if self.status.stopped:
+            self._task.cancel()
+        done, _ = await asyncio.wait({self._task}, timeout=RELEASE_TIMEOUT)
+        if not done:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+        await self._handler.close()
+
+    async def _run(self) -> None:
+        pause = BACKOFF[0]
+        while not self._releasing:
+            try:
+                self._position = await self._handler.open()
+                self._say_running()
+                if self._unacked:
+                    self._position = None  # what they cover begins at or before what is durable
+                for batch in list(self._unacked):
+                    await self._process(batch)
+                pause = BACKOFF[0]
+                await self._loop()
+                return
+            except asyncio.CancelledError:
+                return
+            except Exception as exc:
+                self._say_stopped(exc)
+                pause = BACKOFF[1] if isinstance(exc, NewerSchema) else pause
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, BACKOFF[1])
+
+    async def _loop(self) -> None:
+        while not self._releasing:
+            try:
+                batch = await asyncio.wait_for(self._queue.get(), IDLE_FLUSH if self._unacked else None)
+            except TimeoutError:
+                await self._flush()
+                continue
+            if batch is None:
+                break
+            if await self._in_sequence(batch):
+                self._unacked.append(batch)
+                await self._process(batch)
+        await self._flush()
+
+    async def _process(self, batch: Batch) -> None:
+        durable = await self._handler.process(batch)
+        self.status.records += len(batch)
+        if durable:
+            self._ack()
+
+    async def _flush(self) -> None:
+        await self._handler.flush()
+        self._ack()
+
+    def _ack(self) -> None:
+        while self._unacked:
+            self._unacked.popleft().ack()
+
+    async def _in_sequence(self, batch: Batch) -> bool:
+        """False where the consumer stands past what is durable: it is sent back, and the batch comes again."""
+        position, self._position = self._position, None
+        if position is None or batch.first_offset <= position:
+            return True
+        if self._sought == position:
+            self.status.lost += batch.first_offset - position
+            log.error(
+                "%s: offsets %d to %d of %s[%d] are gone from the log and were not processed",
+                self.status.step,
+                position,
+                batch.first_offset - 1,
+                self._tp.topic,
+                self._tp.partition,
+            )
+            return True
+        self._sought = self._position = position
+        while not self._queue.empty():
+            self._queue.get_nowait()
+        await self._seek(self._tp, position)
+        return False
+
+    def _say_running(self) -> None:
+        if self.status.stopped:
+            log.warning("%s of %s[%d] runs again", self.status.step, self._tp.topic, self._tp.partition)
+        self.status.stopped = ""
+
+    def _say_stopped(self, exc: Exception) -> None:
+        self.status.stopped = f"{type(exc).__name__}: {exc}"
+        self.status.restarts += 1
+        log.warning(
+            "%s of %s[%d] stopped: %s",
+            self.status.step,
+            self._tp.topic,
+            self._tp.partition,
+            self.status.stopped,
+        )
+
+
+class Lanes:
+    """The lanes of one worker."""
+
+    def __init__(self, seek: Callable[[TP, int], Awaitable[None]]) -> None:
+        self._seek = seek
+        self._steps: dict[str, tuple[str, Callable[[int], Handler]]] = {}
+        self._lanes: dict[TP, Lane] = {}
+
+    def register(self, topic: str, step: str, handler: Callable[[int], Handler]) -> None:
+        """Say which step reads ``topic``; ``handler`` makes one for a partition."""
+        self._steps[topic] = (step, handler)
+
+    def assign(self, partitions: Iterable[TP]) -> None:
+        """Start a lane for each partition of a registered topic that has none."""
+        for tp in partitions:
+            if tp.topic in self._steps and tp not in self._lanes:
+                step, handler = self._steps[tp.topic]
+                lane = self._lanes[tp] = Lane(step, tp, handler(tp.partition), seek=self._seek)
+                lane.start()
+
+    def put(self, batch: Batch) -> None:
+        lane = self._lanes.get(batch.tp)
+        if lane is not None:
+            lane.put(batch)
+
+    async def release(self, partitions: Iterable[TP]) -> None:
+        """Stop the lanes of ``partitions``, all at once, leaving durable what they had finished."""
+        lanes = [self._lanes.pop(tp) for tp in set(partitions) if tp in self._lanes]
+        results = await asyncio.gather(*(lane.release() for lane in lanes), return_exceptions=True)
+        for result in results:
+            if isinstance(result, Exception):
+                log.warning("a lane did not stop cleanly: %r", result)
+
+    async def close(self) -> None:
+        await self.release(list(self._lanes))
+
+    def status(self) -> list[LaneStatus]:
+        return [lane.status for lane in self._lanes.values()]

@@ -1,0 +1,238 @@
+"""What each step of the way does to a record, as plain calls: no Kafka, no clock, no network.
+
+The agents run these on what arrives, ``wardwatch detect`` on files, the tests on what lies in the topics afterwards.
+
+- :class:`Ingest`: one raw record in; its event, the views of it, what rules found, or a dead letter out.
+- :class:`Behave`: detectors that remember, one state per entity.
+- :class:`Alerting`: a finding becomes an alert, one to one, once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import orjson
+
+from detectors.base import Alert, Detector, EntityKind, Event, Finding, digest
+from detectors.rules import RuleSet
+from detectors.rules.findings import finding as rule_finding
+from streams import topics
+from streams.codecs import decode_event, decode_finding, encode_alert, encode_event, encode_finding
+from streams.deadletters import DeadLetters
+from streams.lineage import SCHEMA, NewerSchema, fingerprint
+from streams.privacy import Pseudonyms, release
+from streams.reading import parse
+from streams.sender import Output
+from streams.sources.base import BadRecord, Source
+from streams.sources.catalog import by_name, recognise
+from streams.state import PartitionState, Record
+
+__all__ = ["Alerting", "Behave", "Ingest", "Ingested", "RawRecord", "Released"]
+
+_HOUR = 3_600_000
+#: How far behind the watermark, in ms, an event still counts in its own window. Later ones are counted as late.
+LATENESS = _HOUR
+#: Header an emitter sets once per event and keeps through every retry.
+EVENT_ID = "event-id"
+#: Header that names the source, so that nothing has to be recognised by its shape.
+SOURCE = "source"
+
+
+class RawRecord(NamedTuple):
+    """One record as a service sent it."""
+
+    topic: str
+    partition: int
+    offset: int
+    received: int  #: ms, the broker's own time
+    value: bytes
+    headers: Mapping[str, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """What one readable record says: its event, and what rules found in it."""
+
+    event: Event
+    source: Source
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ingested:
+    """What one raw record becomes."""
+
+    outputs: Sequence[Output]
+    source: str = ""  #: empty on a dead letter
+    clock: int = 0  #: event time less the source's lateness; 0 where it says nothing about time
+
+
+class Ingest:
+    """Decode, normalise, match rules, release. A pure function of the record, but for the seal of a dead letter."""
+
+    def __init__(
+        self,
+        *,
+        rules: RuleSet,
+        pseudonyms: Pseudonyms,
+        dead_letters: DeadLetters,
+        views: Iterable[EntityKind] = (),
+    ) -> None:
+        """``views``: which entities, beside the actor, some detector is keyed by."""
+        self._rules = rules
+        self._pseudonyms = pseudonyms
+        self._dead_letters = dead_letters
+        self._views = tuple(views)
+
+    def read(
+        self, record: Mapping[str, Any], source: Source, *, fallback_id: str, received: int
+    ) -> Released:
+        """One parsed record. Raises BadRecord."""
+        draft = source.normalise(record)
+        event = release(draft, source, self._pseudonyms, fallback_id=fallback_id, received=received)
+        matches = self._rules.match(record, draft.fields, source.logsource)
+        findings = tuple(rule_finding(match, event, source.subject) for match in matches) if matches else ()
+        return Released(event, source, findings)
+
+    def derive(self, raw: RawRecord) -> Ingested:
+        """Everything one record becomes; never raises: what cannot be read is a dead letter that says why."""
+        try:
+            record = parse(raw.value)
+            named = raw.headers.get(SOURCE)
+            source = by_name(named.decode()) if named else recognise(record, raw.topic)
+            given = raw.headers.get(EVENT_ID)
+            fallback = given.decode() if given else digest(raw.topic, raw.partition, raw.offset)
+            released = self.read(record, source, fallback_id=fallback, received=raw.received)
+        except (BadRecord, ValueError) as exc:
+            reason = str(exc) if isinstance(exc, BadRecord) else f"{type(exc).__name__} while reading"
+            return Ingested((self._dead_letters.output(raw, stage="ingest", reason=reason),))
+        except Exception as exc:
+            reason = f"{type(exc).__name__} while reading: a defect of the product, please report it"
+            return Ingested((self._dead_letters.output(raw, stage="ingest", reason=reason),))
+        return Ingested(
+            self._outputs(released),
+            source.name,
+            released.event.time - source.lateness if released.event.timely else 0,
+        )
+
+    def _outputs(self, released: Released) -> list[Output]:
+        event = released.event
+        value = encode_event(event)
+        mark = fingerprint(event.id)
+        outputs = [Output(topics.EVENTS, event.actor.encode(), value, mark)]
+        for kind in self._views:
+            outputs.extend(Output(topics.VIEWS, key.encode(), value, mark) for key in event.keys(kind))
+        outputs.extend(finding_output(finding) for finding in released.findings)
+        return outputs
+
+
+def finding_output(finding: Finding) -> Output:
+    return Output(topics.FINDINGS, finding.entity.encode(), encode_finding(finding), fingerprint(finding.id))
+
+
+class _Entity:
+    """What the detectors remember of one entity, and the last offset that is in it."""
+
+    __slots__ = ("own", "states")
+
+    def __init__(self, own: int, states: list[Any]) -> None:
+        self.own = own
+        self.states = states
+
+
+class Behave:
+    """Detectors with memory, over ``events`` or ``views``. A :class:`streams.state.KeyedStep`."""
+
+    def __init__(self, detectors: Iterable[Detector[Any]], *, kinds: Iterable[EntityKind]) -> None:
+        """``kinds``: the entities that the topic is keyed by: the actor on ``events``, the others on ``views``."""
+        self._by_kind = {kind: [d for d in detectors if d.entity == kind] for kind in kinds}
+        self._actor = self._by_kind.get("actor")
+
+    def _detectors(self, key: bytes) -> list[Detector[Any]]:
+        if self._actor is not None:
+            return self._actor
+        kind = key.partition(b":")[0].decode()
+        return self._by_kind.get(kind, [])  # type: ignore[call-overload, no-any-return]
+
+    def fold(self, record: Record, fresh: bool, state: PartitionState) -> Sequence[Output]:
+        return [finding_output(finding) for finding in self.inspect(record, fresh, state)]
+
+    def inspect(self, record: Record, fresh: bool, state: PartitionState) -> list[Finding]:
+        event = decode_event(record.value)
+        if not event.timely:
+            return []
+        watermark = state.watermarks.current
+        if event.time < watermark - LATENESS:
+            state.counts["late"] += 1
+            return []
+        assert record.lineage is not None
+        state.seen.drop_before((watermark - LATENESS) // _HOUR)
+        if not fresh or not state.seen.add(event.time // _HOUR, record.lineage.event):
+            state.counts["repeated"] += 1
+            return []
+        detectors = self._detectors(record.key)
+        entity = state.values.get(record.key)
+        if entity is None:
+            entity = _Entity(-1, [detector.new() for detector in detectors])
+        if record.offset <= entity.own:
+            return []
+        key = record.key.decode()
+        findings: list[Finding] = []
+        for detector, memory in zip(detectors, entity.states, strict=True):
+            findings.extend(detector.inspect(event, key, memory, watermark))
+        entity.own = record.offset
+        state.values.put(record.key, entity)
+        return findings
+
+    def dump(self, key: bytes, value: _Entity) -> bytes:
+        detectors = self._detectors(key)
+        states = {d.name: d.save(s) for d, s in zip(detectors, value.states, strict=True)}
+        return orjson.dumps([SCHEMA, value.own, states])
+
+    def load(self, key: bytes, raw: bytes) -> _Entity:
+        schema, own, saved = orjson.loads(raw)
+        if schema > SCHEMA:
+            raise NewerSchema(f"state of schema {schema}; this worker reads {SCHEMA}: upgrade it")
+        detectors = self._detectors(key)
+        return _Entity(own, [d.load(saved[d.name]) if d.name in saved else d.new() for d in detectors])
+
+
+class Alerting:
+    """A finding becomes an alert, one to one; the same finding again becomes nothing. A KeyedStep without values."""
+
+    _DAY = 24 * _HOUR
+    #: Days of findings whose ids are kept.
+    _KEPT = 3
+
+    def fold(self, record: Record, fresh: bool, state: PartitionState) -> Sequence[Output]:
+        finding = decode_finding(record.value)
+        assert record.lineage is not None
+        if finding.timely:
+            state.watermarks.observe(finding.time)
+        day = (finding.time if finding.timely else state.watermarks.current) // self._DAY
+        state.seen.drop_before(state.watermarks.current // self._DAY - self._KEPT)
+        if not fresh or not state.seen.add(day, record.lineage.event):
+            state.counts["repeated"] += 1
+            return ()
+        alert = Alert(
+            id=digest("alert", finding.id),
+            revision=1,
+            entity=finding.entity,
+            severity=finding.severity,
+            title=finding.title,
+            reason=finding.reason,
+            status="open",
+            first_seen=finding.time,
+            last_seen=finding.time,
+            findings=(finding,),
+        )
+        key = finding.entity.encode()
+        return (Output(topics.ALERTS, key, encode_alert(alert), fingerprint(alert.id)),)
+
+    def dump(self, key: bytes, value: Any) -> bytes:
+        raise TypeError("alerting keeps nothing by key")
+
+    def load(self, key: bytes, raw: bytes) -> Any:
+        raise TypeError("alerting keeps nothing by key")

@@ -1,0 +1,162 @@
+"""The ids of recent events, compactly, so that an event a service sends twice counts once.
+
+Ids are 64-bit fingerprints in buckets of event time; a bucket is dropped, with all that was written for it, once no
+window can need it. In memory a bucket is one sorted array, 8 bytes an id, and a small set of newcomers; on the changelog it
+is a row of chunks, merged when there are many, so that writing costs 8 bytes an event and not the whole set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+__all__ = ["PREFIX", "SeenIds"]
+
+#: Changelog keys of this module start with it.
+PREFIX = b"\x00seen/"
+
+#: Newcomers of a bucket before they are merged into its array.
+_MERGE = 8192
+#: Chunks of one level before they are merged into one of the next.
+_FANOUT = 32
+
+
+class SeenIds:
+    """Fingerprints by bucket. Changes are staged until :meth:`flushed`; :meth:`rollback` forgets what is staged."""
+
+    def __init__(self) -> None:
+        self._buckets: dict[int, _Bucket] = {}
+        self._dropped: dict[int, _Bucket] = {}
+
+    def known(self, ids: Iterable[int]) -> set[int]:
+        """Which of ``ids`` are in any bucket. One call for a whole batch: its cost is shared."""
+        wanted = np.fromiter(ids, dtype=np.uint64)
+        found: set[int] = set()
+        if wanted.size:
+            for bucket in self._buckets.values():
+                bucket.find(wanted, found)
+        return found
+
+    def add(self, bucket: int, fingerprint: int) -> bool:
+        """Remember one. False if it came since the last :meth:`known` that the caller asked about."""
+        held = self._buckets.get(bucket)
+        if held is None:
+            held = self._buckets[bucket] = _Bucket()
+        if fingerprint in held.recent:
+            return False
+        held.recent.add(fingerprint)
+        held.staged.append(fingerprint)
+        return True
+
+    def drop_before(self, bucket: int) -> None:
+        """Forget every bucket below ``bucket``."""
+        for number in [n for n in self._buckets if n < bucket]:
+            self._dropped[number] = self._buckets.pop(number)
+
+    def __len__(self) -> int:
+        return sum(int(bucket.base.size) + len(bucket.recent) for bucket in self._buckets.values())
+
+    # Durability
+
+    def load(self, key: bytes, value: bytes | None) -> None:
+        """Take back one record of the changelog. Raises ValueError on a key that :meth:`changes` did not write."""
+        number, level, chunk = (int(part) for part in key.removeprefix(PREFIX).split(b"/"))
+        bucket = self._buckets.setdefault(number, _Bucket())
+        if value is None:
+            bucket.chunks.pop((level, chunk), None)
+        else:
+            bucket.chunks[level, chunk] = value
+        bucket.next_chunk = max(bucket.next_chunk, chunk + 1)
+
+    def loaded(self) -> None:
+        """Call once after the last :meth:`load`."""
+        self._buckets = {number: bucket for number, bucket in self._buckets.items() if bucket.chunks}
+        for bucket in self._buckets.values():
+            bucket.rebuild()
+
+    def changes(self) -> dict[bytes, bytes | None]:
+        """What to write for all that is staged; None is a tombstone."""
+        changes: dict[bytes, bytes | None] = {
+            _key(number, chunk): None for number, bucket in self._dropped.items() for chunk in bucket.chunks
+        }
+        for number, bucket in self._buckets.items():
+            changes.update(bucket.stage(number))
+        return changes
+
+    def flushed(self) -> None:
+        """What :meth:`changes` gave is durable."""
+        self._dropped.clear()
+        for bucket in self._buckets.values():
+            bucket.settle()
+
+    def rollback(self) -> None:
+        """Be again as after the last :meth:`flushed`."""
+        self._buckets.update(self._dropped)
+        self._dropped.clear()
+        for bucket in self._buckets.values():
+            bucket.recent.difference_update(bucket.staged)
+            bucket.staged.clear()
+
+
+class _Bucket:
+    __slots__ = ("_pending", "base", "chunks", "next_chunk", "recent", "staged")
+
+    def __init__(self) -> None:
+        self.base = np.empty(0, dtype=np.uint64)  #: sorted, durable
+        self.recent: set[int] = set()  #: not yet in ``base``
+        self.staged: list[int] = []  #: in ``recent`` and not yet durable
+        self.chunks: dict[tuple[int, int], bytes] = {}  #: durable, by level and number
+        self.next_chunk = 0
+        self._pending: dict[tuple[int, int], bytes | None] = {}
+
+    def find(self, wanted: np.ndarray, found: set[int]) -> None:
+        if self.recent:
+            found.update(self.recent.intersection(wanted.tolist()))
+        if self.base.size:
+            at = np.searchsorted(self.base, wanted)
+            at[at == self.base.size] = 0
+            found.update(wanted[self.base[at] == wanted].tolist())
+
+    def stage(self, number: int) -> Iterator[tuple[bytes, bytes | None]]:
+        self._pending = {}
+        if self.staged:
+            self._pending[0, self.next_chunk] = np.array(self.staged, dtype=np.uint64).tobytes()
+        level = 0
+        while True:
+            full = [key for key in {**self.chunks, **self._pending} if key[0] == level]
+            if len(full) < _FANOUT:
+                break
+            merged = b"".join(self._pending.get(key) or self.chunks[key] for key in sorted(full))
+            for key in full:
+                self._pending.pop(key, None)
+                if key in self.chunks:
+                    self._pending[key] = None
+            level += 1
+            self._pending[level, self.next_chunk] = merged
+        for key, value in self._pending.items():
+            yield _key(number, key), value
+
+    def settle(self) -> None:
+        for key, value in self._pending.items():
+            if value is None:
+                del self.chunks[key]
+            else:
+                self.chunks[key] = value
+                self.next_chunk = max(self.next_chunk, key[1] + 1)
+        self._pending = {}
+        self.staged.clear()
+        if len(self.recent) >= _MERGE:
+            self._merge()
+
+    def rebuild(self) -> None:
+        self.base = np.unique(np.frombuffer(b"".join(self.chunks.values()), dtype=np.uint64))
+
+    def _merge(self) -> None:
+        newcomers = np.fromiter(self.recent, dtype=np.uint64, count=len(self.recent))
+        self.base = np.union1d(self.base, newcomers)
+        self.recent.clear()
+
+
+def _key(number: int, chunk: tuple[int, int]) -> bytes:
+    return PREFIX + b"%d/%d/%d" % (number, *chunk)

@@ -1,0 +1,169 @@
+"""Sends what a step derived, in position order, and returns once all of it is durable.
+
+Promises (rules 2 and 3 of ``docs/replay.md``): outputs for one downstream partition leave in the order of their
+positions, each linked to the one before it; acks=all with an idempotent producer; a delivery that failed, or an acked
+offset that does not rise, raises :class:`DeliveryFailed`, and then the caller sends again from its last durable position.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from binascii import crc32
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from streams.lineage import HEADER, NO_POSITION, Lineage, Position
+
+__all__ = ["Control", "DeliveryFailed", "Output", "Sender", "partition_for"]
+
+_BATCH_BYTES = 900_000
+
+
+class DeliveryFailed(Exception):
+    """The broker did not take a record. Nothing is known of the batch: send all of it again."""
+
+
+class Output(NamedTuple):
+    """One derived record, before it knows its place in the log."""
+
+    topic: str
+    key: bytes
+    value: bytes
+    event: int = 0  #: fingerprint of the event's domain id
+
+
+class Control(NamedTuple):
+    """A record for every partition of a topic, such as a watermark. It has no lineage."""
+
+    topic: str
+    header: str
+    value: bytes
+
+
+def partition_for(key: bytes, partitions: int) -> int:
+    """CRC-32 of the key modulo the count, as librdkafka's ``consistent`` partitioner does."""
+    return crc32(key) % partitions
+
+
+class Sender:
+    """One idempotent producer for a worker. Used by many tasks; each call stands alone."""
+
+    def __init__(self, *, client: Mapping[str, Any], partitions: Mapping[str, int]) -> None:
+        """``client``: aiokafka connection settings. ``partitions``: how many each topic written to has."""
+        self._client = dict(client)
+        self._partitions = dict(partitions)
+        self._producer: AIOKafkaProducer | None = None
+        self._starting = asyncio.Lock()
+
+    async def _ready(self) -> AIOKafkaProducer:
+        async with self._starting:
+            if self._producer is None:
+                producer = AIOKafkaProducer(
+                    **self._client,
+                    acks="all",
+                    enable_idempotence=True,
+                    max_batch_size=1_000_000,
+                    max_request_size=16_000_000,
+                )
+                await producer.start()
+                self._producer = producer
+            return self._producer
+
+    async def send(
+        self, topic_id: bytes, partition: int, derived: Iterable[tuple[int, Sequence[Output]]]
+    ) -> int:
+        """Send the outputs of consecutive records of one source partition. Returns how many there were.
+
+        ``derived`` gives each record's offset and its outputs, in offset order. Raises DeliveryFailed.
+        """
+        partitions = self._partitions
+        previous: dict[tuple[str, int], Position] = {}
+        batches: dict[tuple[str, int], list[tuple[bytes, bytes, bytes]]] = {}
+        count = 0
+        for offset, outputs in derived:
+            for index, (topic, key, value, event) in enumerate(outputs):
+                target = (topic, crc32(key) % partitions[topic])
+                position = Position(offset, index)
+                header = Lineage(topic_id, partition, position, previous.get(target, NO_POSITION), event).pack()
+                previous[target] = position
+                records = batches.get(target)
+                if records is None:
+                    records = batches[target] = []
+                records.append((key, value, header))
+                count += 1
+        if batches:
+            await self._deliver(batches)
+        return count
+
+    async def control(self, control: Control) -> None:
+        """Send one control record to every partition of its topic. Raises DeliveryFailed."""
+        producer = await self._ready()
+        try:
+            sent = [
+                await producer.send(
+                    control.topic, control.value, partition=partition, headers=[(control.header, b"")]
+                )
+                for partition in range(self._partitions[control.topic])
+            ]
+            await _all(sent)
+        except KafkaError as exc:
+            await self._abandon(producer)
+            raise DeliveryFailed(f"{control.header} to {control.topic}: {exc!r}") from exc
+
+    async def _deliver(self, batches: Mapping[tuple[str, int], list[tuple[bytes, bytes, bytes]]]) -> None:
+        producer = await self._ready()
+        sent: list[asyncio.Future[Any]] = []
+        targets: list[tuple[str, int]] = []
+        try:
+            for (topic, partition), records in batches.items():
+                builder, size = producer.create_batch(), 0
+                for key, value, header in records:
+                    record = len(key) + len(value) + len(header) + 32
+                    if size and size + record > _BATCH_BYTES:
+                        builder.close()
+                        sent.append(await producer.send_batch(builder, topic, partition=partition))
+                        targets.append((topic, partition))
+                        builder, size = producer.create_batch(), 0
+                    builder.append(key=key, value=value, timestamp=None, headers=((HEADER, header),))
+                    size += record
+                builder.close()
+                sent.append(await producer.send_batch(builder, topic, partition=partition))
+                targets.append((topic, partition))
+            acked: dict[tuple[str, int], int] = {}
+            for target, metadata in zip(targets, await _all(sent), strict=True):
+                if metadata.offset <= acked.get(target, -1):
+                    raise DeliveryFailed(f"offsets of {target[0]}[{target[1]}] did not rise")
+                acked[target] = metadata.offset
+        except KafkaError as exc:
+            await self._abandon(producer)
+            raise DeliveryFailed(repr(exc)) from exc
+
+    async def _abandon(self, producer: AIOKafkaProducer) -> None:
+        """A producer that failed once may have a gap in its sequence: the next send starts a new one."""
+        if self._producer is producer:
+            self._producer = None
+            await _stop(producer)
+
+    async def close(self) -> None:
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            await _stop(producer)
+
+
+async def _stop(producer: AIOKafkaProducer) -> None:
+    try:
+        await asyncio.wait_for(producer.stop(), 5)
+    except (KafkaError, TimeoutError):
+        pass  # its deliveries were reported failed already; the connection is closed with the process at the latest
+
+
+async def _all(sent: Sequence[asyncio.Future[Any]]) -> list[Any]:
+    """Results of every delivery; each is waited for, so that none is left to land behind our back."""
+    results = await asyncio.gather(*sent, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return results

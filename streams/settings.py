@@ -1,0 +1,49 @@
+"""Every setting, from environment (``WARDWATCH_…``) and one TOML file; the environment wins."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+__all__ = ["Receiver", "Settings"]
+
+
+class Settings(BaseSettings):
+    """One worker's settings. Unknown keys in the file are refused, so that a typing error is seen."""
+
+    model_config = SettingsConfigDict(env_prefix="WARDWATCH_", env_nested_delimiter="__", extra="forbid")
+
+    kafka: str = Field("127.0.0.1:9092", description="Kafka bootstrap servers, host:port, comma separated")
+    application: str = Field("wardwatch", description="consumer group, and prefix of transactional ids")
+    partitions: int = Field(4, ge=1, le=512, description="partitions of every topic, fixed by setup")
+    replication: int = Field(1, ge=1, le=7, description="replicas of every topic")
+    session_timeout: float = Field(
+        10.0, ge=1.5, description="seconds after which a dead worker's partitions move"
+    )
+    data_dir: Path = Field(Path("~/.wardwatch"), description="keys, embedded store, embedded Kafka")
+    elasticsearch: str = Field("", description="URL of Elasticsearch; empty: the embedded store alone")
+    elasticsearch_api_key: SecretStr = Field(SecretStr(""), description="API key, base64")
+    rules: list[Path] = Field(default_factory=list, description="folders of Sigma rules beside the starter pack")
+    idle_after: float = Field(5.0, gt=0, description="seconds after which a silent input stops holding time back")
+    watermark_interval: float = Field(1.0, gt=0, description="seconds between two watermarks")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        path = Path(os.environ.get("WARDWATCH_CONFIG", "wardwatch.toml"))
+        return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=path))
+
+    @property
+    def home(self) -> Path:
+        """The data folder, absolute."""
+        return self.data_dir.expanduser().absolute()

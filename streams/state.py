@@ -1,0 +1,234 @@
+"""The state of one input partition as a pure fold over its log: no clock, no network, no randomness.
+
+What a step keeps of a partition is its position, the marks of its sources, the watermark, the ids it has seen, and one value per
+key. :meth:`PartitionState.fold` takes records in log order and gives what they derive; :meth:`PartitionState.changes` gives all
+that must be written to come back to exactly this point, in one transaction. The same code is the oracle of the fault tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import orjson
+
+from streams import seen
+from streams.lineage import SCHEMA, Lineage, Marks, NewerSchema
+from streams.seen import SeenIds
+from streams.sender import Output
+from streams.watermarks import WATERMARK, Watermarks
+
+__all__ = ["BadDerived", "KeyedStep", "PartitionState", "Record", "Values"]
+
+PARTITION = b"\x00partition"
+
+#: Live values kept beside their bytes, so that busy keys are not decoded again for every batch.
+_LIVE = 4096
+
+
+class Record(NamedTuple):
+    """One record of a topic of ours."""
+
+    offset: int
+    key: bytes
+    value: bytes
+    lineage: Lineage | None  #: None on a control record
+    control: str = ""  #: header key of a control record
+
+
+class BadDerived(Exception):
+    """A step could not take a record of ours. :attr:`record` is the one; the state was rolled back."""
+
+    def __init__(self, record: Record, cause: Exception) -> None:
+        super().__init__(f"{type(cause).__name__} at offset {record.offset}")
+        self.record = record
+        self.cause = cause
+
+
+class KeyedStep(Protocol):
+    """What a step does with each record; all it remembers is in the state it is handed."""
+
+    def fold(self, record: Record, fresh: bool, state: PartitionState) -> Sequence[Output]:
+        """Outputs of one record. ``fresh`` is False where its event was seen before. May raise: see BadDerived."""
+        ...
+
+    def dump(self, key: bytes, value: Any) -> bytes: ...
+
+    def load(self, key: bytes, raw: bytes) -> Any: ...
+
+
+class PartitionState:
+    """One partition of one step. Used by one task."""
+
+    def __init__(self, step: KeyedStep) -> None:
+        self._step = step
+        self.position = 0  #: offset of the next record to take
+        self.marks = Marks()
+        self.watermarks = Watermarks()
+        self.seen = SeenIds()
+        self.values = Values(step.dump, step.load)
+        self.counts = {"duplicate": 0, "repeated": 0, "late": 0}
+        self._durable = self._partition_record()
+
+    # Reading
+
+    def fold(
+        self, records: Sequence[Record], replacements: dict[int, Sequence[Output]]
+    ) -> list[tuple[int, Sequence[Output]]]:
+        """Take records in log order; give each one's offset and outputs, for those that have any.
+
+        ``replacements`` holds, by offset, what to put out instead for records known to be bad. Raises BadDerived, after
+        which the state is as it was at the last flush, and NewerSchema.
+        """
+        known = self.seen.known(record.lineage.event for record in records if record.lineage)
+        derived: list[tuple[int, Sequence[Output]]] = []
+        for record in records:
+            if record.offset < self.position:
+                continue
+            try:
+                outputs = self._take(record, known, replacements)
+            except NewerSchema:
+                raise
+            except Exception as exc:
+                self.rollback()
+                raise BadDerived(record, exc) from exc
+            if outputs:
+                derived.append((record.offset, outputs))
+            self.position = record.offset + 1
+        return derived
+
+    def _take(
+        self, record: Record, known: set[int], replacements: dict[int, Sequence[Output]]
+    ) -> Sequence[Output]:
+        lineage = record.lineage
+        if lineage is None:
+            if record.control == WATERMARK:
+                self.watermarks.take(record.value)
+            return ()
+        if not self.marks.accept(lineage):
+            self.counts["duplicate"] += 1
+            return ()
+        if record.offset in replacements:
+            return replacements[record.offset]
+        return self._step.fold(record, lineage.event not in known, self)
+
+    # Durability
+
+    def restore(self, key: bytes, value: bytes | None) -> None:
+        """Take back one record of the changelog, in log order. Raises NewerSchema."""
+        if key == PARTITION and value is not None:
+            self._take_back(value)
+            self._durable = value
+        elif key.startswith(seen.PREFIX):
+            self.seen.load(key, value)
+        else:
+            self.values.restore(key, value)
+
+    def restored(self) -> None:
+        """Call once after the last :meth:`restore`."""
+        self.seen.loaded()
+
+    def changes(self) -> dict[bytes, bytes | None]:
+        """All that must become durable together; empty where nothing happened since :meth:`flushed`."""
+        record = self._partition_record()
+        if record == self._durable:
+            return {}
+        return {PARTITION: record, **self.values.changes(), **self.seen.changes()}
+
+    def flushed(self) -> None:
+        """What :meth:`changes` gave is durable."""
+        self._durable = self._partition_record()
+        self.values.flushed()
+        self.seen.flushed()
+
+    def rollback(self) -> None:
+        """Be again as after the last :meth:`flushed`."""
+        self._take_back(self._durable)
+        self.values.rollback()
+        self.seen.rollback()
+
+    def _partition_record(self) -> bytes:
+        return orjson.dumps(
+            {
+                "v": SCHEMA,
+                "position": self.position,
+                "marks": self.marks.save(),
+                "watermarks": self.watermarks.save(),
+                "counts": self.counts,
+            }
+        )
+
+    def _take_back(self, raw: bytes) -> None:
+        saved = orjson.loads(raw)
+        if saved["v"] > SCHEMA:
+            raise NewerSchema(f"state of schema {saved['v']}; this worker reads {SCHEMA}: upgrade it")
+        self.position = saved["position"]
+        self.marks = Marks(saved["marks"])
+        self.watermarks = Watermarks(saved["watermarks"])
+        self.counts = saved["counts"]
+
+
+class Values:
+    """Values by key: all as bytes, the busy ones also live. Whoever gets one may change it in place."""
+
+    def __init__(self, dump: Callable[[bytes, Any], bytes], load: Callable[[bytes, bytes], Any]) -> None:
+        self._dump = dump
+        self._load = load
+        self._durable: dict[bytes, bytes] = {}
+        self._live: dict[bytes, Any] = {}
+        self._dirty: set[bytes] = set()
+        self._staged: dict[bytes, bytes | None] = {}
+
+    def get(self, key: bytes) -> Any | None:
+        """The live value for reading; None where there is none. Call :meth:`put` if it changed."""
+        value = self._live.get(key)
+        if value is None and key not in self._dirty:
+            raw = self._durable.get(key)
+            if raw is not None:
+                value = self._live[key] = self._load(key, raw)
+        return value
+
+    def put(self, key: bytes, value: Any) -> None:
+        """Set a value, or say that the one :meth:`get` gave has changed."""
+        self._live[key] = value
+        self._dirty.add(key)
+
+    def remove(self, key: bytes) -> None:
+        self._live.pop(key, None)
+        self._dirty.add(key)
+
+    def items(self) -> list[tuple[bytes, Any]]:
+        """Every key and its value."""
+        keys = {*self._durable, *self._dirty}
+        pairs = ((key, self.get(key)) for key in sorted(keys))
+        return [(key, value) for key, value in pairs if value is not None]
+
+    def __len__(self) -> int:
+        return len(self._durable)
+
+    def restore(self, key: bytes, value: bytes | None) -> None:
+        if value is None:
+            self._durable.pop(key, None)
+        else:
+            self._durable[key] = value
+
+    def changes(self) -> dict[bytes, bytes | None]:
+        self._staged = {}
+        for key in self._dirty:
+            value = self._live.get(key)
+            self._staged[key] = None if value is None else self._dump(key, value)
+        return self._staged
+
+    def flushed(self) -> None:
+        for key, value in self._staged.items():
+            self.restore(key, value)
+        self._staged = {}
+        self._dirty.clear()
+        if len(self._live) > _LIVE:
+            for key in list(self._live)[: len(self._live) - _LIVE // 2]:
+                del self._live[key]
+
+    def rollback(self) -> None:
+        self._live.clear()
+        self._dirty.clear()
+        self._staged = {}

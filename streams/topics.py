@@ -1,0 +1,75 @@
+"""The map of topics: name, key, value, retention, who writes and who reads.
+
+===============  ==================  =========================  =========  ==================  =====================
+topic            key                 value                      kept       written by          read by
+===============  ==================  =========================  =========  ==================  =====================
+audit.ehr        any                 raw bytes, FHIR            3 days     emitters            ingest
+audit.iot        device              raw bytes, devices         3 days     emitters            ingest
+audit.cloud      any                 raw bytes, cloud audit     3 days     emitters            ingest
+dead.letters     source position     sealed bytes, clear reason 30 days    every step          dead-letter commands
+events           actor               Event                      7 days     ingest              behave
+views            patient, device or  Event                      7 days     ingest              behave
+                 address
+findings         entity              Finding                    30 days    ingest, behave      alert
+alerts           entity              Alert                      30 days    alert               index, notify
+*.state          entity              state of a step            compacted  the step            the step
+===============  ==================  =========================  =========  ==================  =====================
+
+Every topic has the same number of partitions, fixed when ``wardwatch setup`` creates them. ``audit.*`` carries the
+broker's own time (LogAppendTime): what "in the future" means must not depend on when a record is read again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["ALL", "INPUTS", "Topic", "state_of"]
+
+_DAY = 24 * 3600 * 1000
+_MB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    name: str
+    retention: int  #: ms; 0 where it is compacted instead
+    max_message: int  #: bytes; larger downstream, so that what came in can always go out
+    append_time: bool = False
+
+    def config(self) -> dict[str, str]:
+        """Kafka's settings for it."""
+        config = {"max.message.bytes": str(self.max_message)}
+        if self.retention:
+            config |= {"cleanup.policy": "delete", "retention.ms": str(self.retention)}
+        else:
+            config |= {"cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.3"}
+        if self.append_time:
+            config["message.timestamp.type"] = "LogAppendTime"
+        return config
+
+
+INPUTS = ("audit.ehr", "audit.iot", "audit.cloud")
+EVENTS = "events"
+VIEWS = "views"
+FINDINGS = "findings"
+ALERTS = "alerts"
+DEAD_LETTERS = "dead.letters"
+
+
+def state_of(topic: str, step: str) -> str:
+    """Name of the compacted topic that holds a step's state of ``topic``."""
+    return f"{step}.{topic}.state"
+
+
+ALL: tuple[Topic, ...] = (
+    *(Topic(name, 3 * _DAY, _MB, append_time=True) for name in INPUTS),
+    Topic(DEAD_LETTERS, 30 * _DAY, 4 * _MB),
+    Topic(EVENTS, 7 * _DAY, 4 * _MB),
+    Topic(VIEWS, 7 * _DAY, 4 * _MB),
+    Topic(FINDINGS, 30 * _DAY, 4 * _MB),
+    Topic(ALERTS, 30 * _DAY, 4 * _MB),
+    Topic(state_of(EVENTS, "behave"), 0, 8 * _MB),
+    Topic(state_of(VIEWS, "behave"), 0, 8 * _MB),
+    Topic(state_of(FINDINGS, "alert"), 0, 8 * _MB),
+    Topic(state_of(ALERTS, "notify"), 0, 8 * _MB),
+)

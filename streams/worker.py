@@ -1,0 +1,46 @@
+"""Runs one worker process: Faust's, with our logging and a clean end."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import faust
+import uvloop
+
+from streams.agents import build
+from streams.settings import Settings
+
+__all__ = ["run"]
+
+
+def run(settings: Settings, *, loglevel: str = "WARNING") -> int:
+    """Run until SIGTERM or SIGINT; gives the exit code. Raises SetupError before anything starts."""
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=loglevel,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    uvloop.install()
+    worker = build(settings)
+    process = faust.Worker(
+        worker.app,
+        loglevel=loglevel,
+        override_logging=False,
+        quiet=True,
+        redirect_stdouts=False,
+    )
+
+    @worker.app.on_before_shutdown.connect(weak=False)  # type: ignore[untyped-decorator]
+    async def finish(*_: object, **__: object) -> None:
+        await worker.close()
+
+    try:
+        process.execute_from_commandline()
+    except SystemExit as exc:
+        return exc.code if isinstance(exc.code, int) else 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(run(Settings()))
