@@ -1,1 +1,26 @@
-"""Sigma: loader, compiler, matcher, and the starter pack beside them."""
+"""Sigma: loader, compiler, matcher, and the starter pack beside them.
+
+:func:`load` and :func:`starter_rules` give a :class:`RuleSet`; its ``match`` tries the rules on one event,
+and :func:`finding` turns a :class:`Match` into what leaves the detector.
+
+Where the specification leaves a choice, this is the one made:
+
+- Text is compared with case folded (:meth:`str.casefold`) unless a modifier says otherwise. Numbers and
+  booleans compare with text as JSON spells them (553 and "553", true and "true"); 1 and 1.0 are equal, true
+  and 1 are not.
+- A name is looked up in the vendor's record (flat key, then nested path), then in the ECS fields. Of several
+  values in lists any may satisfy.
+- ``null`` holds where the field is absent, null, an empty list, or a list with a null in it.
+- A keyword is looked for inside every string, number and boolean at any depth of record and fields; not in
+  names of fields, and not across two values.
+- ``re`` searches the first 16,384 characters of a value.
+- Time modifiers read ISO 8601 as it is written, without changing its zone.
+"""
+
+from detectors.rules.findings import finding
+from detectors.rules.loader import load, starter_rules
+from detectors.rules.problems import Problem
+from detectors.rules.rule import Rule
+from detectors.rules.ruleset import Match, RuleSet
+
+__all__ = ["Match", "Problem", "Rule", "RuleSet", "finding", "load", "starter_rules"]

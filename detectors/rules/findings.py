@@ -1,0 +1,60 @@
+"""Turns a match into a finding that holds no patient data: values come only from what may leave ingest."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from detectors.base import Event, Finding, digest
+from detectors.rules.ruleset import Match
+
+__all__ = ["finding"]
+
+#: Fields that say who did what, shown beside those that the rule asked about.
+_CONTEXT: Final = (
+    "event.action",
+    "event.outcome",
+    "event.code",
+    "event.reason",
+    "user.id",
+    "user.name",
+    "source.ip",
+    "device.id",
+    "cloud.account.id",
+)
+
+
+def finding(match: Match, event: Event, subject: str) -> Finding:
+    """The finding of ``match`` on ``event``; the same two give the same finding.
+
+    ``subject`` (``actor`` or ``device``) says whom it is about; the rule's own word goes before it, and an
+    event without a device is about its actor. The reason names fields and the kind of question they answered,
+    never a value of the event or of the rule; evidence is taken from ``event.fields`` alone.
+    """
+    rule = match.rule
+    causes = match.causes()
+    about_device = (rule.subject or subject) == "device" and event.device
+    questions = [f"{cause.field} {cause.phrase}" if cause.field else cause.phrase for cause in causes]
+    names = dict.fromkeys([*(cause.field for cause in causes), *rule.fields, *_CONTEXT])
+    return Finding(
+        id=digest("sigma", rule.id, event.id),
+        detector="sigma",
+        entity=event.device if about_device else event.actor,
+        time=event.time,
+        severity=rule.level,
+        title=rule.title,
+        reason=f"{rule.title}: {', '.join(questions) or 'no exception applies'}.",
+        source=event.source,
+        event_ids=(event.id,),
+        techniques=rule.techniques,
+        rule={
+            "id": rule.id,
+            "uuid": rule.id,
+            "name": rule.title,
+            "author": rule.author,
+            "level": rule.level,
+            "tags": rule.tags,
+            "version": rule.version,
+        },
+        evidence={name: event.fields[name] for name in names if name in event.fields},
+        timely=event.timely,
+    )

@@ -1,0 +1,99 @@
+"""All loaded rules, ready to be tried on events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from detectors.base import digest
+from detectors.rules.explanation import Cause, causes
+from detectors.rules.index import Index
+from detectors.rules.lookup import Words
+from detectors.rules.problems import Problem
+from detectors.rules.rule import Rule
+from detectors.rules.witness import popularity, witness
+
+__all__ = ["LogSourceLike", "Match", "RuleSet"]
+
+_REMEMBERED_SOURCES = 256
+
+
+class LogSourceLike(Protocol):
+    """Sigma's ``logsource`` of an event; a part that is not known is empty."""
+
+    @property
+    def product(self) -> str: ...
+    @property
+    def service(self) -> str: ...
+    @property
+    def category(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One rule that matched one event. Why it did is worked out only when asked for."""
+
+    rule: Rule
+    record: Mapping[str, Any]
+    fields: Mapping[str, Any]
+
+    def causes(self) -> tuple[Cause, ...]:
+        """Which questions were answered with yes; negated ones are left out."""
+        return causes(self.rule.expression, self.record, self.fields)
+
+    def evidence(self) -> dict[str, Any]:
+        """Field names to the values that matched. May hold patient data: it quotes the vendor's record."""
+        return {cause.field: cause.value for cause in self.causes() if cause.field}
+
+
+class RuleSet:
+    """Loaded rules and what was not loaded. Matching keeps caches but no other state."""
+
+    def __init__(self, rules: Iterable[Rule], problems: Iterable[Problem] = ()) -> None:
+        self.rules = tuple(rules)
+        self.problems = tuple(problems)
+        #: Digest of the loaded rules' content; independent of their files and order.
+        self.version = digest("ruleset", *sorted(rule.version for rule in self.rules))
+        named = popularity(rule.expression for rule in self.rules)
+        self._witnesses = tuple(witness(rule.expression, named) for rule in self.rules)
+        self._matchers = tuple(rule.matcher for rule in self.rules)
+        self._indexes: dict[tuple[str, str, str] | None, Index] = {}
+
+    @property
+    def unindexed(self) -> tuple[Rule, ...]:
+        """The rules that are tried on every event of their log source, because nothing singles events out."""
+        return tuple(rule for rule, atoms in zip(self.rules, self._witnesses, strict=True) if atoms is None)
+
+    def match(
+        self, record: Mapping[str, Any], fields: Mapping[str, Any], logsource: LogSourceLike | None
+    ) -> list[Match]:
+        """The rules that match one event, in load order.
+
+        ``record`` is the vendor's whole record, ``fields`` the flat ECS fields of the same event; a name is
+        looked up in the first, then in the second. ``logsource`` of None tries every rule.
+        """
+        key = None if logsource is None else (logsource.product, logsource.service, logsource.category)
+        index = self._indexes.get(key)
+        if index is None:
+            index = self._index(key)
+        candidates = index.candidates(record, fields)
+        if not candidates:
+            return []
+        words = Words(record, fields)
+        matchers = self._matchers
+        return [
+            Match(self.rules[number], record, fields)
+            for number in (candidates if len(candidates) == 1 else sorted(set(candidates)))
+            if matchers[number](record, fields, words)
+        ]
+
+    def _index(self, key: tuple[str, str, str] | None) -> Index:
+        index = Index(
+            (number, self._witnesses[number])
+            for number, rule in enumerate(self.rules)
+            if key is None or rule.applies_to(*key)
+        )
+        if len(self._indexes) < _REMEMBERED_SOURCES:
+            self._indexes[key] = index
+        return index

@@ -1,0 +1,118 @@
+"""Public rules and real events: what independent engines answered must be what this one answers."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from detectors.rules import RuleSet, load
+
+DATA = os.environ.get("WARDWATCH_TEST_DATA", "")
+pytestmark = [
+    pytest.mark.outside_data,
+    pytest.mark.skipif(not DATA, reason="WARDWATCH_TEST_DATA is not set: the public rules and events are not here"),
+]
+
+
+@dataclass(frozen=True)
+class Source:
+    product: str = ""
+    service: str = ""
+    category: str = ""
+
+
+def lines(name: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (Path(DATA) / name).read_text().splitlines()]
+
+
+def load_text(text: str, folder: Path) -> RuleSet:
+    path = folder / "rule.yml"
+    path.write_text(text)
+    return load([path])
+
+
+@pytest.fixture(scope="module")
+def cloud() -> RuleSet:
+    return load([Path(DATA) / "sigma_rules"])
+
+
+def test_every_public_rule_loads_or_says_why_not(cloud: RuleSet) -> None:
+    files = list((Path(DATA) / "sigma_rules").rglob("*.yml"))
+    assert len(cloud.rules) + len(cloud.problems) == len(files)
+    with_placeholder = {str(path) for path in files if "|expand" in path.read_text()}
+    assert {problem.path for problem in cloud.problems} == with_placeholder
+    assert all("placeholder" in problem.reason for problem in cloud.problems)
+    assert all(rule.author and rule.tags for rule in cloud.rules)
+
+
+def test_rule_event_triples(tmp_path: Path) -> None:
+    refused = Counter[str]()
+    tried = 0
+    for case in lines("sigma_match/rule_event_triples.jsonl"):
+        if case.get("contested"):
+            continue
+        rules = load_text(case["rule"], tmp_path)
+        if rules.problems:
+            (problem,) = rules.problems
+            refused[problem.reason.split(":")[0].split(" ")[0]] += 1
+            continue
+        tried += 1
+        assert len(rules.match(case["event"], {}, None)) == case["expected_match"], case["case"]
+    print("tried", tried, "refused", dict(refused))
+    # Four cases with filters, four with placeholders, one fieldref to a number.
+    assert sum(refused.values()) == 9, refused
+    assert tried == 54
+
+
+def test_windows_rules_on_windows_events(tmp_path: Path) -> None:
+    cases = lines("sigma_match/sigmahq_windows_regression.jsonl")
+    for number, case in enumerate(cases):
+        (tmp_path / f"{number:03}.yml").write_text(case["rule"])
+    rules = load([tmp_path])
+    print(f"{len(rules.rules)} rules, {len(rules.problems)} problems", *rules.problems, sep="\n")
+    assert not [p for p in rules.problems if "id is taken" not in p.reason]
+    contested = {case["rule_id"] for case in cases if case.get("contested")}
+    pairs = 0
+    for case in cases:
+        own = 0
+        for event, others in zip(case["events_flat"], case["other_rules_of_this_file_matching"], strict=True):
+            found = {match.rule.id for match in rules.match(event, {}, None)}
+            own += case["rule_id"] in found
+            pairs += len(rules.rules)
+            assert found - contested - {case["rule_id"]} == set(others) - contested, case["rule_path"]
+        if case["rule_id"] not in contested:
+            expected = case["expected_match_count"]
+            assert own == expected if expected is not None else own >= 1, case["rule_path"]
+    print("rule and event pairs", pairs)
+
+
+def test_cloud_rules_on_cloud_events(cloud: RuleSet) -> None:
+    expected: dict[str, set[tuple[int, str]]] = {}
+    for hit in lines("sigma_match/cloud_rules_expected_detections.jsonl"):
+        expected.setdefault(hit["events_file"], set()).add((hit["line"], hit["rule_id"]))
+    total = 0
+    for name, hits in expected.items():
+        found = set()
+        for number, line in enumerate(lines(name), 1):
+            for match in cloud.match(line["event"], {}, None):
+                found.add((number, match.rule.id))
+        aws = {rule.id for rule in cloud.rules if rule.product == "aws"}
+        assert hits - found == set(), name
+        extra = {(n, rule) for n, rule in found - hits if name.startswith("cloudtrail") and rule in aws}
+        assert extra == set(), name
+        print(name, "expected", len(hits), "found", len(found & hits), "others", len(found - hits))
+        total += len(hits)
+    assert total == 340
+
+
+def test_gating_by_log_source_changes_no_cloudtrail_hit(cloud: RuleSet) -> None:
+    aws = Source("aws", "cloudtrail")
+    for line in lines("cloudtrail/stratus_detonations.jsonl"):
+        gated = [m.rule.id for m in cloud.match(line["event"], {}, aws)]
+        raw = [m.rule.id for m in cloud.match(line["event"], {}, None) if m.rule.product == "aws"]
+        assert gated == raw
