@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 from kafka import KafkaAdminClient
@@ -35,17 +36,19 @@ def create_topics(settings: Settings) -> list[str]:
         present = {name for name in admin.list_topics() if isinstance(name, str)}
         missing = [topic for topic in topics.ALL if topic.name not in present]
         if missing:
-            try:
+            # another setup may be quicker; what it made is checked below
+            with suppress(TopicAlreadyExistsError):
                 admin.create_topics(
                     [
                         NewTopic(
-                            topic.name, settings.partitions, settings.replication, topic_configs=topic.config()
+                            topic.name,
+                            settings.partitions,
+                            settings.replication,
+                            topic_configs=topic.config(),
                         )
                         for topic in missing
                     ]
                 )
-            except TopicAlreadyExistsError:
-                pass  # another setup was quicker; what it made is checked below
             _check(_describe(admin, settings), settings)
         return [topic.name for topic in missing]
     finally:

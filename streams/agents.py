@@ -19,8 +19,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from detectors.base import EntityKind
 from detectors.registry import registered
+
+from detectors.base import EntityKind
 from detectors.rules import load, starter_rules
 from streams import topics
 from streams.admin import topic_ids
@@ -31,7 +32,8 @@ from streams.keys import load_keys
 from streams.lanes import Handler, Lanes
 from streams.pipeline import Alerting, Behave, Ingest
 from streams.privacy import Pseudonyms
-from streams.sender import Control, DeliveryFailed, Sender
+from streams.records import Control
+from streams.sender import DeliveryFailed, Sender
 from streams.settings import Settings
 from streams.state import KeyedStep
 from streams.transport import Batch, BatchApp, BatchSchema
@@ -53,12 +55,8 @@ class Worker:
         self.topic_ids = topic_ids(settings)
         self.app = _faust_app(settings)
         self.lanes = Lanes(self._seek)
-        self.sender = Sender(
-            client=self.client, partitions={topic.name: settings.partitions for topic in topics.ALL}
-        )
-        self.clocks = InputClocks(
-            inputs=settings.partitions * len(topics.INPUTS), idle_after=settings.idle_after
-        )
+        self.sender = Sender(client=self.client, partitions={topic.name: settings.partitions for topic in topics.ALL})
+        self.clocks = InputClocks(inputs=settings.partitions * len(topics.INPUTS), idle_after=settings.idle_after)
         keys = load_keys(settings.home)
         self.dead_letters = DeadLetters(keys.dead_letter_public)
         detectors = registered()
@@ -78,9 +76,7 @@ class Worker:
     async def _seek(self, tp: Any, offset: int) -> None:
         await self.app.consumer.seek(tp, offset)
 
-    def _agent(
-        self, topic: str, step: str, handler: Callable[[int], Handler], *, max_inflight: int = 8
-    ) -> None:
+    def _agent(self, topic: str, step: str, handler: Callable[[int], Handler], *, max_inflight: int = 8) -> None:
         """One Faust agent for ``topic``; its lanes do the work and acknowledge."""
         self.lanes.register(topic, step, handler)
         schema = BatchSchema(max_inflight=max_inflight)

@@ -2,8 +2,8 @@
 
 Promises (rules 6 and 7 of ``docs/replay.md``):
 
-- :meth:`Changelog.open` fences whoever owned the partition before, then reads what was committed. From then on no write of
-  an older owner can become visible.
+- :meth:`Changelog.open` fences whoever owned the partition before, then reads what was committed. From then on no
+  write of an older owner can become visible.
 - :meth:`Changelog.commit` is one Kafka transaction: all of it is there, or none.
 - A writer that was fenced raises :class:`Fenced` and has written nothing.
 """
@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -118,10 +119,9 @@ class Changelog:
         """Let go of the connection; ownership ends when the next owner opens."""
         producer, self._producer = self._producer, None
         if producer is not None:
-            try:
+            # where ownership was lost already, nothing of ours is left to finish
+            with suppress(ProducerFenced, InvalidProducerEpoch, OutOfOrderSequenceNumber):
                 await producer.stop()
-            except (ProducerFenced, InvalidProducerEpoch, OutOfOrderSequenceNumber):
-                pass  # ownership was lost already: nothing of ours is left to finish
 
     def _describe(self) -> str:
         return f"state of {self._topic}[{self._partition}] ({self._transactional_id})"

@@ -1,7 +1,7 @@
 """Records that could not be processed: why in clear, what they said under seal, and nothing lost.
 
-The value is a JSON envelope. Its ``sealed`` part is a NaCl sealed box (X25519, XSalsa20-Poly1305): workers hold the public
-key and cannot read it back; only the dead-letter commands hold the private one.
+The value is a JSON envelope. Its ``sealed`` part is a NaCl sealed box (X25519, XSalsa20-Poly1305): workers hold the
+public key and cannot read it back; only the dead-letter commands hold the private one.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 import orjson
 from nacl.exceptions import CryptoError
@@ -17,18 +16,9 @@ from nacl.public import PrivateKey, PublicKey, SealedBox
 
 from streams import topics
 from streams.lineage import SCHEMA
-from streams.sender import Output
+from streams.records import Output, RawRecord
 
 __all__ = ["DeadLetter", "DeadLetters", "open_letter"]
-
-
-class _Raw(Protocol):
-    topic: str
-    partition: int
-    offset: int
-    received: int
-    value: bytes
-    headers: Mapping[str, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +47,7 @@ class DeadLetters:
         """``public_key``: 32 bytes, X25519."""
         self._box = SealedBox(PublicKey(public_key))
 
-    def output(self, raw: _Raw, *, stage: str, reason: str) -> Output:
+    def output(self, raw: RawRecord, *, stage: str, reason: str) -> Output:
         """The letter of one record. ``reason`` must quote nothing from it."""
         position = f"{raw.topic}/{raw.partition}/{raw.offset}"
         envelope = {

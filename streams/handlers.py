@@ -1,8 +1,8 @@
 """How a step meets Kafka: what is sent before what is written before what is acknowledged.
 
-:class:`IngestHandler` has no state: outputs are durable, then the batch is acknowledged. :class:`KeyedHandler` follows rule 6 of
-``docs/replay.md``: what a batch derived is acknowledged by the broker; then one transaction holds every changed key and the
-position; only then may the group's commit pass the batch, as a hint.
+:class:`IngestHandler` has no state: outputs are durable, then the batch is acknowledged. :class:`KeyedHandler`
+follows rule 6 of ``docs/replay.md``: what a batch derived is acknowledged by the broker; then one transaction holds
+every changed key and the position; only then may the group's commit pass the batch, as a hint.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from typing import Any
 from streams.changelog import Changelog
 from streams.deadletters import DeadLetters
 from streams.lineage import HEADER, Lineage
-from streams.pipeline import Ingest, RawRecord
-from streams.sender import Output, Sender
-from streams.state import BadDerived, KeyedStep, PartitionState, Record
+from streams.pipeline import Ingest
+from streams.records import Output, RawRecord, Record
+from streams.sender import Sender
+from streams.state import BadDerived, KeyedStep, PartitionState
 from streams.transport import Batch
 from streams.watermarks import InputClocks
 
@@ -136,9 +137,7 @@ class KeyedHandler:
             try:
                 return self.state.fold(records, self._bad)
             except BadDerived as exc:
-                raw = RawRecord(
-                    batch.tp.topic, batch.tp.partition, exc.record.offset, 0, exc.record.value, {}
-                )
+                raw = RawRecord(batch.tp.topic, batch.tp.partition, exc.record.offset, 0, exc.record.value, {})
                 reason = f"{type(exc.cause).__name__} in {self._stage}: a defect of the product, please report it"
                 letter = self._dead_letters.output(raw, stage=self._stage, reason=reason)
                 self._bad[exc.record.offset] = (letter,)

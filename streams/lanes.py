@@ -1,8 +1,8 @@
 """Runs a step over each partition it owns: one batch at a time, in order, and never past one that failed.
 
-A lane is one step on one input partition. A dependency that fails stops that lane alone: it says so, waits, comes back from
-what is durable, and tries the same batch again. Meanwhile its unacknowledged batches hold the commit and the fetching of
-that partition back; every other lane goes on.
+A lane is one step on one input partition. A dependency that fails stops that lane alone: it says so, waits, comes
+back from what is durable, and tries the same batch again. Meanwhile its unacknowledged batches hold the commit and
+the fetching of that partition back; every other lane goes on.
 """
 
 from __future__ import annotations
@@ -65,9 +65,7 @@ class LaneStatus:
 class Lane:
     """See the module. :meth:`start` once, :meth:`put` batches, :meth:`release` at the end."""
 
-    def __init__(
-        self, step: str, tp: TP, handler: Handler, *, seek: Callable[[TP, int], Awaitable[None]]
-    ) -> None:
+    def __init__(self, step: str, tp: TP, handler: Handler, *, seek: Callable[[TP, int], Awaitable[None]]) -> None:
         self.status = LaneStatus(step, tp.topic, tp.partition)
         self._tp = tp
         self._handler = handler

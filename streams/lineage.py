@@ -23,10 +23,10 @@ _LAYOUT = Struct(">B16siqHqHQ")
 
 
 class Position(NamedTuple):
-    """One output of one source record: its offset, and its index among the outputs of that record."""
+    """One output of one source record: its offset, and which of the outputs of that record."""
 
     offset: int
-    index: int
+    output: int
 
 
 NO_POSITION = Position(-1, 0)
@@ -50,9 +50,7 @@ class Lineage(NamedTuple):
         return self.topic, self.partition
 
     def pack(self) -> bytes:
-        return _LAYOUT.pack(
-            SCHEMA, self.topic, self.partition, *self.position, *self.previous, self.event
-        )
+        return _LAYOUT.pack(SCHEMA, self.topic, self.partition, *self.position, *self.previous, self.event)
 
     @classmethod
     def unpack(cls, raw: bytes) -> Lineage:
@@ -60,10 +58,10 @@ class Lineage(NamedTuple):
         if raw[:1] > bytes((SCHEMA,)):
             raise NewerSchema(f"lineage of schema {raw[0]}; this worker reads {SCHEMA}: upgrade it")
         try:
-            _, topic, partition, offset, index, prev_offset, prev_index, event = _LAYOUT.unpack(raw)
+            _, topic, partition, offset, output, prev_offset, prev_output, event = _LAYOUT.unpack(raw)
         except error as exc:
             raise ValueError(f"lineage header of {len(raw)} bytes, {_LAYOUT.size} expected") from exc
-        return cls(topic, partition, Position(offset, index), Position(prev_offset, prev_index), event)
+        return cls(topic, partition, Position(offset, output), Position(prev_offset, prev_output), event)
 
 
 class Marks:
@@ -73,9 +71,9 @@ class Marks:
 
     def __init__(self, saved: dict[str, list[int]] | None = None) -> None:
         self._taken: dict[tuple[bytes, int], Position] = {}
-        for name, (offset, index) in (saved or {}).items():
+        for name, (offset, output) in (saved or {}).items():
             topic, _, partition = name.partition("/")
-            self._taken[bytes.fromhex(topic), int(partition)] = Position(offset, index)
+            self._taken[bytes.fromhex(topic), int(partition)] = Position(offset, output)
 
     def accept(self, lineage: Lineage) -> bool:
         """Take the record if it is new and unbroken, and remember that. False: drop it, unseen by any state."""
@@ -86,11 +84,8 @@ class Marks:
         return True
 
     def save(self) -> dict[str, list[int]]:
-        """JSON form: ``topic id in hex/partition`` to ``[offset, index]``."""
-        return {
-            f"{topic.hex()}/{partition}": list(position)
-            for (topic, partition), position in self._taken.items()
-        }
+        """JSON form: ``topic id in hex/partition`` to ``[offset, output]``."""
+        return {f"{topic.hex()}/{partition}": list(position) for (topic, partition), position in self._taken.items()}
 
     def copy(self) -> Marks:
         other = Marks()

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 
@@ -24,12 +24,12 @@ from streams.deadletters import DeadLetters
 from streams.lineage import SCHEMA, NewerSchema, fingerprint
 from streams.privacy import Pseudonyms, release
 from streams.reading import parse
-from streams.sender import Output
+from streams.records import Output, RawRecord, Record
 from streams.sources.base import BadRecord, Source
 from streams.sources.catalog import by_name, recognise
-from streams.state import PartitionState, Record
+from streams.state import PartitionState
 
-__all__ = ["Alerting", "Behave", "Ingest", "Ingested", "RawRecord", "Released"]
+__all__ = ["Alerting", "Behave", "Ingest", "Ingested", "Released"]
 
 _HOUR = 3_600_000
 #: How far behind the watermark, in ms, an event still counts in its own window. Later ones are counted as late.
@@ -38,17 +38,6 @@ LATENESS = _HOUR
 EVENT_ID = "event-id"
 #: Header that names the source, so that nothing has to be recognised by its shape.
 SOURCE = "source"
-
-
-class RawRecord(NamedTuple):
-    """One record as a service sent it."""
-
-    topic: str
-    partition: int
-    offset: int
-    received: int  #: ms, the broker's own time
-    value: bytes
-    headers: Mapping[str, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +75,7 @@ class Ingest:
         self._dead_letters = dead_letters
         self._views = tuple(views)
 
-    def read(
-        self, record: Mapping[str, Any], source: Source, *, fallback_id: str, received: int
-    ) -> Released:
+    def read(self, record: Mapping[str, Any], source: Source, *, fallback_id: str, received: int) -> Released:
         """One parsed record. Raises BadRecord."""
         draft = source.normalise(record)
         event = release(draft, source, self._pseudonyms, fallback_id=fallback_id, received=received)

@@ -1,8 +1,9 @@
 """The ids of recent events, compactly, so that an event a service sends twice counts once.
 
 Ids are 64-bit fingerprints in buckets of event time; a bucket is dropped, with all that was written for it, once no
-window can need it. In memory a bucket is one sorted array, 8 bytes an id, and a small set of newcomers; on the changelog it
-is a row of chunks, merged when there are many, so that writing costs 8 bytes an event and not the whole set.
+window can need it. In memory a bucket is one sorted array, 8 bytes an id, and a small set of newcomers; on the
+changelog it is a row of chunks, merged when there are many, so that writing costs 8 bytes an event and not the whole
+set.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 Promises (rules 2 and 3 of ``docs/replay.md``): outputs for one downstream partition leave in the order of their
 positions, each linked to the one before it; acks=all with an idempotent producer; a delivery that failed, or an acked
-offset that does not rise, raises :class:`DeliveryFailed`, and then the caller sends again from its last durable position.
+offset that does not rise, raises :class:`DeliveryFailed`, and then the caller sends again from its last durable
+position.
 """
 
 from __future__ import annotations
@@ -10,37 +11,22 @@ from __future__ import annotations
 import asyncio
 from binascii import crc32
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from contextlib import suppress
+from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from streams.lineage import HEADER, NO_POSITION, Lineage, Position
+from streams.records import Control, Output
 
-__all__ = ["Control", "DeliveryFailed", "Output", "Sender", "partition_for"]
+__all__ = ["DeliveryFailed", "Sender", "partition_for"]
 
 _BATCH_BYTES = 900_000
 
 
 class DeliveryFailed(Exception):
     """The broker did not take a record. Nothing is known of the batch: send all of it again."""
-
-
-class Output(NamedTuple):
-    """One derived record, before it knows its place in the log."""
-
-    topic: str
-    key: bytes
-    value: bytes
-    event: int = 0  #: fingerprint of the event's domain id
-
-
-class Control(NamedTuple):
-    """A record for every partition of a topic, such as a watermark. It has no lineage."""
-
-    topic: str
-    header: str
-    value: bytes
 
 
 def partition_for(key: bytes, partitions: int) -> int:
@@ -72,9 +58,7 @@ class Sender:
                 self._producer = producer
             return self._producer
 
-    async def send(
-        self, topic_id: bytes, partition: int, derived: Iterable[tuple[int, Sequence[Output]]]
-    ) -> int:
+    async def send(self, topic_id: bytes, partition: int, derived: Iterable[tuple[int, Sequence[Output]]]) -> int:
         """Send the outputs of consecutive records of one source partition. Returns how many there were.
 
         ``derived`` gives each record's offset and its outputs, in offset order. Raises DeliveryFailed.
@@ -103,9 +87,7 @@ class Sender:
         producer = await self._ready()
         try:
             sent = [
-                await producer.send(
-                    control.topic, control.value, partition=partition, headers=[(control.header, b"")]
-                )
+                await producer.send(control.topic, control.value, partition=partition, headers=[(control.header, b"")])
                 for partition in range(self._partitions[control.topic])
             ]
             await _all(sent)
@@ -154,10 +136,9 @@ class Sender:
 
 
 async def _stop(producer: AIOKafkaProducer) -> None:
-    try:
+    # its deliveries were reported failed already; the connection is closed with the process at the latest
+    with suppress(KafkaError, TimeoutError):
         await asyncio.wait_for(producer.stop(), 5)
-    except (KafkaError, TimeoutError):
-        pass  # its deliveries were reported failed already; the connection is closed with the process at the latest
 
 
 async def _all(sent: Sequence[asyncio.Future[Any]]) -> list[Any]:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Literal
 
 from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
 
-__all__ = ["Receiver", "Settings"]
+__all__ = ["Settings"]
 
 
 class Settings(BaseSettings):
@@ -21,9 +25,7 @@ class Settings(BaseSettings):
     application: str = Field("wardwatch", description="consumer group, and prefix of transactional ids")
     partitions: int = Field(4, ge=1, le=512, description="partitions of every topic, fixed by setup")
     replication: int = Field(1, ge=1, le=7, description="replicas of every topic")
-    session_timeout: float = Field(
-        10.0, ge=1.5, description="seconds after which a dead worker's partitions move"
-    )
+    session_timeout: float = Field(10.0, ge=1.5, description="seconds after which a dead worker's partitions move")
     data_dir: Path = Field(Path("~/.wardwatch"), description="keys, embedded store, embedded Kafka")
     elasticsearch: str = Field("", description="URL of Elasticsearch; empty: the embedded store alone")
     elasticsearch_api_key: SecretStr = Field(SecretStr(""), description="API key, base64")

@@ -1,39 +1,30 @@
 """The state of one input partition as a pure fold over its log: no clock, no network, no randomness.
 
-What a step keeps of a partition is its position, the marks of its sources, the watermark, the ids it has seen, and one value per
-key. :meth:`PartitionState.fold` takes records in log order and gives what they derive; :meth:`PartitionState.changes` gives all
-that must be written to come back to exactly this point, in one transaction. The same code is the oracle of the fault tests.
+What a step keeps of a partition is its position, the marks of its sources, the watermark, the ids it has seen, and
+one value per key. :meth:`PartitionState.fold` takes records in log order and gives what they derive;
+:meth:`PartitionState.changes` gives all that must be written to come back to exactly this point, in one transaction.
+The same code is the oracle of the fault tests.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import orjson
 
 from streams import seen
-from streams.lineage import SCHEMA, Lineage, Marks, NewerSchema
+from streams.lineage import SCHEMA, Marks, NewerSchema
+from streams.records import Output, Record
 from streams.seen import SeenIds
-from streams.sender import Output
 from streams.watermarks import WATERMARK, Watermarks
 
-__all__ = ["BadDerived", "KeyedStep", "PartitionState", "Record", "Values"]
+__all__ = ["BadDerived", "KeyedStep", "PartitionState", "Values"]
 
 PARTITION = b"\x00partition"
 
 #: Live values kept beside their bytes, so that busy keys are not decoded again for every batch.
 _LIVE = 4096
-
-
-class Record(NamedTuple):
-    """One record of a topic of ours."""
-
-    offset: int
-    key: bytes
-    value: bytes
-    lineage: Lineage | None  #: None on a control record
-    control: str = ""  #: header key of a control record
 
 
 class BadDerived(Exception):
@@ -97,9 +88,7 @@ class PartitionState:
             self.position = record.offset + 1
         return derived
 
-    def _take(
-        self, record: Record, known: set[int], replacements: dict[int, Sequence[Output]]
-    ) -> Sequence[Output]:
+    def _take(self, record: Record, known: set[int], replacements: dict[int, Sequence[Output]]) -> Sequence[Output]:
         lineage = record.lineage
         if lineage is None:
             if record.control == WATERMARK:

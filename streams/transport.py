@@ -7,8 +7,8 @@ Promises:
 
 - Offsets are committed for the acknowledged *prefix* of a partition only, as last offset + 1. Holes in the log
   (compaction, transaction markers) need no bookkeeping, and a batch never acknowledged holds the commit back.
-- At most ``max_inflight`` unacknowledged batches of a partition are handed out, give or take what one fetch brought; then
-  the partition rests while the others go on. A stopped partition costs nobody else anything.
+- At most ``max_inflight`` unacknowledged batches of a partition are handed out, give or take what one fetch brought;
+  then the partition rests while the others go on. A stopped partition costs nobody else anything.
 - Before partitions are given up, :attr:`BatchApp.on_release` is awaited and what it acknowledged is committed.
 
 Topics without the schema behave as in Faust. The module reaches into faust-streaming 0.15.3, which is pinned for it.
@@ -19,6 +19,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 import faust
@@ -131,6 +132,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
     def _to_message(self, tp: TP, record: Any) -> ConsumerMessage:
         if not isinstance(record, list):
             return super()._to_message(tp, record)
+        tp = TP(tp.topic, tp.partition)  # aiokafka's own type is equal, and refused by Faust's flow control
         batch = Batch(tp, record, self)
         queue = self._handed_out.setdefault(tp, deque())
         while queue and queue[-1].next_offset > batch.first_offset:
@@ -227,10 +229,8 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         if self.flow_active and not self.app.client_only and self._buffered_partitions:
             if not self._get_active_partitions():
                 self._room.clear()
-                try:
+                with suppress(TimeoutError):
                     await asyncio.wait_for(self._room.wait(), PRESSURE_POLL)
-                except TimeoutError:
-                    pass
             if not self._get_active_partitions():
                 return {}, set()
         return await super()._wait_next_records(timeout)

@@ -93,9 +93,7 @@ class Watermarks:
         self._idle.update(record["idle"])
         if len(self._clocks) >= self._expected:
             active = [
-                min(clocks.values())
-                for name, clocks in self._clocks.items()
-                if clocks and name not in self._idle
+                min(clocks.values()) for name, clocks in self._clocks.items() if clocks and name not in self._idle
             ]
             if active:
                 self.current = max(self.current, min(active))
