@@ -66,6 +66,9 @@ class _Compiler:
             ((_, starts, ends),) = test.operands
             first, second = (self._read(read) for read in _reads(test))
             return f"{self._constant('test', reference(starts, ends))}({first}, {second})"
+        if _joinable(test):
+            words = (f"{self._constant('word', word)} in words.joined()" for word in test.operands)
+            return f"({' or '.join(words)})"
         call = self._constant("test", predicate(test))
         if test.field is None:
             return f"{call}(words.{view(test)}())"
@@ -84,6 +87,12 @@ class _Compiler:
 
 
 _UNREAD = object()
+
+
+def _joinable(test: Test) -> bool:
+    """True for keywords that are found in all words joined exactly where they are found in one of them."""
+    keyword = test.field is None and test.kind == "contains" and not test.cased
+    return keyword and all(word and "\0" not in word for word in test.operands)
 
 
 def _reads(test: Test) -> list[_Read]:

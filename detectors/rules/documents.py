@@ -109,9 +109,7 @@ def _check_node(root: Any) -> None:
             total += sum(size(item, depth + 1) for item in node.value)
         open_nodes.discard(id(node))
         if total > _NODE_LIMIT:
-            raise DocumentError(
-                line, f"expands to more than {_NODE_LIMIT} values; write less through aliases"
-            )
+            raise DocumentError(line, f"expands to more than {_NODE_LIMIT} values; write less through aliases")
         sizes[id(node)] = total
         return total
 

@@ -81,9 +81,7 @@ def _test(test: Test, event: _Event) -> list[Cause] | None:
         ((other, starts, ends),) = test.operands
         second = lookup.folded(record, fields, other, lookup.path_of(other))
         compare = reference(starts, ends)
-        hits = (
-            value for value in values or () for shown in _shown(value, "folded") if compare((shown,), second)
-        )
+        hits = (value for value in values or () for shown in _shown(value, "folded") if compare((shown,), second))
     else:
         ask, what = predicate(test), view(test)
         hits = (value for value in values or () for shown in _shown(value, what) if ask((shown,)))

@@ -115,17 +115,13 @@ def _check(detection: SigmaDetection) -> None:
             continue
         if SigmaExpandModifier in item.modifiers:
             name = item.field or "a keyword"
-            raise RuleError(
-                f"{name}: placeholders (expand) have no values here; write out what they stand for"
-            )
+            raise RuleError(f"{name}: placeholders (expand) have no values here; write out what they stand for")
         if item.field is None and {SigmaStartswithModifier, SigmaEndswithModifier} & set(item.modifiers):
             raise RuleError("a keyword is looked for anywhere: startswith and endswith need a field name")
         if SigmaCaseSensitiveModifier in item.modifiers and not all(
             isinstance(value, SigmaCasedString) for value in _values(item.value)
         ):
-            raise RuleError(
-                f"{item.field or 'a keyword'}: cased has no effect here; put it last or remove it"
-            )
+            raise RuleError(f"{item.field or 'a keyword'}: cased has no effect here; put it last or remove it")
 
 
 def _values(values: Iterable[Any]) -> Iterator[Any]:
@@ -189,9 +185,7 @@ def _keyword(value: Any) -> Expression:
         return _string(None, value)
     if isinstance(value, SigmaRegularExpression):
         return _test(None, value)
-    raise RuleError(
-        "a keyword must be a string, a number or a regular expression; give the value a field name"
-    )
+    raise RuleError("a keyword must be a string, a number or a regular expression; give the value a field name")
 
 
 def _string(field: str | None, value: SigmaString) -> Test:

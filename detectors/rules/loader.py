@@ -53,9 +53,7 @@ def _load(sources: Iterable[_File]) -> RuleSet:
                 problems.append(found)
             elif found.id in rules:
                 first = rules[found.id].path
-                problems.append(
-                    Problem(path, found.line, found.id, f"id is taken by {first}; give this rule its own")
-                )
+                problems.append(Problem(path, found.line, found.id, f"id is taken by {first}; give this rule its own"))
             else:
                 rules[found.id] = found
     return RuleSet(rules.values(), problems)
@@ -87,11 +85,7 @@ def _rule(path: str, line: int, document: Any) -> Rule | Problem:
 
 def _files(paths: Iterable[Path]) -> Iterator[_File]:
     for path in paths:
-        inside = (
-            sorted(found for found in path.rglob("*") if found.suffix in _SUFFIXES)
-            if path.is_dir()
-            else [path]
-        )
+        inside = sorted(found for found in path.rglob("*") if found.suffix in _SUFFIXES) if path.is_dir() else [path]
         for file in inside:
             name = str(file)
             try:

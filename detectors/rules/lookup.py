@@ -118,22 +118,24 @@ def folded(record: Record, fields: Record, name: str, path: tuple[str, ...]) -> 
 class Words:
     """Every scalar of an event as text, for keywords; gathered once, when the first keyword asks."""
 
-    __slots__ = ("_fields", "_folded", "_record", "_texts")
+    __slots__ = ("_fields", "_folded", "_joined", "_record", "_texts")
 
     def __init__(self, record: Record, fields: Record) -> None:
         self._record = record
         self._fields = fields
         self._texts: tuple[str, ...] | None = None
         self._folded: tuple[str, ...] | None = None
+        self._joined: str | None = None
 
     def texts(self) -> tuple[str, ...]:
         """As they stand in the event."""
         if self._texts is None:
             gathered: list[str] = []
-            stack: list[Any] = [self._record, self._fields]
-            while stack:
-                value = stack.pop()
-                if isinstance(value, Mapping):
+            stack: list[Any] = [*self._record.values(), *self._fields.values()]
+            for value in stack:  # grows while it is read
+                if type(value) is str:
+                    gathered.append(value)
+                elif isinstance(value, dict):
                     stack.extend(value.values())
                 elif isinstance(value, list | tuple):
                     stack.extend(value)
@@ -147,3 +149,9 @@ class Words:
         if self._folded is None:
             self._folded = tuple(found.casefold() for found in self.texts())
         return self._folded
+
+    def joined(self) -> str:
+        """:meth:`folded` in one string, NUL between two: one search instead of one for each value."""
+        if self._joined is None:
+            self._joined = "\0".join(self.texts()).casefold()
+        return self._joined

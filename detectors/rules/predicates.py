@@ -135,9 +135,7 @@ def _compare(operands: tuple[Any, ...]) -> Predicate:
     compare = _OPERATORS[name]
 
     def test(values: Any) -> bool:
-        return any(
-            (number := _numeric(value)) is not None and compare(number, bound) for value in values or ()
-        )
+        return any((number := _numeric(value)) is not None and compare(number, bound) for value in values or ())
 
     return test
 

@@ -66,11 +66,7 @@ class Rule:
 
     def applies_to(self, product: str, service: str, category: str) -> bool:
         """True where every part of its log source that the rule names is equal."""
-        return (
-            self.product in ("", product)
-            and self.service in ("", service)
-            and self.category in ("", category)
-        )
+        return self.product in ("", product) and self.service in ("", service) and self.category in ("", category)
 
 
 def read_rule(document: Mapping[str, Any], path: str, line: int) -> Rule:

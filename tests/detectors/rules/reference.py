@@ -19,15 +19,19 @@ from sigma.rule import SigmaRule
 ABSENT = object()
 
 
-def matches(rule: SigmaRule, record: Mapping[str, Any], fields: Mapping[str, Any]) -> bool:
-    return any(_node(condition.parsed, record, fields) for condition in rule.detection.parsed_condition)
+class Reference:
+    def __init__(self, rule: SigmaRule) -> None:
+        self._conditions = [condition.parsed for condition in rule.detection.parsed_condition]
+
+    def matches(self, record: Mapping[str, Any], fields: Mapping[str, Any]) -> bool:
+        return any(_node(condition, record, fields) for condition in self._conditions)
 
 
 def _node(node: Any, record: Any, fields: Any) -> bool:
     if isinstance(node, c.ConditionAND):
-        return all([_node(arg, record, fields) for arg in node.args])
+        return all(_node(arg, record, fields) for arg in node.args)
     if isinstance(node, c.ConditionOR):
-        return any([_node(arg, record, fields) for arg in node.args])
+        return any(_node(arg, record, fields) for arg in node.args)
     if isinstance(node, c.ConditionNOT):
         return not _node(node.args[0], record, fields)
     if isinstance(node, c.ConditionFieldEqualsValueExpression):
@@ -152,9 +156,9 @@ def _one(value: Any, found: Any) -> bool:
     if isinstance(value, t.SigmaString):
         return _string(value, text)
     if isinstance(value, t.SigmaTimestampPart):
-        return _moment(text) is not None and getattr(
-            _moment(text), value.timestamp_part.name.lower()
-        ) == int(value.number)
+        return _moment(text) is not None and getattr(_moment(text), value.timestamp_part.name.lower()) == int(
+            value.number
+        )
     if isinstance(value, t.SigmaNumber):
         if isinstance(found, int | float) and not isinstance(found, bool):
             return bool(found == value.number)

@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from reference import Reference
+from sigma.rule import SigmaRule
+
 from detectors.rules import RuleSet, load
 
 DATA = os.environ.get("WARDWATCH_TEST_DATA", "")
@@ -58,14 +61,18 @@ def test_rule_event_triples(tmp_path: Path) -> None:
             continue
         rules = load_text(case["rule"], tmp_path)
         if rules.problems:
-            (problem,) = rules.problems
-            refused[problem.reason.split(":")[0].split(" ")[0]] += 1
+            refused[case["case"].split("#")[0]] += 1
             continue
         tried += 1
         assert len(rules.match(case["event"], {}, None)) == case["expected_match"], case["case"]
-    print("tried", tried, "refused", dict(refused))
-    # Four cases with filters, four with placeholders, one fieldref to a number.
-    assert sum(refused.values()) == 9, refused
+    # Filters, placeholders, and a field reference to a number, which pySigma refuses.
+    assert refused == {
+        "test_filter_rule_no_ref_applies_to_all": 2,
+        "test_filter_by_rule_name": 2,
+        "test_expand_modifier_yaml": 2,
+        "test_expand_modifier_multiple_placeholders": 2,
+        "test_match_fieldref_float:matching_rule@156": 1,
+    }
     assert tried == 54
 
 
@@ -95,19 +102,29 @@ def test_cloud_rules_on_cloud_events(cloud: RuleSet) -> None:
     expected: dict[str, set[tuple[int, str]]] = {}
     for hit in lines("sigma_match/cloud_rules_expected_detections.jsonl"):
         expected.setdefault(hit["events_file"], set()).add((hit["line"], hit["rule_id"]))
-    total = 0
+    assert sum(map(len, expected.values())) == 340
     for name, hits in expected.items():
-        found = set()
-        for number, line in enumerate(lines(name), 1):
-            for match in cloud.match(line["event"], {}, None):
-                found.add((number, match.rule.id))
-        aws = {rule.id for rule in cloud.rules if rule.product == "aws"}
-        assert hits - found == set(), name
-        extra = {(n, rule) for n, rule in found - hits if name.startswith("cloudtrail") and rule in aws}
-        assert extra == set(), name
-        print(name, "expected", len(hits), "found", len(found & hits), "others", len(found - hits))
-        total += len(hits)
-    assert total == 340
+        found = {
+            (number, match.rule.id): match.rule
+            for number, line in enumerate(lines(name), 1)
+            for match in cloud.match(line["event"], {}, None)
+        }
+        assert hits - found.keys() == set(), name
+        more = Counter(found[hit].title for hit in found.keys() - hits)
+        # Events of other products, which the engines were not run on; the first two hold "553" where the rule says 553.
+        expected_more = {
+            "OneLogin User Account Locked": 2,
+            "Cisco Duo Successful MFA Authentication Via Bypass Code": 1,
+        }
+        assert more == (expected_more if name.startswith("panther") else {}), name
+
+
+def test_every_pair_of_cloud_rule_and_event_as_the_reference_says(cloud: RuleSet) -> None:
+    references = {rule.id: Reference(SigmaRule.from_yaml(Path(rule.path).read_text())) for rule in cloud.rules}
+    events = [line["event"] for line in lines("cloudtrail/stratus_detonations.jsonl")]
+    for event in events:
+        found = {match.rule.id for match in cloud.match(event, {}, None)}
+        assert found == {name for name, reference in references.items() if reference.matches(event, {})}
 
 
 def test_gating_by_log_source_changes_no_cloudtrail_hit(cloud: RuleSet) -> None:

@@ -1,0 +1,158 @@
+"""For generated rules and events the evaluator answers what the plain reference answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from hypothesis import event as note
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from reference import Reference
+from sigma.rule import SigmaRule
+
+from detectors.rules.rule import read_rule
+from detectors.rules.ruleset import RuleSet
+
+FIELDS = ("a", "b", "n.x", "n.y", "l.x", "l.m.z", "event.action")
+WORDS = (
+    "",
+    "a",
+    "A",
+    "ab",
+    "aB c",
+    "Straße",
+    "STRASSE",
+    "İ",
+    "ς",
+    "10",
+    "10.0",
+    "true",
+    "x*",
+    "\\",
+    "a\nb",
+    "10.0.0.7",
+)
+
+word = st.sampled_from(WORDS)
+scalar = st.one_of(
+    word, st.sampled_from([0, 1, 10, 10.0, 1.5, -3, True, False, None]), st.text("aAbß*?\\ ", max_size=4)
+)
+leaf = st.one_of(scalar, st.lists(scalar, max_size=3), st.lists(st.lists(scalar, max_size=2), max_size=2))
+node = st.fixed_dictionaries({}, optional={"x": leaf, "y": leaf, "m": st.fixed_dictionaries({}, optional={"z": leaf})})
+record = st.fixed_dictionaries(
+    {},
+    optional={
+        "a": leaf,
+        "b": leaf,
+        "n": st.one_of(node, leaf),
+        "n.x": leaf,  # a flat key beside the nested path
+        "l": st.one_of(st.lists(st.one_of(node, scalar, st.lists(node, max_size=2)), max_size=3), node),
+        "event.action": leaf,
+        "other": leaf,
+    },
+)
+ecs = st.fixed_dictionaries({}, optional=dict.fromkeys(("event.action", "a", "n.y"), leaf))
+
+pattern = st.lists(st.sampled_from(["a", "B", "ß", "*", "?", "\\*", "\\\\", "c", " ", "10"]), max_size=5).map("".join)
+plain = st.one_of(word, pattern, st.sampled_from([0, 1, 10, 10.0, 1.5, True, False, None]))
+strings = st.one_of(word, pattern)
+regexes = st.sampled_from(["a", "^a", "b$", ".*b", "[ab]+ c", "a.b", "(?:a|b) ?c", "10\\.0", "a{1,2}", "^$", "S[t]ra"])
+numbers = st.sampled_from([0, 1, 10, 1.5, -3])
+plain_words = st.sampled_from([w for w in WORDS if "*" not in w and w.isascii()])
+
+
+def some(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.one_of(values, st.lists(values, min_size=1, max_size=3))
+
+
+def item(name: str) -> st.SearchStrategy[tuple[str, Any]]:
+    def of(modifiers: str, values: st.SearchStrategy[Any]) -> st.SearchStrategy[tuple[str, Any]]:
+        return st.tuples(st.just(f"{name}{modifiers}"), values)
+
+    return st.one_of(
+        of("", some(plain)),
+        *(of(f"|{m}", some(strings)) for m in ("contains", "startswith", "endswith", "cased", "contains|cased")),
+        of("|contains|all", st.lists(strings, min_size=2, max_size=3)),
+        of("|windash|contains", some(st.sampled_from(["-a", "/b", "a -c"]))),
+        of("|base64offset|contains", some(plain_words.filter(bool))),
+        *(of(f"|{m}", some(regexes)) for m in ("re", "re|i", "re|m|s")),
+        of("|cidr", some(st.sampled_from(["10.0.0.0/8", "10.0.0.7/32", "2001:db8::/32"]))),
+        of("|exists", st.booleans()),
+        *(of(f"|{m}", numbers) for m in ("lt", "lte", "gt", "gte")),
+        of("|neq", some(plain)),
+        *(of(f"|{m}", st.sampled_from(FIELDS)) for m in ("fieldref", "fieldref|startswith", "fieldref|contains")),
+    )
+
+
+items = st.sampled_from(FIELDS).flatmap(item)
+mapping = st.lists(items, min_size=1, max_size=3).map(dict)
+keywords = st.one_of(
+    st.lists(st.one_of(strings, st.sampled_from([10, 1.5])), min_size=1, max_size=2),
+    st.builds(lambda values: {"|all": values}, st.lists(strings, min_size=2, max_size=2)),
+    st.builds(lambda values: {"|re": values}, regexes),
+)
+detection = st.one_of(mapping, mapping, st.lists(mapping, min_size=1, max_size=2), keywords)
+CONDITIONS = (
+    "s1",
+    "s1 and s2",
+    "s1 or s2",
+    "s1 and not s2",
+    "not s1",
+    "not (s1 and s2)",
+    "1 of s*",
+    "all of s*",
+    "all of them",
+    "1 of them and not _h",
+    "s1 and (s2 or not _h)",
+    ["s1 and s2", "_h"],
+)
+rule = st.builds(
+    lambda s1, s2, h, condition: {
+        "title": "generated",
+        "logsource": {"product": "p"},
+        "detection": {"s1": s1, "s2": s2, "_h": h, "condition": condition},
+    },
+    detection,
+    detection,
+    detection,
+    st.sampled_from(CONDITIONS),
+)
+
+
+def accepted(documents: list[dict[str, Any]]) -> Iterator[tuple[Any, Reference]]:
+    for number, document in enumerate(documents):
+        document["id"] = f"00000000-0000-4000-8000-{number:012}"
+        yield read_rule(document, "generated", 1), Reference(SigmaRule.from_dict(document))
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    documents=st.lists(rule, min_size=1, max_size=4), events=st.lists(st.tuples(record, ecs), min_size=1, max_size=4)
+)
+def test_same_answer_as_the_reference(
+    documents: list[dict[str, Any]], events: list[tuple[dict[str, Any], dict[str, Any]]]
+) -> None:
+    pairs = list(accepted(documents))
+    rules = RuleSet(one for one, _ in pairs)
+    for one_record, fields in events * 2:  # the second time out of what the first remembered
+        expected = [one.id for one, reference in pairs if reference.matches(one_record, fields)]
+        found = rules.match(one_record, fields, None)
+        assert [match.rule.id for match in found] == expected
+        note("matched" if expected else "nothing matched")
+        for match in found:
+            match.evidence()
+
+
+@settings(max_examples=100, deadline=None)
+@given(document=rule, one_record=record, fields=ecs)
+def test_causes_are_given_for_matches_alone(
+    document: dict[str, Any], one_record: dict[str, Any], fields: dict[str, Any]
+) -> None:
+    """The explanation decides the rule a third way: it must come to the same answer."""
+    from detectors.rules.explanation import _causes  # noqa: PLC0415
+    from detectors.rules.lookup import Words  # noqa: PLC0415
+
+    ((one, reference),) = accepted([document])
+    true = _causes(one.expression, (one_record, fields, Words(one_record, fields))) is not None
+    assert true == reference.matches(one_record, fields)
