@@ -13,7 +13,7 @@ Where the specification leaves a choice, this is the one made:
 - ``null`` holds where the field is absent, null, an empty list, or a list with a null in it.
 - A keyword is looked for inside every string, number and boolean at any depth of record and fields; not in
   names of fields, and not across two values.
-- ``re`` searches the first 16,384 characters of a value.
+- ``re`` is searched with RE2: classes such as ``\\w`` are ASCII, ``$`` is the very end of the text.
 - Time modifiers read ISO 8601 as it is written, without changing its zone.
 """
 

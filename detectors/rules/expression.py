@@ -7,7 +7,6 @@ everything after it (compiler, witness index, explanation) reads. Whatever has n
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -42,7 +41,7 @@ from sigma.types import (
     SigmaTimestampPart,
 )
 
-from detectors.rules.patterns import compile_regex, like, longest_literal, shape
+from detectors.rules.patterns import like, longest_literal, regex, shape
 from detectors.rules.problems import RuleError
 
 __all__ = ["And", "Expression", "Not", "Or", "Test", "expression", "tests"]
@@ -51,9 +50,9 @@ __all__ = ["And", "Expression", "Not", "Or", "Test", "expression", "tests"]
 _LISTS = frozenset({"equals", "contains", "startswith", "endswith", "like", "re", "cidr"})
 
 _FLAGS = {
-    SigmaRegularExpressionFlag.IGNORECASE: re.IGNORECASE,
-    SigmaRegularExpressionFlag.MULTILINE: re.MULTILINE,
-    SigmaRegularExpressionFlag.DOTALL: re.DOTALL,
+    SigmaRegularExpressionFlag.IGNORECASE: "i",
+    SigmaRegularExpressionFlag.MULTILINE: "m",
+    SigmaRegularExpressionFlag.DOTALL: "s",
 }
 
 
@@ -62,7 +61,7 @@ class Test:
     """One question to one field: does any value of it satisfy any of ``operands``?
 
     ``equals``, ``contains``, ``startswith``, ``endswith``: texts, folded unless ``cased``. ``any``: a text at
-    all. ``like``, ``re``: compiled patterns. ``cidr``: networks. ``compare``: (operator, number). ``time``:
+    all. ``like``: compiled patterns. ``re``: Regex. ``cidr``: networks. ``compare``: (operator, number). ``time``:
     (part, operator, number). ``exists``: one boolean. ``null``: none. ``fieldref``: (name, starts, ends).
     """
 
@@ -234,12 +233,10 @@ def _test(field: str | None, value: Any) -> Expression:  # noqa: PLR0912 - one b
     if isinstance(value, SigmaExists):
         return Test(field, "exists", (value.exists,))
     if isinstance(value, SigmaRegularExpression):
-        flags = re.RegexFlag(0)
-        for flag in value.flags:
-            flags |= _FLAGS[flag]
         if value.contains_placeholder():
             raise RuleError("regular expression holds a placeholder; replace it by what it stands for")
-        return Test(field, "re", (compile_regex(str(value.regexp), flags),), cased=True)
+        flags = "".join(sorted(_FLAGS[flag] for flag in value.flags))
+        return Test(field, "re", (regex(str(value.regexp), flags),), cased=True)
     if isinstance(value, SigmaCIDRExpression):
         return Test(field, "cidr", (value.network,), cased=True)
     if isinstance(value, SigmaCompareExpression):

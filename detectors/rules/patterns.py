@@ -1,29 +1,28 @@
-"""Turns Sigma's wildcards and regular expressions into tests that end in bounded time.
+"""Turns Sigma's wildcards and regular expressions into tests that end in bounded time, whatever an event holds.
 
-Wildcards become plain string operations where they can, else one regular expression that never backtracks
-over an earlier gap. Regular expressions run on :mod:`re`, so those whose shape can take exponential time are
-refused when the rule is loaded. Case is folded with :meth:`str.casefold`, which works character by character:
-``a in b`` therefore implies ``fold(a) in fold(b)``, on which the witness index relies.
+Wildcards become plain string operations where they can, else one regular expression that never reconsiders an
+earlier gap. Regular expressions run on RE2, whose time is linear in the text; what it lacks (lookaround,
+backreferences) the Sigma specification does not offer either. Case is folded with :meth:`str.casefold`, which works
+character by character: ``a in b`` therefore implies ``fold(a) in fold(b)``, on which the witness index relies.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Final, Literal
 
+import re2  # type: ignore[import-untyped]
 from sigma.types import SigmaString, SpecialChars
 
 from detectors.rules.problems import RuleError
 
-__all__ = ["SEARCHED", "Shape", "compile_regex", "like", "longest_literal", "regex_literal", "shape"]
+__all__ = ["Engine", "Regex", "Shape", "like", "longest_literal", "regex", "shape"]
 
 Shape = Literal["equals", "contains", "startswith", "endswith", "any", "like"]
-
-#: Characters of one value that a regular expression searches; the rest is not looked at. Even a harmless
-#: pattern takes time that grows with the square of the length, and the sender chooses the length.
-SEARCHED: Final = 16_384
 
 _PATTERN_LIMIT: Final = 2_000
 _MULTI, _SINGLE = SpecialChars.WILDCARD_MULTI, SpecialChars.WILDCARD_SINGLE
@@ -31,11 +30,9 @@ _MULTI, _SINGLE = SpecialChars.WILDCARD_MULTI, SpecialChars.WILDCARD_SINGLE
 # The parser behind re. Its public name before 3.11, sre_parse, warns of its own removal.
 _parser: Any = import_module("re._parser")
 _constants: Any = import_module("re._constants")
-_FEW, _MANY = (
-    3,
-    20,
-)  # rounds of a repeat: up to here a second one inside it, without and with a bound, is affordable
-_REPEATS: Final = (_constants.MAX_REPEAT, _constants.MIN_REPEAT)
+
+_OPTIONS: Final = re2.Options()
+_OPTIONS.log_errors = False
 
 
 def _parts(value: Any) -> list[Any]:
@@ -98,73 +95,58 @@ def like(value: SigmaString, *, fold: bool) -> re.Pattern[str]:
     return re.compile(source + r"\Z", re.DOTALL)
 
 
-def compile_regex(source: str, flags: re.RegexFlag) -> re.Pattern[str]:
-    """``source`` for :meth:`re.Pattern.search`. Raises RuleError where it could take exponential time."""
+@dataclass(frozen=True, slots=True)
+class Regex:
+    """A regular expression in RE2's syntax, flags included in ``source``."""
+
+    source: str
+    literal: str  #: folded text that every match contains; empty where none is certain
+
+    def compile(self) -> Callable[[str], Any]:
+        """Its search."""
+        search: Callable[[str], Any] = _compile(self.source).search
+        return search
+
+
+def regex(source: str, flags: str) -> Regex:
+    """``source`` with ``flags`` (of "ims"). Raises RuleError where RE2 cannot run it."""
+    made = Regex(f"(?{flags}:{source})" if flags else source, _required(source, flags))
+    _compile(made.source)
+    return made
+
+
+class Engine:
+    """What pySigma checks regular expressions with: the same RE2, saying what to mend and nothing on stderr."""
+
+    error = RuleError
+
+    def compile(self, pattern: str, flags: int = 0) -> Any:
+        """As pySigma calls it; flags change nothing about what is valid."""
+        return _compile(pattern)
+
+
+def _compile(source: str) -> Any:
     if len(source) > _PATTERN_LIMIT:
-        raise RuleError(f"regular expression is longer than {_PATTERN_LIMIT} characters; split it")
-    # A search that starts with ".*" finds nothing that it would not find without, in the square of the time.
-    while "|" not in source and source.startswith(".*") and source[2:3] not in ("", "?", "+", "*", "{"):
-        source = source[2:]
+        raise RuleError(f"longer than {_PATTERN_LIMIT} characters; split it")
     try:
-        tree = _parser.parse(source, flags)
-        pattern = re.compile(source, flags)
-    except (re.error, OverflowError, RecursionError) as error:
-        raise RuleError(f"regular expression is invalid: {error}") from error
-    if _explodes(tree, inside=0):
-        raise RuleError(
-            "regular expression repeats what repeats already, or overlapping alternatives, which can take"
-            " exponential time; write it without a quantifier inside a quantified group"
-        )
-    return pattern
+        return re2.compile(source, _OPTIONS)
+    except re2.error as error:
+        (reason,) = error.args
+        raise RuleError(f"{reason.decode()}; RE2 has no lookaround, backreferences or huge counts") from error
 
 
-def _children(operator: Any, argument: Any) -> Iterable[Any]:
-    if operator is _constants.BRANCH:
-        return tuple(argument[1])
-    if operator is _constants.SUBPATTERN:
-        return (argument[3],)
-    if operator in (_constants.ASSERT, _constants.ASSERT_NOT):
-        return (argument[1],)
-    if operator is _constants.GROUPREF_EXISTS:
-        return tuple(part for part in argument[1:] if part is not None)
-    if operator is _constants.ATOMIC_GROUP:
-        return (argument,)
-    if operator in (*_REPEATS, _constants.POSSESSIVE_REPEAT):
-        return (argument[2],)
-    return ()
-
-
-def _explodes(tree: Any, inside: int) -> bool:
-    """True where a repeat holds what can be cut in two ways; ``inside``: most rounds around ``tree``."""
-    for operator, argument in tree:
-        rounds = inside
-        if operator in _REPEATS:
-            low, high, _ = argument
-            unbounded = high == _constants.MAXREPEAT
-            if low != high and (inside > _MANY or (unbounded and inside > _FEW)):
-                return True
-            rounds = max(inside, high if high > 1 else 0)
-        elif operator is _constants.BRANCH and inside > _MANY and _overlap(argument[1]):
-            return True
-        if any(_explodes(child, rounds) for child in _children(operator, argument)):
-            return True
-    return False
-
-
-def _overlap(branches: Sequence[Any]) -> bool:
-    """True unless each branch starts with a literal of its own."""
-    starts = []
-    for branch in branches:
-        if not len(branch) or branch[0][0] is not _constants.LITERAL:
-            return True
-        starts.append(chr(branch[0][1]).casefold())
-    return len(set(starts)) < len(starts)
-
-
-def regex_literal(pattern: re.Pattern[str]) -> str:
-    """Folded text that every match of ``pattern`` contains; empty where none is certain."""
-    runs: list[str] = [""]
-    _literals(_parser.parse(pattern.pattern, pattern.flags), bool(pattern.flags & re.IGNORECASE), runs)
+def _required(source: str, flags: str) -> str:
+    """The longest literal that each match of ``source`` must hold, as Python's own parser sees it."""
+    if "[:" in source:  # a named class to RE2, a set of letters to Python
+        return ""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Python warns of sets it may read otherwise one day
+            tree = _parser.parse(source)
+    except (re.error, OverflowError, RecursionError):
+        return ""
+    runs = [""]
+    _literals(tree, "i" in flags or bool(tree.state.flags & re.IGNORECASE), runs)
     return max((run.casefold() for run in runs), key=len)
 
 
@@ -172,8 +154,8 @@ def _literals(tree: Any, loose: bool, runs: list[str]) -> None:
     for operator, argument in tree:
         if operator is _constants.LITERAL:
             character = chr(argument)
-            # Ignoring case, re takes two letters beyond ASCII for "i" that do not fold to it.
-            if loose and (not character.isascii() or character in "iI"):
+            # Ignoring case, letters beyond ASCII may equal others that fold differently.
+            if loose and not character.isascii():
                 runs.append("")
             else:
                 runs[-1] += character

@@ -15,7 +15,6 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any, Final
 
 from detectors.rules.expression import Test
-from detectors.rules.patterns import SEARCHED
 
 __all__ = ["Predicate", "predicate", "reference", "view"]
 
@@ -90,7 +89,20 @@ def _like(operands: tuple[Any, ...]) -> Predicate:
 
 
 def _re(operands: tuple[Any, ...]) -> Predicate:
-    return lambda values: any(pattern.search(value[:SEARCHED]) for value in values for pattern in operands)
+    searches = [operand.compile() for operand in operands]
+
+    def test(values: Any) -> bool:
+        for value in values:
+            try:
+                if any(search(value) for search in searches):
+                    return True
+            except UnicodeEncodeError:  # half a surrogate pair, which JSON can spell and UTF-8 cannot
+                whole = value.encode("utf-8", "replace").decode()
+                if any(search(whole) for search in searches):
+                    return True
+        return False
+
+    return test
 
 
 def _any(_: tuple[Any, ...]) -> Predicate:

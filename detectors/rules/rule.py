@@ -9,15 +9,18 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from sigma.exceptions import SigmaError
+from sigma.policy import SigmaPolicy
 from sigma.rule import SigmaRule
 
 from detectors.base import Severity, digest
 from detectors.rules.compiler import Matcher, compile_expression
 from detectors.rules.expression import Expression, expression
+from detectors.rules.patterns import Engine
 from detectors.rules.problems import RuleError
 
 __all__ = ["Rule", "read_rule"]
 
+_POLICY = SigmaPolicy(regex_engine=Engine())
 _CONDITION_LIMIT = 2_000  # characters; pyparsing's time grows fast with length and with brackets
 _BRACKET_LIMIT = 12
 
@@ -72,7 +75,7 @@ class Rule:
 def read_rule(document: Mapping[str, Any], path: str, line: int) -> Rule:
     """One rule from its YAML. Raises RuleError with every reason that is known."""
     _check_conditions(document)
-    parsed = SigmaRule.from_dict(dict(document), collect_errors=True)
+    parsed = SigmaRule.from_dict(dict(document), collect_errors=True, policy=_POLICY)
     if parsed.errors:
         raise RuleError("; ".join(dict.fromkeys(map(_say, parsed.errors))))
     try:

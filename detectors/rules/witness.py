@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from detectors.rules.expression import And, Expression, Or, Test, tests
-from detectors.rules.patterns import regex_literal
 
 __all__ = ["Atom", "popularity", "witness"]
 
@@ -85,7 +84,7 @@ def _atoms(test: Test) -> frozenset[Atom] | None:
     elif test.kind == "like":
         literals = test.literals
     elif test.kind == "re":
-        literals = [regex_literal(pattern) for pattern in test.operands]
+        literals = [regex.literal for regex in test.operands]
     else:
         return present
     # An empty literal is in every text: then it is the field itself that must be there.

@@ -150,8 +150,8 @@ def test_causes_are_given_for_matches_alone(
     document: dict[str, Any], one_record: dict[str, Any], fields: dict[str, Any]
 ) -> None:
     """The explanation decides the rule a third way: it must come to the same answer."""
-    from detectors.rules.explanation import _causes  # noqa: PLC0415
-    from detectors.rules.lookup import Words  # noqa: PLC0415
+    from detectors.rules.explanation import _causes
+    from detectors.rules.lookup import Words
 
     ((one, reference),) = accepted([document])
     true = _causes(one.expression, (one_record, fields, Words(one_record, fields))) is not None

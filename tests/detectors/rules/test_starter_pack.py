@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 from uuid import UUID
 
 import pytest
+
 from detectors.base import SEVERITIES
 from detectors.rules import Rule, starter_rules
 
 RULES = starter_rules()
-SOURCES = {"ehr": ("fhir", "auditevent", "ehr"), "device": ("wardwatch", "", "device"), "cloud": ("aws", "cloudtrail", "")}
+SOURCES = {
+    "ehr": ("fhir", "auditevent", "ehr"),
+    "device": ("wardwatch", "", "device"),
+    "cloud": ("aws", "cloudtrail", ""),
+}
 CASES = [
     pytest.param(rule, kind, number, id=f"{rule.path}-{kind}-{number}")
     for rule in RULES.rules
