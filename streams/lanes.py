@@ -65,11 +65,21 @@ class LaneStatus:
 class Lane:
     """See the module. :meth:`start` once, :meth:`put` batches, :meth:`release` at the end."""
 
-    def __init__(self, step: str, tp: TP, handler: Handler, *, seek: Callable[[TP, int], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        step: str,
+        tp: TP,
+        handler: Handler,
+        *,
+        seek: Callable[[TP, int], Awaitable[None]],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        """``seek`` sends the consumer back; ``sleep`` waits before another try, in seconds."""
         self.status = LaneStatus(step, tp.topic, tp.partition)
         self._tp = tp
         self._handler = handler
         self._seek = seek
+        self._sleep = sleep
         self._queue: asyncio.Queue[Batch | None] = asyncio.Queue()
         self._unacked: deque[Batch] = deque()
         self._position: int | None = None
@@ -117,7 +127,7 @@ class Lane:
             except Exception as exc:
                 self._say_stopped(exc)
                 pause = BACKOFF[1] if isinstance(exc, NewerSchema) else pause
-                await asyncio.sleep(pause)
+                await self._sleep(pause)
                 pause = min(2 * pause, BACKOFF[1])
 
     async def _loop(self) -> None:

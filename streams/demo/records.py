@@ -84,7 +84,10 @@ def audit_event(
         "entity": [
             {
                 "what": {"identifier": {"type": {"text": "XrequestId"}, "value": f"request-{id}"}},
-                "type": {"system": "https://profiles.ihe.net/ITI/BALP/CodeSystem/BasicAuditEntityType", "code": "XrequestId"},
+                "type": {
+                    "system": "https://profiles.ihe.net/ITI/BALP/CodeSystem/BasicAuditEntityType",
+                    "code": "XrequestId",
+                },
             },
             {
                 "what": {"reference": f"Patient/{patient}"},
@@ -149,4 +152,48 @@ def cloudtrail(
     if error:
         record["errorCode"] = error
     record.update(extra or {})
+    return record
+
+
+def device_event(
+    *,
+    id: str,
+    time: int,
+    device: str,
+    type: str,
+    event: str,
+    action: str,
+    address: str,
+    outcome: str = "success",
+    operator: str = "",
+    patient: str = "",
+    measurements: tuple[tuple[str, float, str], ...] = (),
+    firmware: str = "4.1.2",
+    details: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """One record of our own device schema, ``docs/device-events.md``."""
+    record: dict[str, Any] = {
+        "schema": "wardwatch.device/1",
+        "id": id,
+        "time": iso(time),
+        "device": {
+            "id": device,
+            "type": type,
+            "vendor": "Synthetic Devices",
+            "model": f"{type}-3000",
+            "firmware": firmware,
+        },
+        "event": event,
+        "action": action,
+        "outcome": outcome,
+        "network": {"ip": address},
+    }
+    if operator:
+        record["operator"] = f"Practitioner/{operator}"
+    if patient:
+        record["patient"] = f"Patient/{patient}"
+    if measurements:
+        record["measurements"] = [{"name": n, "value": v, "unit": u} for n, v, u in measurements]
+    if details:
+        record["details"] = dict(details)
     return record

@@ -1,0 +1,218 @@
+"""A lane takes batches in order, never past one that failed, and says why it waits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+from faust.types import TP
+
+from streams.lanes import Lane, Lanes
+from streams.lineage import NewerSchema
+from streams.transport import Batch
+
+T = TP("topic", 0)
+
+
+class Acks:
+    """Stands for the consumer: notes what was acknowledged."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def on_batch_acked(self, tp: TP) -> None:
+        self.count += 1
+
+
+def batch(first: int, count: int = 10, acks: Acks | None = None, tp: TP = T) -> Batch:
+    records = [SimpleNamespace(offset=offset) for offset in range(first, first + count)]
+    return Batch(tp, records, acks or Acks())  # type: ignore[arg-type]
+
+
+class Recording:
+    """A handler that notes what it took and is durable at once, unless told otherwise."""
+
+    def __init__(self, position: int | None = None, durable: bool = True) -> None:
+        self.position = position
+        self.durable = durable
+        self.opened = self.flushed = self.closed = 0
+        self.taken: list[int] = []
+        self.fail: Callable[[Batch], None] = lambda batch: None
+
+    async def open(self) -> int | None:
+        self.opened += 1
+        return self.position
+
+    async def process(self, batch: Batch) -> bool:
+        self.fail(batch)
+        self.taken.append(batch.first_offset)
+        return self.durable
+
+    async def flush(self) -> None:
+        self.flushed += 1
+
+    async def close(self) -> None:
+        self.closed += 1
+
+
+async def settle() -> None:
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+async def no_seek(tp: TP, offset: int) -> None:
+    raise AssertionError("nothing to go back for")
+
+
+def lane(handler: Any, *, seek: Any = no_seek, pauses: list[float] | None = None) -> Lane:
+    async def sleep(seconds: float) -> None:
+        if pauses is not None:
+            pauses.append(seconds)
+        await asyncio.sleep(0)
+
+    made = Lane("step", T, handler, seek=seek, sleep=sleep)
+    made.start()
+    return made
+
+
+async def test_batches_are_taken_in_order_and_acknowledged() -> None:
+    handler, acks = Recording(), Acks()
+    running = lane(handler)
+    for first in (0, 10, 20):
+        running.put(batch(first, acks=acks))
+    await settle()
+    assert handler.taken == [0, 10, 20]
+    assert acks.count == 3
+    await running.release()
+    assert handler.closed == 1
+
+
+async def test_a_failing_batch_is_tried_again_and_nothing_passes_it() -> None:
+    handler, acks, pauses = Recording(), Acks(), []
+    left = 3
+
+    def fail(failing: Batch) -> None:
+        nonlocal left
+        if failing.first_offset == 10 and left:
+            left -= 1
+            raise ConnectionError("no broker")
+
+    handler.fail = fail
+    running = lane(handler, pauses=pauses)
+    for first in (0, 10, 20):
+        running.put(batch(first, acks=acks))
+    await settle()
+    assert handler.taken == [0, 10, 20], "the held batch comes before later ones"
+    assert handler.opened == 4, "each try comes back from what is durable"
+    assert pauses == [0.25, 0.5, 1.0]
+    assert running.status.restarts == 3
+    assert running.status.stopped == ""
+    await running.release()
+
+
+async def test_a_stopped_lane_says_why_and_acknowledges_nothing() -> None:
+    handler, acks = Recording(), Acks()
+
+    def fail(_: Batch) -> None:
+        raise ConnectionError("no broker")
+
+    handler.fail = fail
+
+    async def forever(_: float) -> None:
+        await asyncio.Event().wait()
+
+    running = Lane("step", T, handler, seek=no_seek, sleep=forever)
+    running.start()
+    running.put(batch(0, acks=acks))
+    await settle()
+    assert running.status.stopped == "ConnectionError: no broker"
+    assert acks.count == 0
+    await running.release()
+    assert acks.count == 0
+
+
+async def test_a_newer_schema_waits_long() -> None:
+    handler, pauses = Recording(), []
+    left = 1
+
+    def fail(_: Batch) -> None:
+        nonlocal left
+        if left:
+            left -= 1
+            raise NewerSchema("schema 9")
+
+    handler.fail = fail
+    running = lane(handler, pauses=pauses)
+    running.put(batch(0))
+    await settle()
+    assert pauses == [15.0]
+    await running.release()
+
+
+async def test_acknowledgement_waits_for_the_flush() -> None:
+    handler, acks = Recording(durable=False), Acks()
+    running = lane(handler)
+    running.put(batch(0, acks=acks))
+    await settle()
+    assert acks.count == 0
+    await running.release()
+    assert handler.flushed == 1
+    assert acks.count == 1
+
+
+async def test_a_consumer_past_what_is_durable_is_sent_back() -> None:
+    handler, sought = Recording(position=5), []
+
+    async def seek(tp: TP, offset: int) -> None:
+        sought.append(offset)
+
+    running = lane(handler, seek=seek)
+    running.put(batch(20))
+    running.put(batch(30))
+    await settle()
+    assert sought == [5]
+    assert handler.taken == []
+    for first in (5, 15, 25):
+        running.put(batch(first))
+    await settle()
+    assert handler.taken == [5, 15, 25]
+    assert running.status.lost == 0
+    await running.release()
+
+
+async def test_records_the_broker_no_longer_has_are_counted() -> None:
+    handler = Recording(position=5)
+
+    async def seek(tp: TP, offset: int) -> None:
+        pass
+
+    running = lane(handler, seek=seek)
+    running.put(batch(20))
+    await settle()
+    running.put(batch(20))
+    await settle()
+    assert handler.taken == [20]
+    assert running.status.lost == 15
+    await running.release()
+
+
+async def test_one_stopped_partition_holds_no_other() -> None:
+    bad, good = Recording(), Recording()
+
+    def fail(_: Batch) -> None:
+        raise ConnectionError
+
+    bad.fail = fail
+    lanes = Lanes(no_seek)
+    lanes.register("topic", "step", lambda partition: bad if partition == 0 else good)
+    lanes.assign([TP("topic", 0), TP("topic", 1), TP("other", 0)])
+    lanes.put(batch(0, tp=TP("topic", 0)))
+    lanes.put(batch(0, tp=TP("topic", 1)))
+    lanes.put(batch(0, tp=TP("other", 0)))
+    await settle()
+    assert good.taken == [0]
+    assert {status.partition: bool(status.stopped) for status in lanes.status()} == {0: True, 1: False}
+    await lanes.close()
+    assert lanes.status() == []
