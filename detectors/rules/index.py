@@ -21,6 +21,7 @@ __all__ = ["Index"]
 
 _REMEMBERED_TEXTS: Final = 4096  # for each field
 _REMEMBERED_LENGTH: Final = 128  # characters of a text worth remembering
+_FEW: Final = 12  # probes up to which asking for each is cheaper than knowing the shape
 _REMEMBERED_SHAPES: Final = 1024  # for each log source, record and fields apart
 
 _MISSING: Final = object()
@@ -62,18 +63,14 @@ class _Node:
                 rules += more
         return rules
 
-    def collect(self, value: Any) -> Rules:
+    def collect(self, value: Any) -> Rules:  # noqa: PLR0912 - one branch for each type, and no calls to spare
         """The rules for any value found at this node."""
-        if isinstance(value, str):
+        kind = type(value)
+        if kind is str:
             rules = self.remembered.get(value)
             return self.remember(value) if rules is None else rules
-        if isinstance(value, list | tuple):
-            rules = self._present
-            for element in flatten(value):
-                rules += self.collect(element)
-            return rules
-        if isinstance(value, dict):
-            rules = self._present
+        rules = self._present
+        if kind is dict:
             children = self.children
             if len(children) <= len(value):
                 for key, child in children.items():
@@ -85,10 +82,22 @@ class _Node:
                     below = children.get(key)
                     if below is not None:
                         rules += below.collect(inner)
-            return rules
-        # Booleans and numbers are never remembered: 1, 1.0 and True are one key of a dict.
-        found = text(value)
-        return self._present if found is None else self._rules(found)
+        elif kind is list or kind is tuple:
+            for element in value:
+                if type(element) is list or type(element) is tuple:
+                    for inner in flatten(element):
+                        rules += self.collect(inner)
+                else:
+                    rules += self.collect(element)
+        else:
+            # Booleans and numbers are never remembered: 1, 1.0 and True are one key of a dict.
+            found = text(value)
+            if found is not None:
+                return self._rules(found)
+        return rules
+
+
+_Probes = tuple[tuple[str, _Node], ...]
 
 
 class Index:
@@ -99,13 +108,16 @@ class Index:
         self._always: Rules = ()
         self._tree: dict[str, _Node] = {}
         self._flat: dict[str, _Node] = {}
-        self._record_shapes: dict[tuple[str, ...], tuple[tuple[str, _Node], ...]] = {}
-        self._field_shapes: dict[tuple[str, ...], tuple[tuple[str, _Node], ...]] = {}
+        self._record_shapes: dict[tuple[str, ...], _Probes] = {}
+        self._field_shapes: dict[tuple[str, ...], _Probes] = {}
         for rule, atoms in witnesses:
             if atoms is None:
                 self._always += (rule,)
             for atom in atoms or ():
                 self._node(atom.field).add(atom, rule)
+        self._field_probes: _Probes = tuple(self._flat.items())
+        dotted = tuple((name, node) for name, node in self._field_probes if "." in name)
+        self._record_probes: _Probes = (*self._tree.items(), *dotted)
 
     def _node(self, name: str) -> _Node:
         known = self._flat.get(name)
@@ -121,45 +133,31 @@ class Index:
     def candidates(self, record: Mapping[str, Any], fields: Mapping[str, Any]) -> Rules:
         """Numbers of the rules to try, in no order and with repeats."""
         rules = self._always
-        if not self._flat:
-            return rules
-        shape = tuple(record)
-        probes = self._record_shapes.get(shape)
-        if probes is None:
-            probes = self._learn(self._record_shapes, shape, self._tree)
-        for key, node in probes:
-            value = record[key]
+        for key, node in self._probes(record, self._record_probes, self._record_shapes):
+            value = record.get(key, _MISSING)
             if type(value) is str:
                 hits = node.remembered.get(value)
                 if hits is None:
                     hits = node.remember(value)
-            else:
-                hits = node.collect(value)
-            if hits:
-                rules += hits
-        if not fields:
-            return rules
-        shape = tuple(fields)
-        probes = self._field_shapes.get(shape)
-        if probes is None:
-            probes = self._learn(self._field_shapes, shape, {})
-        for key, node in probes:
-            hits = node.collect(fields[key])
-            if hits:
-                rules += hits
+                if hits:
+                    rules += hits
+            elif value is not _MISSING:
+                rules += node.collect(value)
+        if fields:
+            for key, node in self._probes(fields, self._field_probes, self._field_shapes):
+                value = fields.get(key, _MISSING)
+                if value is not _MISSING:
+                    rules += node.collect(value)
         return rules
 
-    def _learn(
-        self,
-        shapes: dict[tuple[str, ...], tuple[tuple[str, _Node], ...]],
-        shape: tuple[str, ...],
-        tree: dict[str, _Node],
-    ) -> tuple[tuple[str, _Node], ...]:
-        probes = tuple(
-            (key, node)
-            for key in shape
-            for node in {id(n): n for n in (tree.get(key), self._flat.get(key)) if n is not None}.values()
-        )
-        if len(shapes) < _REMEMBERED_SHAPES and len(shape) <= _REMEMBERED_LENGTH:
-            shapes[shape] = probes
+    def _probes(self, event: Mapping[str, Any], every: _Probes, shapes: dict[tuple[str, ...], _Probes]) -> _Probes:
+        """The nodes worth asking, out of ``every``: all where they are few, else those the event has a key for."""
+        if len(every) <= _FEW:
+            return every
+        shape = tuple(event)
+        probes = shapes.get(shape)
+        if probes is None:
+            probes = tuple((key, node) for key, node in every if key in event)
+            if len(shapes) < _REMEMBERED_SHAPES and len(shape) <= _REMEMBERED_LENGTH:
+                shapes[shape] = probes
         return probes

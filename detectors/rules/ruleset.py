@@ -12,11 +12,12 @@ from detectors.rules.index import Index
 from detectors.rules.lookup import Words
 from detectors.rules.problems import Problem
 from detectors.rules.rule import Rule
-from detectors.rules.witness import popularity, witness
+from detectors.rules.witness import Rarity, witness
 
 __all__ = ["LogSourceLike", "Match", "RuleSet"]
 
 _REMEMBERED_SOURCES = 256
+_UNKNOWN = object()
 
 
 class LogSourceLike(Protocol):
@@ -55,10 +56,11 @@ class RuleSet:
         self.problems = tuple(problems)
         #: Digest of the loaded rules' content; independent of their files and order.
         self.version = digest("ruleset", *sorted(rule.version for rule in self.rules))
-        named = popularity(rule.expression for rule in self.rules)
-        self._witnesses = tuple(witness(rule.expression, named) for rule in self.rules)
+        rarity = Rarity(rule.expression for rule in self.rules)
+        self._witnesses = tuple(witness(rule.expression, rarity) for rule in self.rules)
         self._matchers = tuple(rule.matcher for rule in self.rules)
-        self._indexes: dict[tuple[str, str, str] | None, Index] = {}
+        self._by_parts: dict[tuple[str, str, str] | None, Index] = {}
+        self._by_identity: dict[int, tuple[LogSourceLike | None, Index]] = {}
 
     @property
     def unindexed(self) -> tuple[Rule, ...]:
@@ -71,12 +73,12 @@ class RuleSet:
         """The rules that match one event, in load order.
 
         ``record`` is the vendor's whole record, ``fields`` the flat ECS fields of the same event; a name is
-        looked up in the first, then in the second. ``logsource`` of None tries every rule.
+        looked up in the first, then in the second. ``logsource`` of None tries every rule; it must not change
+        between calls.
         """
-        key = None if logsource is None else (logsource.product, logsource.service, logsource.category)
-        index = self._indexes.get(key)
-        if index is None:
-            index = self._index(key)
+        known, index = self._by_identity.get(id(logsource), (_UNKNOWN, None))
+        if known is not logsource or index is None:
+            index = self._index(logsource)
         candidates = index.candidates(record, fields)
         if not candidates:
             return []
@@ -88,12 +90,17 @@ class RuleSet:
             if matchers[number](record, fields, words)
         ]
 
-    def _index(self, key: tuple[str, str, str] | None) -> Index:
-        index = Index(
-            (number, self._witnesses[number])
-            for number, rule in enumerate(self.rules)
-            if key is None or rule.applies_to(*key)
-        )
-        if len(self._indexes) < _REMEMBERED_SOURCES:
-            self._indexes[key] = index
+    def _index(self, logsource: LogSourceLike | None) -> Index:
+        key = None if logsource is None else (logsource.product, logsource.service, logsource.category)
+        index = self._by_parts.get(key)
+        if index is None:
+            index = Index(
+                (number, self._witnesses[number])
+                for number, rule in enumerate(self.rules)
+                if key is None or rule.applies_to(*key)
+            )
+            if len(self._by_parts) < _REMEMBERED_SOURCES:
+                self._by_parts[key] = index
+        if len(self._by_identity) < _REMEMBERED_SOURCES:
+            self._by_identity[id(logsource)] = (logsource, index)  # holding it keeps the identity its own
         return index

@@ -2,9 +2,11 @@
 
 A set of atoms is a witness of a rule when every event that matches the rule satisfies at least one of them.
 Negations, ``null`` and keywords give none; a rule without a witness is tried on every event of its log
-source. Among several possible sets the one expected to be rarest in events is taken. How rare a value is in
-events is read off the rules themselves: what many rules name (a service) is common, what one rule names (an
-operation) is not.
+source. Among several possible sets the one expected to be rarest in events is taken.
+
+How rare is read off the rules themselves. A value that many rules name (a service) is more common than one that a
+single rule names (an operation); a field under which rules name many values divides events finely; flags and
+codes of one or two characters are in every event.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from typing import Literal
 
 from detectors.rules.expression import And, Expression, Or, Test, tests
 
-__all__ = ["Atom", "popularity", "witness"]
+__all__ = ["Atom", "Rarity", "witness"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,44 +30,55 @@ class Atom:
     literal: str = ""
 
 
-def popularity(trees: Iterable[Expression]) -> Counter[Atom]:
-    """How many rules name each atom."""
-    return Counter(atom for tree in trees for atom in {a for test in tests(tree) for a in _atoms(test) or ()})
+class Rarity:
+    """What a set of rules tells of how common their values are in events."""
+
+    def __init__(self, trees: Iterable[Expression]) -> None:
+        self._rules = Counter(
+            atom for tree in trees for atom in {atom for test in tests(tree) for atom in _atoms(test) or ()}
+        )
+        self._values = Counter(atom.field for atom in self._rules)
+
+    def cost(self, atom: Atom) -> float:
+        """Grows with the share of events expected to satisfy ``atom``; only its order means anything."""
+        if atom.kind == "present":
+            return 1000.0
+        cost = self._rules[atom] / self._values[atom.field]
+        if atom.kind == "contains":
+            return cost + 1.0 + 20.0 / len(atom.literal)
+        if atom.literal in _FLAGS or (len(atom.literal) < 3 and atom.literal.isdigit()):
+            return cost + 100.0
+        return cost + (50.0 if len(atom.literal) < 3 else 0.0)
 
 
-def witness(tree: Expression, named: Counter[Atom]) -> frozenset[Atom] | None:
+def witness(tree: Expression, rarity: Rarity) -> frozenset[Atom] | None:
     """The witness of ``tree`` expected to be rarest, or None where it has none."""
-    found = _search(tree, named)
+    found = _search(tree, rarity)
     return found and found[1]
 
 
-def _search(tree: Expression, named: Counter[Atom]) -> tuple[float, frozenset[Atom]] | None:
+_Found = tuple[float, frozenset[Atom]]
+
+
+def _search(tree: Expression, rarity: Rarity) -> _Found | None:
     if isinstance(tree, Test):
         atoms = _atoms(tree)
-        return None if atoms is None else (sum(_cost(atom, named) for atom in atoms), atoms)
+        return None if atoms is None else (_union(map(rarity.cost, atoms)), atoms)
     if isinstance(tree, And):
-        possible = [found for part in tree.parts if (found := _search(part, named))]
+        possible = [found for part in tree.parts if (found := _search(part, rarity))]
         return min(possible, key=lambda found: found[0], default=None)
     if isinstance(tree, Or):
-        total, together = 0.0, frozenset[Atom]()
-        for part in tree.parts:
-            found = _search(part, named)
-            if found is None:
-                return None
-            total += found[0]
-            together |= found[1]
-        return total, together
+        every = [found for part in tree.parts if (found := _search(part, rarity))]
+        if len(every) < len(tree.parts):
+            return None
+        return _union(cost for cost, _ in every), frozenset().union(*(atoms for _, atoms in every))
     return None
 
 
-def _cost(atom: Atom, named: Counter[Atom]) -> float:
-    if atom.kind == "present":
-        return 1000.0
-    common = named[atom] or 1
-    if atom.kind == "equals":
-        # Flags, levels and codes of one or two characters are in every event.
-        return common + (100.0 if len(atom.literal) < 3 or atom.literal in _FLAGS else 0.0)
-    return common + 5.0 + 100.0 / len(atom.literal)
+def _union(costs: Iterable[float]) -> float:
+    """Of alternatives the most common one counts, and each other a little: lists of operations are still rare."""
+    ordered = sorted(costs)
+    return ordered[-1] + 0.1 * sum(ordered[:-1])
 
 
 _FLAGS = frozenset({"true", "false", "yes", "no", "success", "failure", "1.0", "0.0"})
