@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from detectors.rules.lookup import flatten, text
+from detectors.rules.probe import probe
 from detectors.rules.witness import Atom
 
 __all__ = ["Index"]
@@ -40,6 +41,11 @@ class _Node:
         self._equals: dict[str, Rules] = {}
         self._substrings: dict[str, Rules] = {}
         self._present: Rules = ()
+
+    @property
+    def bare(self) -> bool:
+        """True where no rule waits for a value at this very node."""
+        return bool(self.children) and not (self._equals or self._substrings or self._present)
 
     def add(self, atom: Atom, rule: int) -> None:
         if atom.kind == "present":
@@ -118,6 +124,7 @@ class Index:
         self._field_probes: _Probes = tuple(self._flat.items())
         dotted = tuple((name, node) for name, node in self._field_probes if "." in name)
         self._record_probes: _Probes = (*self._tree.items(), *dotted)
+        self._probe = probe(self._record_probes) if len(self._record_probes) <= _FEW else None
 
     def _node(self, name: str) -> _Node:
         known = self._flat.get(name)
@@ -132,6 +139,15 @@ class Index:
 
     def candidates(self, record: Mapping[str, Any], fields: Mapping[str, Any]) -> Rules:
         """Numbers of the rules to try, in no order and with repeats."""
+        rules = self._by_shape(record) if self._probe is None else self._probe(record, self._always)
+        if fields:
+            for key, node in self._probes(fields, self._field_probes, self._field_shapes):
+                value = fields.get(key, _MISSING)
+                if value is not _MISSING:
+                    rules += node.collect(value)
+        return rules
+
+    def _by_shape(self, record: Mapping[str, Any]) -> Rules:
         rules = self._always
         for key, node in self._probes(record, self._record_probes, self._record_shapes):
             value = record.get(key, _MISSING)
@@ -143,11 +159,6 @@ class Index:
                     rules += hits
             elif value is not _MISSING:
                 rules += node.collect(value)
-        if fields:
-            for key, node in self._probes(fields, self._field_probes, self._field_shapes):
-                value = fields.get(key, _MISSING)
-                if value is not _MISSING:
-                    rules += node.collect(value)
         return rules
 
     def _probes(self, event: Mapping[str, Any], every: _Probes, shapes: dict[tuple[str, ...], _Probes]) -> _Probes:

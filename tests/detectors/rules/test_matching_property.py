@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
+from unittest.mock import patch
 
 from hypothesis import event as note
 from hypothesis import given, settings
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from reference import Reference
 from sigma.rule import SigmaRule
 
+from detectors.rules import index
 from detectors.rules.rule import read_rule
 from detectors.rules.ruleset import RuleSet
 
@@ -134,6 +136,13 @@ def test_same_answer_as_the_reference(
     documents: list[dict[str, Any]], events: list[tuple[dict[str, Any], dict[str, Any]]]
 ) -> None:
     pairs = list(accepted(documents))
+    # As if there were many fields, then few: events find candidates by another way in each.
+    for few in (0, 12):
+        with patch.object(index, "_FEW", few):
+            compare(pairs, events)
+
+
+def compare(pairs: list[tuple[Any, Reference]], events: list[tuple[dict[str, Any], dict[str, Any]]]) -> None:
     rules = RuleSet(one for one, _ in pairs)
     for one_record, fields in events * 2:  # the second time out of what the first remembered
         expected = [one.id for one, reference in pairs if reference.matches(one_record, fields)]
