@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from detectors.rules import lookup
-from detectors.rules.expression import And, Expression, Not, Test, tests
+from detectors.rules.expression import And, Expression, Not, Question, questions
 from detectors.rules.predicates import predicate, reference, view
 
 __all__ = ["Matcher", "compile_expression"]
@@ -35,7 +35,7 @@ class _Compiler:
             "texts": lookup.texts,
             "folded": lookup.folded,
         }
-        self._uses = Counter(read for test in tests(tree) for read in _reads(test))
+        self._uses = Counter(read for test in questions(tree) for read in _reads(test))
         self._locals: dict[_Read, str] = {}
         self._body = self._expression(tree)
 
@@ -54,14 +54,14 @@ class _Compiler:
         return name
 
     def _expression(self, tree: Expression) -> str:
-        if isinstance(tree, Test):
+        if isinstance(tree, Question):
             return self._test(tree)
         if isinstance(tree, Not):
             return f"(not {self._expression(tree.part)})"
         word = " and " if isinstance(tree, And) else " or "
         return f"({word.join(map(self._expression, tree.parts))})"
 
-    def _test(self, test: Test) -> str:
+    def _test(self, test: Question) -> str:
         if test.kind == "fieldref":
             ((_, starts, ends),) = test.operands
             first, second = (self._read(read) for read in _reads(test))
@@ -89,13 +89,13 @@ class _Compiler:
 _UNREAD = object()
 
 
-def _joinable(test: Test) -> bool:
+def _joinable(test: Question) -> bool:
     """True for keywords that are found in all words joined exactly where they are found in one of them."""
     keyword = test.field is None and test.kind == "contains" and not test.cased
     return keyword and all(word and "\0" not in word for word in test.operands)
 
 
-def _reads(test: Test) -> list[_Read]:
+def _reads(test: Question) -> list[_Read]:
     if test.field is None:
         return []
     if test.kind == "fieldref":

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from detectors.rules import lookup
-from detectors.rules.expression import And, Expression, Not, Test
+from detectors.rules.expression import And, Expression, Not, Question
 from detectors.rules.predicates import predicate, reference, view
 
 __all__ = ["Cause", "causes"]
@@ -49,7 +49,7 @@ _Event = tuple[Mapping[str, Any], Mapping[str, Any], lookup.Words]
 
 def _causes(tree: Expression, event: _Event) -> list[Cause] | None:
     """None where ``tree`` is false."""
-    if isinstance(tree, Test):
+    if isinstance(tree, Question):
         return _test(tree, event)
     if isinstance(tree, Not):
         return [] if _causes(tree.part, event) is None else None
@@ -60,7 +60,7 @@ def _causes(tree: Expression, event: _Event) -> list[Cause] | None:
     return [cause for part in true for cause in part]
 
 
-def _test(test: Test, event: _Event) -> list[Cause] | None:
+def _test(test: Question, event: _Event) -> list[Cause] | None:
     record, fields, words = event
     if test.field is None:
         ask = predicate(test)

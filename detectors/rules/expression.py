@@ -44,7 +44,7 @@ from sigma.types import (
 from detectors.rules.patterns import like, longest_literal, regex, shape
 from detectors.rules.problems import RuleError
 
-__all__ = ["And", "Expression", "Not", "Or", "Test", "expression", "tests"]
+__all__ = ["And", "Expression", "Not", "Or", "Question", "expression", "questions"]
 
 #: Kinds whose values merge: a list of them on one field is one leaf with several operands.
 _LISTS = frozenset({"equals", "contains", "startswith", "endswith", "like", "re", "cidr"})
@@ -57,7 +57,7 @@ _FLAGS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Test:
+class Question:
     """One question to one field: does any value of it satisfy any of ``operands``?
 
     ``equals``, ``contains``, ``startswith``, ``endswith``: texts, folded unless ``cased``. ``any``: a text at
@@ -87,7 +87,7 @@ class Not:
     part: Expression
 
 
-Expression = And | Or | Not | Test
+Expression = And | Or | Not | Question
 
 
 def expression(rule: SigmaRule) -> Expression:
@@ -97,13 +97,13 @@ def expression(rule: SigmaRule) -> Expression:
     return _any(_convert(condition.parsed) for condition in rule.detection.parsed_condition)
 
 
-def tests(tree: Expression) -> Iterator[Test]:
+def questions(tree: Expression) -> Iterator[Question]:
     """Every leaf, negated ones too."""
-    if isinstance(tree, Test):
+    if isinstance(tree, Question):
         yield tree
     else:
         for part in (tree.part,) if isinstance(tree, Not) else tree.parts:
-            yield from tests(part)
+            yield from questions(part)
 
 
 def _check(detection: SigmaDetection) -> None:
@@ -157,11 +157,11 @@ def _any(parts: Iterable[Expression]) -> Expression:
     merged: dict[Any, Expression] = {}
     for part in parts:
         for one in part.parts if isinstance(part, Or) else (part,):
-            if isinstance(one, Test) and one.kind in _LISTS:
+            if isinstance(one, Question) and one.kind in _LISTS:
                 key = (one.field, one.kind, one.cased)
                 old = merged.get(key)
-                if isinstance(old, Test):
-                    one = Test(  # noqa: PLW2901 - the merged leaf takes the place of both
+                if isinstance(old, Question):
+                    one = Question(  # noqa: PLW2901 - the merged leaf takes the place of both
                         one.field,
                         one.kind,
                         tuple(dict.fromkeys(old.operands + one.operands)),
@@ -179,7 +179,7 @@ def _keyword(value: Any) -> Expression:
     if isinstance(value, SigmaExpansion):
         return _any(map(_keyword, value.values))
     if isinstance(value, SigmaNumber) and not isinstance(value, SigmaTimestampPart):
-        return Test(None, "contains", (str(value.number),))
+        return Question(None, "contains", (str(value.number),))
     if isinstance(value, SigmaString):
         return _string(None, value)
     if isinstance(value, SigmaRegularExpression):
@@ -187,7 +187,7 @@ def _keyword(value: Any) -> Expression:
     raise RuleError("a keyword must be a string, a number or a regular expression; give the value a field name")
 
 
-def _string(field: str | None, value: SigmaString) -> Test:
+def _string(field: str | None, value: SigmaString) -> Question:
     cased = isinstance(value, SigmaCasedString)
     kind, literal = shape(value)
     literal = literal if cased else literal.casefold()
@@ -196,11 +196,11 @@ def _string(field: str | None, value: SigmaString) -> Test:
     if field is None and kind == "like":
         value = _anywhere(value)
     if kind == "any":
-        return Test(field, "any")
+        return Question(field, "any")
     if kind == "like":
         pattern = like(value, fold=not cased)
-        return Test(field, "like", (pattern,), cased, (longest_literal(value).casefold(),))
-    return Test(field, kind, (literal,), cased)
+        return Question(field, "like", (pattern,), cased, (longest_literal(value).casefold(),))
+    return Question(field, kind, (literal,), cased)
 
 
 def _anywhere(value: SigmaString) -> SigmaString:
@@ -223,27 +223,27 @@ def _test(field: str | None, value: Any) -> Expression:  # noqa: PLR0912 - one b
     if isinstance(value, SigmaString):
         return _string(field, value)
     if isinstance(value, SigmaTimestampPart):
-        return Test(field, "time", ((value.timestamp_part.name, "EQ", value.number),))
+        return Question(field, "time", ((value.timestamp_part.name, "EQ", value.number),))
     if isinstance(value, SigmaNumber):
-        return Test(field, "equals", _number(value.number))
+        return Question(field, "equals", _number(value.number))
     if isinstance(value, SigmaBool):
-        return Test(field, "equals", ("true" if value.boolean else "false",))
+        return Question(field, "equals", ("true" if value.boolean else "false",))
     if isinstance(value, SigmaNull):
-        return Test(field, "null")
+        return Question(field, "null")
     if isinstance(value, SigmaExists):
-        return Test(field, "exists", (value.exists,))
+        return Question(field, "exists", (value.exists,))
     if isinstance(value, SigmaRegularExpression):
         if value.contains_placeholder():
             raise RuleError("regular expression holds a placeholder; replace it by what it stands for")
         flags = "".join(sorted(_FLAGS[flag] for flag in value.flags))
-        return Test(field, "re", (regex(str(value.regexp), flags),), cased=True)
+        return Question(field, "re", (regex(str(value.regexp), flags),), cased=True)
     if isinstance(value, SigmaCIDRExpression):
-        return Test(field, "cidr", (value.network,), cased=True)
+        return Question(field, "cidr", (value.network,), cased=True)
     if isinstance(value, SigmaCompareExpression):
         number = value.number
         if isinstance(number, SigmaTimestampPart):
-            return Test(field, "time", ((number.timestamp_part.name, value.op.name, number.number),))
-        return Test(field, "compare", ((value.op.name, number.number),))
+            return Question(field, "time", ((number.timestamp_part.name, value.op.name, number.number),))
+        return Question(field, "compare", ((value.op.name, number.number),))
     if isinstance(value, SigmaFieldReference):
-        return Test(field, "fieldref", ((value.field, value.starts_with, value.ends_with),))
+        return Question(field, "fieldref", ((value.field, value.starts_with, value.ends_with),))
     raise RuleError(f"value of {field} is a {type(value).__name__}, which this version does not evaluate")

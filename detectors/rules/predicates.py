@@ -14,7 +14,7 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any, Final
 
-from detectors.rules.expression import Test
+from detectors.rules.expression import Question
 
 __all__ = ["Predicate", "predicate", "reference", "view"]
 
@@ -40,14 +40,14 @@ _PARTS: Final[dict[str, Callable[[datetime], int]]] = {
 }
 
 
-def view(test: Test) -> str:
+def view(test: Question) -> str:
     """Name of the view of a field that :func:`predicate` of ``test`` wants."""
     if test.kind in ("null", "exists", "compare"):
         return "leaves"
     return "texts" if test.cased or test.kind in ("any", "time") else "folded"
 
 
-def predicate(test: Test) -> Predicate:
+def predicate(test: Question) -> Predicate:
     """The test of every kind but ``fieldref``, which needs two fields: :func:`reference`."""
     return _BUILDERS[test.kind](test.operands)
 

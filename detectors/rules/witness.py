@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from detectors.rules.expression import And, Expression, Or, Test, tests
+from detectors.rules.expression import And, Expression, Or, Question, questions
 
 __all__ = ["Atom", "Rarity", "witness"]
 
@@ -35,7 +35,7 @@ class Rarity:
 
     def __init__(self, trees: Iterable[Expression]) -> None:
         self._rules = Counter(
-            atom for tree in trees for atom in {atom for test in tests(tree) for atom in _atoms(test) or ()}
+            atom for tree in trees for atom in {atom for test in questions(tree) for atom in _atoms(test) or ()}
         )
         self._values = Counter(atom.field for atom in self._rules)
 
@@ -61,7 +61,7 @@ _Found = tuple[float, frozenset[Atom]]
 
 
 def _search(tree: Expression, rarity: Rarity) -> _Found | None:
-    if isinstance(tree, Test):
+    if isinstance(tree, Question):
         atoms = _atoms(tree)
         return None if atoms is None else (_union(map(rarity.cost, atoms)), atoms)
     if isinstance(tree, And):
@@ -84,7 +84,7 @@ def _union(costs: Iterable[float]) -> float:
 _FLAGS = frozenset({"true", "false", "yes", "no", "success", "failure", "1.0", "0.0"})
 
 
-def _atoms(test: Test) -> frozenset[Atom] | None:
+def _atoms(test: Question) -> frozenset[Atom] | None:
     field = test.field
     if field is None or test.kind == "null" or (test.kind == "exists" and not test.operands[0]):
         return None
