@@ -109,7 +109,7 @@ class Sender:
                         sent.append(await producer.send_batch(builder, topic, partition=partition))
                         targets.append((topic, partition))
                         builder, size = producer.create_batch(), 0
-                    builder.append(key=key, value=value, timestamp=None, headers=((HEADER, header),))
+                    builder.append(key=key, value=value, timestamp=None, headers=[(HEADER, header)])
                     size += record
                 builder.close()
                 sent.append(await producer.send_batch(builder, topic, partition=partition))

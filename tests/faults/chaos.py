@@ -28,14 +28,14 @@ class Load(threading.Thread):
         self.poisons = poisons
         self.seconds = seconds
         self.failures: list[str] = []
-        self._bootstrap = bootstrap
+        self._servers = bootstrap
         self._seed = seed
 
     def run(self) -> None:
         hospital = Hospital(seed=self._seed, staff=400, patients=2000, devices=100)
         rng = random.Random(self._seed)
         producer = KafkaProducer(
-            bootstrap_servers=self._bootstrap,
+            bootstrap_servers=self._servers,
             linger_ms=20,
             acks="all",
             delivery_timeout_ms=120_000,
