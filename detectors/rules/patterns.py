@@ -154,7 +154,7 @@ def _literals(tree: Any, loose: bool, runs: list[str]) -> None:
     for operator, argument in tree:
         if operator is _constants.LITERAL:
             character = chr(argument)
-            # Ignoring case, letters beyond ASCII may equal others that fold differently.
+            # What equals a letter beyond ASCII is up to the version of Unicode, and RE2 has its own.
             if loose and not character.isascii():
                 runs.append("")
             else:

@@ -17,7 +17,6 @@ from detectors.rules.witness import Rarity, witness
 __all__ = ["LogSourceLike", "Match", "RuleSet"]
 
 _REMEMBERED_SOURCES = 256
-_UNKNOWN = object()
 
 
 class LogSourceLike(Protocol):
@@ -76,9 +75,8 @@ class RuleSet:
         looked up in the first, then in the second. ``logsource`` of None tries every rule; it must not change
         between calls.
         """
-        known, index = self._by_identity.get(id(logsource), (_UNKNOWN, None))
-        if known is not logsource or index is None:
-            index = self._index(logsource)
+        known = self._by_identity.get(id(logsource))
+        index = self._index(logsource) if known is None else known[1]
         candidates = index.candidates(record, fields)
         if not candidates:
             return []

@@ -61,6 +61,9 @@ def matches(detection: dict[str, Any], record: dict[str, Any], fields: dict[str,
         ({"a|gte": 5}, {"a": "many"}, False),
         ({"a|re": "^Ab"}, {"a": "ab"}, False),
         ({"a|re|i": "^Ab"}, {"a": "ab"}, True),
+        ({"a|re": "x[[:digit:]]y"}, {"a": "x5y"}, True),
+        ([{"a|contains": "x"}, {"a|contains|cased": "Y"}], {"a": "y"}, False),
+        ([{"a|contains|cased": "Y"}, {"a|contains": "x"}], {"a": "X"}, True),
         ({"a|hour|gte": 18}, {"a": "2026-01-05T18:30:00+05:00"}, True),
         ({"a|week": 2}, {"a": "2026-01-05"}, True),
         ({"a": r"b\*c"}, {"a": "b*c"}, True),
@@ -69,7 +72,7 @@ def matches(detection: dict[str, Any], record: dict[str, Any], fields: dict[str,
         ({"e.f": "x"}, {"g": 1}, False),
     ],
 )
-def test_values(selection: dict[str, Any], record: dict[str, Any], expected: bool) -> None:
+def test_values(selection: Any, record: dict[str, Any], expected: bool) -> None:
     assert matches({"s": selection}, record) is expected
 
 
