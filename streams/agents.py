@@ -6,6 +6,8 @@ step     reads               does
 ingest   audit.*             decode, normalise, rules, allow-list and pseudonyms; a dead letter says what failed
 behave   events, views       detectors with memory, one state per entity
 alert    findings            a finding becomes an alert, once
+index    alerts              into the embedded store and Elasticsearch
+notify   notifications       a durable delivery to each receiver, tried for days
 ======== =================== ===============================================================================
 
 What a step does to a record is in :mod:`streams.pipeline`; what is durable when, in :mod:`streams.handlers`.
@@ -17,8 +19,10 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+import httpx
 from detectors.registry import registered
 
 from detectors.base import EntityKind
@@ -27,14 +31,18 @@ from streams import topics
 from streams.admin import topic_ids
 from streams.changelog import Changelog
 from streams.deadletters import DeadLetters
+from streams.deliveries import DeliveryHandler, Notify
 from streams.handlers import IngestHandler, KeyedHandler
-from streams.keys import load_keys
+from streams.indexing import IndexHandler, Stores
+from streams.keys import Keys, load_keys
 from streams.lanes import Handler, Lanes
 from streams.pipeline import Alerting, Behave, Ingest
 from streams.privacy import Pseudonyms
 from streams.records import Control
 from streams.sender import DeliveryFailed, Sender
 from streams.settings import Settings
+from streams.sinks.elasticsearch import Elasticsearch
+from streams.sinks.store import AlertStore
 from streams.state import KeyedStep
 from streams.transport import Batch, BatchApp, BatchSchema
 from streams.watermarks import WATERMARK, InputClocks
@@ -71,6 +79,12 @@ class Worker:
         self._keyed(topics.EVENTS, "behave", Behave(detectors, kinds=["actor"]))
         self._keyed(topics.VIEWS, "behave", Behave(detectors, kinds=VIEW_KINDS))
         self._keyed(topics.FINDINGS, "alert", Alerting())
+        self.stores = _stores(settings)
+        self._agent(topics.ALERTS, "index", self._index_handler)
+        self.http = httpx.AsyncClient()
+        self._keyed(
+            topics.NOTIFICATIONS, "notify", Notify(settings.receivers, self.dead_letters), self._deliveries(keys)
+        )
         self._hook()
 
     async def _seek(self, tp: Any, offset: int) -> None:
@@ -99,9 +113,23 @@ class Worker:
             now=time.monotonic,
         )
 
-    def _keyed(self, topic: str, step: str, keyed: KeyedStep) -> None:
+    def _index_handler(self, partition: int) -> Handler:
+        return IndexHandler(
+            self.stores, self.sender, self.dead_letters, topic_id=self.topic_ids[topics.ALERTS], clock=time.time
+        )
+
+    def _deliveries(self, keys: Keys) -> Callable[..., KeyedHandler]:
+        return partial(
+            DeliveryHandler,
+            receivers=self.settings.receivers,
+            default_key=keys.webhook,
+            client=self.http,
+            clock=time.time,
+        )
+
+    def _keyed(self, topic: str, step: str, keyed: KeyedStep, make: Callable[..., KeyedHandler] = KeyedHandler) -> None:
         def handler(partition: int) -> Handler:
-            return KeyedHandler(
+            return make(
                 keyed,
                 self.sender,
                 Changelog(
@@ -144,6 +172,17 @@ class Worker:
     async def close(self) -> None:
         await self.lanes.close()
         await self.sender.close()
+        await self.http.aclose()
+        await self.stores.close()
+
+
+def _stores(settings: Settings) -> Stores:
+    return Stores(
+        AlertStore(settings.store_path) if settings.embedded_store else None,
+        Elasticsearch(settings.elasticsearch, api_key=settings.elasticsearch_api_key.get_secret_value())
+        if settings.elasticsearch
+        else None,
+    )
 
 
 def _faust_app(settings: Settings) -> BatchApp:

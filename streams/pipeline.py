@@ -215,8 +215,8 @@ class Alerting:
             last_seen=finding.time,
             findings=(finding,),
         )
-        key = finding.entity.encode()
-        return (Output(topics.ALERTS, key, encode_alert(alert), fingerprint(alert.id)),)
+        key, value, mark = finding.entity.encode(), encode_alert(alert), fingerprint(alert.id)
+        return Output(topics.ALERTS, key, value, mark), Output(topics.NOTIFICATIONS, key, value, mark)
 
     def dump(self, key: bytes, value: Any) -> bytes:
         raise TypeError("alerting keeps nothing by key")

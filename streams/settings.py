@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from pydantic import Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -13,7 +13,19 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-__all__ = ["Settings"]
+from detectors.base import Severity
+
+__all__ = ["Receiver", "Settings"]
+
+
+class Receiver(BaseModel):
+    """Where on-call is reached: one webhook."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    url: str = Field(pattern="^https?://", description="where alerts are posted")
+    secret: SecretStr | None = Field(default=None, description="whsec_… to sign with; else the installation's own key")
+    minimum_severity: Severity = Field(default="low", description="alerts below it are not sent")
 
 
 class Settings(BaseSettings):
@@ -30,6 +42,8 @@ class Settings(BaseSettings):
     elasticsearch: str = Field("", description="URL of Elasticsearch; empty: the embedded store alone")
     elasticsearch_api_key: SecretStr = Field(SecretStr(""), description="API key, base64")
     rules: list[Path] = Field(default_factory=list, description="folders of Sigma rules beside the starter pack")
+    embedded_store: bool = Field(default=True, description="keep alerts in the embedded store, for the console")
+    receivers: dict[str, Receiver] = Field(default_factory=dict, description="webhooks by name")
     idle_after: float = Field(5.0, gt=0, description="seconds after which a silent input stops holding time back")
     watermark_interval: float = Field(1.0, gt=0, description="seconds between two watermarks")
 
@@ -44,6 +58,11 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         path = Path(os.environ.get("WARDWATCH_CONFIG", "wardwatch.toml"))
         return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=path))
+
+    @property
+    def store_path(self) -> Path:
+        """The embedded store's file."""
+        return self.home / "alerts.sqlite"
 
     @property
     def home(self) -> Path:

@@ -187,9 +187,9 @@ class Values:
         self._dirty.add(key)
 
     def items(self) -> list[tuple[bytes, Any]]:
-        """Every key and its value."""
+        """Every key and its value, in no order."""
         keys = {*self._durable, *self._dirty}
-        pairs = ((key, self.get(key)) for key in sorted(keys))
+        pairs = ((key, self.get(key)) for key in keys)
         return [(key, value) for key, value in pairs if value is not None]
 
     def __len__(self) -> int:

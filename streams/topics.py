@@ -11,12 +11,15 @@ events           actor               Event                      7 days     inges
 views            patient, device or  Event                      7 days     ingest              behave
                  address
 findings         entity              Finding                    30 days    ingest, behave      alert
-alerts           entity              Alert                      30 days    alert               index, notify
+alerts           entity              Alert                      30 days    alert               index
+notifications    entity              Alert                      30 days    alert               notify
 *.state          entity              state of a step            compacted  the step            the step
 ===============  ==================  =========================  =========  ==================  =====================
 
-Every topic has the same number of partitions, fixed when ``wardwatch setup`` creates them. ``audit.*`` carries the
-broker's own time (LogAppendTime): what "in the future" means must not depend on when a record is read again.
+``alerts`` and ``notifications`` carry the same, each for a reader of its own, so that a store that is away delays
+nobody's pager. Every topic has the same number of partitions, fixed when ``wardwatch setup`` creates them. ``audit.*``
+carries the broker's own time (LogAppendTime): what "in the future" means must not depend on when a record is read
+again.
 """
 
 from __future__ import annotations
@@ -53,6 +56,7 @@ EVENTS = "events"
 VIEWS = "views"
 FINDINGS = "findings"
 ALERTS = "alerts"
+NOTIFICATIONS = "notifications"
 DEAD_LETTERS = "dead.letters"
 
 
@@ -68,8 +72,9 @@ ALL: tuple[Topic, ...] = (
     Topic(VIEWS, 7 * _DAY, 4 * _MB),
     Topic(FINDINGS, 30 * _DAY, 4 * _MB),
     Topic(ALERTS, 30 * _DAY, 4 * _MB),
+    Topic(NOTIFICATIONS, 30 * _DAY, 4 * _MB),
     Topic(state_of(EVENTS, "behave"), 0, 8 * _MB),
     Topic(state_of(VIEWS, "behave"), 0, 8 * _MB),
     Topic(state_of(FINDINGS, "alert"), 0, 8 * _MB),
-    Topic(state_of(ALERTS, "notify"), 0, 8 * _MB),
+    Topic(state_of(NOTIFICATIONS, "notify"), 0, 8 * _MB),
 )

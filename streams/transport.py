@@ -205,6 +205,21 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         self._committed_offset[partition] = None
         self.on_buffer_drop(partition)
 
+    async def seek_to_committed(self) -> Mapping[TP, int | None]:
+        """Go back to the commits; where there is none yet, to the start of the log.
+
+        aiokafka leaves a partition without a commit where it stands. Faust seeks after it threw away what it fetched
+        during a rebalance, so that would skip the first records of a new topic.
+        """
+        offsets: Mapping[TP, int | None] = await super().seek_to_committed()
+        uncommitted = [tp for tp, offset in offsets.items() if not offset]
+        if uncommitted:
+            await self._thread.seek_wait(await self._thread.earliest_offsets(*uncommitted))
+        return offsets
+
+    def verify_event_path(self, now: float, tp: TP) -> None:
+        """Faust's livelock detector crashes a worker whose position is being looked up; lanes say themselves what stops them."""
+
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         # The app lets its agents finish and make durable what they hold, so that the commit below covers it.
         self.stop_flow()

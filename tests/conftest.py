@@ -1,7 +1,7 @@
-"""Real servers, started once on first use or named by the environment. One that cannot be had is an error.
+"""What tests share: real servers, started once on first use or named by the environment, and a real browser.
 
-Chromium is the exception: without it the run passes, and its last lines say ``browser: not run``; with
-``WARDWATCH_REQUIRE_BROWSER=1`` it is an error too. Tests marked ``bench`` run only when ``-m`` names the mark.
+A server that cannot be had is an error, never a skip. Chromium may be missing: then the summary says so, and
+``WARDWATCH_REQUIRE_BROWSER=1`` makes it a failure. ``bench`` runs only when ``-m`` asks for it.
 """
 
 from __future__ import annotations
@@ -10,24 +10,42 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from servers.elasticsearch_server import TestElasticsearch
+from playwright.async_api import Browser, async_playwright
+from servers.elasticsearch.server import ElasticsearchServer
 
 from streams.embedded.kafka import EmbeddedKafka
 
-_CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
-_browser_missed: list[str] = []
+#: Fixtures that tell by themselves what a test needs; the mark of the same kind follows from them.
+MARK_OF_FIXTURE = {
+    "kafka": "kafka",
+    "elasticsearch_url": "elasticsearch",
+    "browser": "browser",
+    "outside_data": "outside_data",
+}
+
+_CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
+_CHROMIUM_OPTIONS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+_NO_CHROMIUM = "no Chromium on PATH"
 
 
 @pytest.fixture(scope="session")
-def server_folder() -> Iterator[Path]:
-    """Where servers keep data and logs; removed at the end, kept when the run failed to start one."""
+def server_folder(request: pytest.FixtureRequest) -> Iterator[Path]:
+    """Where servers keep data and logs; removed at the end, unless something failed."""
     folder = Path(tempfile.mkdtemp(prefix="wardwatch-tests-"))
     yield folder
-    shutil.rmtree(folder, ignore_errors=True)
+    if not request.session.testsfailed:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
@@ -44,31 +62,19 @@ def kafka(server_folder: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def elasticsearch_url(server_folder: Path) -> Iterator[str]:
-    """A real Elasticsearch 8.19 without security: ``WARDWATCH_TEST_ELASTICSEARCH``, or one started here."""
+    """A real Elasticsearch: ``WARDWATCH_TEST_ELASTICSEARCH``, or one built from its published jars and started here."""
     if named := os.environ.get("WARDWATCH_TEST_ELASTICSEARCH"):
         yield named
         return
-    node = TestElasticsearch(server_folder / "elasticsearch")
-    node.start()
-    yield node.url
-    node.stop()
-
-
-@pytest.fixture
-def chromium(request: pytest.FixtureRequest) -> str:
-    """The path of Chromium; without it the test is skipped, and the run's last lines say so."""
-    for name in _CHROMIUM:
-        if path := shutil.which(name):
-            return path
-    if os.environ.get("WARDWATCH_REQUIRE_BROWSER") == "1":
-        pytest.fail("WARDWATCH_REQUIRE_BROWSER=1, and there is no chromium on PATH: install it")
-    _browser_missed.append(request.node.nodeid)
-    pytest.skip("no chromium on PATH")
+    server = ElasticsearchServer(server_folder / "elasticsearch")
+    server.start()
+    yield server.url
+    server.stop()
 
 
 @pytest.fixture
 def unique() -> str:
-    """A name no other test uses, for topics and groups."""
+    """A name no other test uses, for topics, groups and indices."""
     return uuid.uuid4().hex[:10]
 
 
@@ -81,19 +87,38 @@ def outside_data() -> Path:
     return Path(named)
 
 
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    """A real Chromium, its own for each test; for ``async def`` tests."""
+    chromium = _chromium()
+    if chromium is None:
+        if os.environ.get("WARDWATCH_REQUIRE_BROWSER") == "1":
+            pytest.fail(f"{_NO_CHROMIUM}, and WARDWATCH_REQUIRE_BROWSER=1 wants one: install Debian's chromium")
+        pytest.skip(_NO_CHROMIUM)
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium, args=_CHROMIUM_OPTIONS)
+        yield browser
+        await browser.close()
+
+
+def _chromium() -> str | None:
+    return next((path for name in _CHROMIUM_NAMES if (path := shutil.which(name))), None)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    marks = (("kafka", "kafka"), ("elasticsearch_url", "elasticsearch"), ("chromium", "browser"))
     for item in items:
-        for fixture, mark in marks:
+        for fixture, mark in MARK_OF_FIXTURE.items():
             if fixture in getattr(item, "fixturenames", ()):
                 item.add_marker(mark)
-    if "bench" not in config.option.markexpr:
+    if not config.option.markexpr:
         benches = [item for item in items if item.get_closest_marker("bench")]
         if benches:
-            config.hook.pytest_deselected(items=benches)
             items[:] = [item for item in items if not item.get_closest_marker("bench")]
+            config.hook.pytest_deselected(items=benches)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if _browser_missed:
-        terminalreporter.write_line(f"browser: not run ({len(_browser_missed)} tests; install chromium to run them)")
+    skipped = terminalreporter.stats.get("skipped", [])
+    without = [report for report in skipped if _NO_CHROMIUM in str(report.longrepr)]
+    if without:
+        terminalreporter.write_line(f"browser: not run ({_NO_CHROMIUM}; {len(without)} tests skipped)", yellow=True)

@@ -136,9 +136,10 @@ def judge(settings: Settings) -> Judgement:
             judgement.expect(
                 f"state of {step}.{topic}[{partition}]", _content(held), _content(state, held.position, log, keyed)
             )
-    _, got = accepted(settings, topics.ALERTS)
-    judgement.expect(topics.ALERTS, got, want[topics.ALERTS])
-    judgement.counts[topics.ALERTS] = got.total()
+    for topic in (topics.ALERTS, topics.NOTIFICATIONS):
+        _, got = accepted(settings, topic)
+        judgement.expect(topic, got, want[topic])
+        judgement.counts[topic] = got.total()
     letters = {r.key.decode() for rs in read_topic(settings, topics.DEAD_LETTERS).values() for r in rs}
     judgement.expect("dead letters", letters, dead)
     judgement.counts[topics.DEAD_LETTERS] = len(letters)
@@ -168,4 +169,11 @@ def _content(
         state = PartitionState(keyed)
         state.fold([record for record in log if record.offset < position], {})
     dumped = {key: state._step.dump(key, value) for key, value in state.values.items()}
-    return position if position is None else None, dumped, state.marks.save(), state.watermarks.save(), len(state.seen)
+    return (
+        position if position is None else None,
+        dumped,
+        state.marks.save(),
+        state.watermarks.save(),
+        state.counts,
+        len(state.seen),
+    )

@@ -1,0 +1,92 @@
+"""Alerts into the stores: the embedded one first, then Elasticsearch. To both the same alert again is no change."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from detectors.base import Alert
+from streams import topics
+from streams.codecs import decode_alert
+from streams.deadletters import DeadLetters
+from streams.lineage import NewerSchema
+from streams.records import Output, RawRecord
+from streams.sender import Sender
+from streams.sinks.elasticsearch import Elasticsearch
+from streams.sinks.store import AlertStore
+from streams.transport import Batch
+
+__all__ = ["IndexHandler", "Stores"]
+
+
+class Stores:
+    """Where one worker writes alerts. The embedded store has one writer at a time, so a lock goes with it."""
+
+    def __init__(self, embedded: AlertStore | None, elasticsearch: Elasticsearch | None) -> None:
+        self.embedded = embedded
+        self.elasticsearch = elasticsearch
+        self._lock = asyncio.Lock()
+
+    async def write(self, alerts: list[Alert], *, now: int) -> list[tuple[Alert, str]]:
+        """Durable when it returns; gives those refused for good, and why. Raises when a store is away."""
+        if self.embedded is not None:
+            async with self._lock:
+                await asyncio.to_thread(self.embedded.write, alerts, now=now)
+        if self.elasticsearch is not None:
+            return [(refused.alert, refused.reason) for refused in await self.elasticsearch.write(alerts)]
+        return []
+
+    async def close(self) -> None:
+        if self.elasticsearch is not None:
+            await self.elasticsearch.close()
+        if self.embedded is not None:
+            self.embedded.close()
+
+
+class IndexHandler:
+    """One partition of ``alerts``. A batch is acknowledged once every store has it."""
+
+    def __init__(
+        self, stores: Stores, sender: Sender, dead_letters: DeadLetters, *, topic_id: bytes, clock: Callable[[], float]
+    ) -> None:
+        """``clock``: seconds since the epoch."""
+        self._stores = stores
+        self._sender = sender
+        self._dead_letters = dead_letters
+        self._topic_id = topic_id
+        self._clock = clock
+
+    async def open(self) -> None:
+        """Nothing to come back to: the group's commit says where to go on."""
+
+    async def process(self, batch: Batch) -> bool:
+        alerts: list[Alert] = []
+        origin: dict[str, Any] = {}
+        letters: list[tuple[int, list[Output]]] = []
+        for record in batch.records:
+            try:
+                alert = decode_alert(record.value)
+            except NewerSchema:
+                raise
+            except Exception as exc:
+                letters.append((record.offset, [self._letter(record, f"{type(exc).__name__} while reading an alert")]))
+                continue
+            alerts.append(alert)
+            origin[alert.id] = record
+        for alert, reason in await self._stores.write(alerts, now=int(self._clock() * 1000)):
+            record = origin[alert.id]
+            letters.append((record.offset, [self._letter(record, f"Elasticsearch refused it: {reason}")]))
+        if letters:
+            await self._sender.send(self._topic_id, batch.tp.partition, sorted(letters, key=lambda letter: letter[0]))
+        return True
+
+    def _letter(self, record: Any, reason: str) -> Output:
+        raw = RawRecord(topics.ALERTS, record.partition, record.offset, record.timestamp, record.value or b"", {})
+        return self._dead_letters.output(raw, stage="index", reason=reason)
+
+    async def flush(self) -> None:
+        """Every batch was durable when :meth:`process` returned."""
+
+    async def close(self) -> None:
+        """The stores belong to the worker."""

@@ -1,0 +1,234 @@
+"""Alerts and findings in Elasticsearch, written so that writing them again changes nothing.
+
+- A finding never changes: it is created, and a 409 means that it is there.
+- An alert changes: it is written with its revision as external version, and a 409 means that a newer one is there.
+- Both go to the index of the alert's first month, since an ``_id`` is unique per index only; what has no trustworthy
+  date goes to one index that says so.
+- 429 and 5xx are told as :class:`StoreUnavailable` and tried again by the caller; a document that cannot be mapped is
+  refused for good and given back with its reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from elasticsearch import ApiError, AsyncElasticsearch, TransportError
+
+from detectors.base import SEVERITIES, Alert, Finding
+
+__all__ = ["ALERTS", "FINDINGS", "Elasticsearch", "Refused", "StoreUnavailable", "alert_source", "index_of"]
+
+ALERTS = "wardwatch-alerts"
+FINDINGS = "wardwatch-findings"
+
+_RETRIED = frozenset({429, 500, 502, 503, 504})
+#: Bytes of one bulk request, far below what servers accept.
+_BULK_BYTES = 4_000_000
+
+
+class StoreUnavailable(Exception):
+    """The store did not take a write, and may later."""
+
+
+class Refused(NamedTuple):
+    """An alert that the store will never take, and why."""
+
+    alert: Alert
+    reason: str
+
+
+class Elasticsearch:
+    """The store of one worker."""
+
+    def __init__(self, url: str, *, api_key: str = "", timeout: float = 30) -> None:
+        """``timeout``: seconds for one request."""
+        # Retries are the caller's: a failed batch holds its partition, and says so.
+        self._client = AsyncElasticsearch(url, api_key=api_key or None, request_timeout=timeout, max_retries=0)
+        self._url = url
+
+    async def write(self, alerts: Sequence[Alert]) -> list[Refused]:
+        """Write alerts and their findings; those that can never be mapped are given back. Raises StoreUnavailable."""
+        by_line: list[Alert] = []
+        lines: list[Mapping[str, Any]] = []
+        refused: list[Refused] = []
+        size = 0
+        for alert in alerts:
+            for action, document in _actions(alert):
+                lines += (action, document)
+                by_line.append(alert)
+                size += 400 + len(str(document))
+            if size > _BULK_BYTES:
+                refused += await self._bulk(lines, by_line)
+                lines, by_line, size = [], [], 0
+        if lines:
+            refused += await self._bulk(lines, by_line)
+        return refused
+
+    async def _bulk(self, lines: Sequence[Mapping[str, Any]], alerts: Sequence[Alert]) -> list[Refused]:
+        try:
+            response = await self._client.bulk(operations=lines)
+        except (TransportError, ApiError) as exc:
+            raise StoreUnavailable(f"Elasticsearch at {self._url}: {type(exc).__name__}: {_cause(exc)}") from exc
+        refused: dict[str, Refused] = {}
+        for item, alert in zip(response["items"], alerts, strict=True):
+            result = next(iter(item.values()))
+            status = result["status"]
+            if status < 300 or status == 409:
+                continue
+            error = result.get("error", {})
+            if status == 400:
+                refused[alert.id] = Refused(alert, f"{error.get('type')} in {result['_index']}")
+            else:
+                what = f"{status} {error.get('type')} in {result['_index']}"
+                hint = "" if status in _RETRIED else ": check the index, its settings and this worker's privileges"
+                raise StoreUnavailable(f"Elasticsearch at {self._url}: {what}{hint}")
+        return list(refused.values())
+
+    async def set_up(self) -> list[str]:
+        """Put the index templates; give their names. Raises StoreUnavailable."""
+        try:
+            for name, body in templates().items():
+                await self._client.indices.put_index_template(name=name, **body)
+        except (TransportError, ApiError) as exc:
+            raise StoreUnavailable(f"Elasticsearch at {self._url}: {type(exc).__name__}: {_cause(exc)}") from exc
+        return list(templates())
+
+    async def close(self) -> None:
+        await self._client.close()
+
+
+def _cause(exc: Exception) -> str:
+    return str(exc).splitlines()[0][:200]
+
+
+def index_of(prefix: str, finding: Finding) -> str:
+    """``prefix-YYYY.MM`` of the event's month, UTC; ``prefix-undated`` where its date cannot be trusted."""
+    if not finding.timely:
+        return f"{prefix}-undated"
+    return f"{prefix}-{datetime.fromtimestamp(finding.time / 1000, UTC):%Y.%m}"
+
+
+def _actions(alert: Alert) -> Iterable[tuple[dict[str, Any], dict[str, Any]]]:
+    for finding in alert.findings:
+        create = {"create": {"_index": index_of(FINDINGS, finding), "_id": finding.id}}
+        yield create, finding_source(finding)
+    write = {
+        "_index": index_of(ALERTS, alert.findings[0]),
+        "_id": alert.id,
+        "version": alert.revision,
+        "version_type": "external",
+    }
+    yield {"index": write}, alert_source(alert)
+
+
+def finding_source(finding: Finding) -> dict[str, Any]:
+    """The document of a finding, in ECS."""
+    kind, _, name = finding.entity.partition(":")
+    return {
+        "@timestamp": finding.time,
+        "event": {
+            "kind": "alert",
+            "module": "wardwatch",
+            "dataset": f"wardwatch.{finding.source}",
+            "severity": SEVERITIES.index(finding.severity),
+            "reason": finding.reason,
+        },
+        "message": f"{finding.title}: {finding.reason}",
+        "rule": {
+            "id": str(finding.rule.get("id", finding.detector)),
+            "name": finding.title,
+            "author": _listed(finding.rule.get("author")),
+            "category": finding.detector,
+        },
+        "threat": {"technique": {"id": list(finding.techniques)}},
+        "tags": _listed(finding.rule.get("tags")),
+        "wardwatch": {
+            "finding": finding.id,
+            "detector": finding.detector,
+            "severity": finding.severity,
+            "score": finding.score,
+            "entity": {"key": finding.entity, "kind": kind, "name": name},
+            "source": finding.source,
+            "events": list(finding.event_ids),
+            "timely": finding.timely,
+            "evidence": {name: str(value) for name, value in finding.evidence.items()},
+        },
+    }
+
+
+def alert_source(alert: Alert) -> dict[str, Any]:
+    """The document of an alert, in ECS: that of its first finding, with what is the alert's own."""
+    document = finding_source(alert.findings[0])
+    document["event"]["severity"] = SEVERITIES.index(alert.severity)
+    document["message"] = f"{alert.title}: {alert.reason}"
+    document["wardwatch"] |= {
+        "alert": alert.id,
+        "revision": alert.revision,
+        "severity": alert.severity,
+        "status": alert.status,
+        "first_seen": alert.first_seen,
+        "last_seen": alert.last_seen,
+        "findings": [finding.id for finding in alert.findings],
+    }
+    return document
+
+
+def _listed(value: Any) -> list[str]:
+    if value is None:
+        return []
+    return [str(one) for one in value] if isinstance(value, list | tuple) else [str(value)]
+
+
+def templates() -> dict[str, dict[str, Any]]:
+    """Index templates by name: every field has a type, and evidence cannot grow the mapping."""
+    keyword = {"type": "keyword", "ignore_above": 1024}
+    text = {"type": "text", "fields": {"keyword": {"type": "keyword", "ignore_above": 512}}}
+    date = {"type": "date", "format": "epoch_millis"}
+    properties = {
+        "@timestamp": date,
+        "message": {"type": "text"},
+        "tags": keyword,
+        "event": {
+            "properties": {
+                "kind": keyword,
+                "module": keyword,
+                "dataset": keyword,
+                "severity": {"type": "long"},
+                "reason": text,
+            }
+        },
+        "rule": {"properties": {"id": keyword, "name": text, "author": keyword, "category": keyword}},
+        "threat": {"properties": {"technique": {"properties": {"id": keyword}}}},
+        "wardwatch": {
+            "properties": {
+                "alert": keyword,
+                "finding": keyword,
+                "findings": keyword,
+                "detector": keyword,
+                "severity": keyword,
+                "score": {"type": "float"},
+                "status": keyword,
+                "revision": {"type": "long"},
+                "source": keyword,
+                "events": keyword,
+                "timely": {"type": "boolean"},
+                "first_seen": date,
+                "last_seen": date,
+                "entity": {"properties": {"key": keyword, "kind": keyword, "name": keyword}},
+                "evidence": {"type": "flattened", "ignore_above": 1024},
+            }
+        },
+    }
+    return {
+        prefix: {
+            "index_patterns": [f"{prefix}-*"],
+            "priority": 200,
+            "template": {
+                "settings": {"number_of_shards": 1, "auto_expand_replicas": "0-1"},
+                "mappings": {"dynamic": "strict", "properties": properties},
+            },
+        }
+        for prefix in (ALERTS, FINDINGS)
+    }
