@@ -137,7 +137,7 @@ def _digest(path: Path) -> str | None:
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
-    except FileNotFoundError:
+    except OSError:  # not there, or nothing that could be read: fetched anew, which tells what is wrong
         return None
 
 
