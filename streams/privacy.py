@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import re
 from binascii import a2b_base64
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 from unicodedata import normalize
 from urllib.parse import unquote_plus
@@ -55,31 +55,15 @@ def release(
     ``fallback_id``: the event's id where the record has none. ``received``: when the record arrived, ms since the
     epoch; an event more than ``tolerance`` ms after or ``oldest`` ms before it is not timely.
     """
-    allowed = source.released
-    words = WORDS
-    fields: dict[str, Any] = {}
-    texts = [draft.id, draft.device, draft.address]
     actor = draft.actor
     own = actor.startswith("patient:")
+    texts = [draft.id, draft.device, draft.address]
     if not own:
         texts.append(actor)
-    for name, value in draft.fields.items():
-        if name in allowed:
-            fields[name] = value
-            if type(value) is str:
-                if value not in words:
-                    texts.append(value)
-            elif type(value) is not list:
-                texts.extend(_strings(value))
-            elif value is not draft.patients:
-                for item in value:
-                    if type(item) is not str:
-                        texts.extend(_strings(item))
-                    elif item not in words:
-                        texts.append(item)
+    fields = _select(draft, source.released, texts)
     patients = tuple(dict.fromkeys([pseudonyms.patient(raw) for raw in draft.patients]))
     if "wardwatch.patient" in fields:
-        fields["wardwatch.patient"] = patients
+        fields["wardwatch.patient"] = list(patients)
     event_id, device, address = draft.id or fallback_id, draft.device, draft.address
     if own:
         actor = pseudonyms.patient(actor[8:])
@@ -97,6 +81,28 @@ def release(
     time = draft.time
     timely = received - oldest <= time <= received + tolerance
     return Event(event_id, time, source.name, actor, patients, device, address, timely, fields)
+
+
+def _select(draft: Draft, allowed: frozenset[str], texts: list[str]) -> dict[str, Any]:
+    """The fields that are on the list; puts every string of theirs that is no published word into ``texts``."""
+    fields: dict[str, Any] = {}
+    words = WORDS
+    patients = draft.patients
+    for name, value in draft.fields.items():
+        if name in allowed:
+            fields[name] = value
+            if type(value) is str:
+                if value not in words:
+                    texts.append(value)
+            elif type(value) is not list:
+                texts.extend(_strings(value))
+            elif value is not patients:
+                for item in value:
+                    if type(item) is not str:
+                        texts.extend(_strings(item))
+                    elif item not in words:
+                        texts.append(item)
+    return fields
 
 
 class _Gate:
@@ -136,7 +142,7 @@ def _strings(value: Any) -> Iterator[str]:
     """Every string in ``value``, and whole numbers as text: a record number may arrive as one."""
     if isinstance(value, str):
         yield value
-    elif isinstance(value, dict):
+    elif isinstance(value, Mapping):
         for key, item in value.items():
             yield str(key)
             yield from _strings(item)
@@ -192,7 +198,7 @@ _older: dict[str, str] = {}
 
 def _views(text: str) -> str:
     """``text`` folded, and below it, each in its line, whatever it says when url- or base64-decoded."""
-    global _recent, _older  # noqa: PLW0603
+    global _recent, _older
     known = _recent.get(text)
     if known is None:
         known = _older.get(text) or _look(text)
@@ -204,13 +210,10 @@ def _views(text: str) -> str:
 
 
 def _look(text: str) -> str:
-    views = [text]
+    views = {text: None}
     for _ in range(2):
-        for view in tuple(views):
-            if "%" in view and (plain := unquote_plus(view)) not in views:
-                views.append(plain)
-        for view in tuple(views):
-            views.extend(found for found in _base64(view) if found not in views)
+        views.update((unquote_plus(view), None) for view in tuple(views) if "%" in view)
+        views.update((found, None) for view in tuple(views) for found in _base64(view))
     return "\n".join(map(_fold, views))
 
 
