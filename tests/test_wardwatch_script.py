@@ -20,22 +20,6 @@ SCRIPT = Path(__file__).resolve().parents[1] / "wardwatch"
 
 TOOLS = ["cat", "cmp", "cut", "date", "dirname", "grep", "mkdir", "mv"]
 TOOLS += ["readlink", "rm", "sh", "sleep", "tail", "touch", "uname"]
-    "cat",
-    "cmp",
-    "cut",
-    "date",
-    "dirname",
-    "grep",
-    "mkdir",
-    "mv",
-    "readlink",
-    "rm",
-    "sh",
-    "sleep",
-    "tail",
-    "touch",
-    "uname",
-)
 
 CLI = """\
 import os, sys
