@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser, async_playwright
-from servers.elasticsearch.server import ElasticsearchServer
+from servers.elasticsearch_server import TestElasticsearch
 
 from streams.embedded.kafka import EmbeddedKafka
 
@@ -23,7 +23,7 @@ from streams.embedded.kafka import EmbeddedKafka
 MARK_OF_FIXTURE = {
     "kafka": "kafka",
     "elasticsearch_url": "elasticsearch",
-    "browser": "browser",
+    "chromium": "browser",
     "outside_data": "outside_data",
 }
 
@@ -66,7 +66,7 @@ def elasticsearch_url(server_folder: Path) -> Iterator[str]:
     if named := os.environ.get("WARDWATCH_TEST_ELASTICSEARCH"):
         yield named
         return
-    server = ElasticsearchServer(server_folder / "elasticsearch")
+    server = TestElasticsearch(server_folder / "elasticsearch")
     server.start()
     yield server.url
     server.stop()
@@ -87,22 +87,24 @@ def outside_data() -> Path:
     return Path(named)
 
 
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of a real Chromium; without one the test is skipped, and the run's last lines say so."""
+    for name in _CHROMIUM_NAMES:
+        if path := shutil.which(name):
+            return path
+    if os.environ.get("WARDWATCH_REQUIRE_BROWSER") == "1":
+        pytest.fail(f"{_NO_CHROMIUM}, and WARDWATCH_REQUIRE_BROWSER=1 wants one: install Debian's chromium")
+    pytest.skip(_NO_CHROMIUM)
+
+
 @pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    """A real Chromium, its own for each test; for ``async def`` tests."""
-    chromium = _chromium()
-    if chromium is None:
-        if os.environ.get("WARDWATCH_REQUIRE_BROWSER") == "1":
-            pytest.fail(f"{_NO_CHROMIUM}, and WARDWATCH_REQUIRE_BROWSER=1 wants one: install Debian's chromium")
-        pytest.skip(_NO_CHROMIUM)
+async def browser(chromium: str) -> AsyncIterator[Browser]:
+    """A Chromium of its own for each test; for ``async def`` tests."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=chromium, args=_CHROMIUM_OPTIONS)
         yield browser
         await browser.close()
-
-
-def _chromium() -> str | None:
-    return next((path for name in _CHROMIUM_NAMES if (path := shutil.which(name))), None)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -110,7 +112,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for fixture, mark in MARK_OF_FIXTURE.items():
             if fixture in getattr(item, "fixturenames", ()):
                 item.add_marker(mark)
-    if not config.option.markexpr:
+    if "bench" not in config.option.markexpr:
         benches = [item for item in items if item.get_closest_marker("bench")]
         if benches:
             items[:] = [item for item in items if not item.get_closest_marker("bench")]

@@ -140,7 +140,7 @@ class EmbeddedKafka:
             self._process.wait_ready(lambda: _serves(self._port), seconds=60)
         except NotReady as exc:
             self.stop()
-            raise EmbeddedError(self._why(str(exc))) from exc
+            raise EmbeddedError(self._known_cause() or self._unknown_cause(str(exc))) from exc
         except BaseException:
             self.stop()
             raise
@@ -215,12 +215,19 @@ class EmbeddedKafka:
     def running(self) -> bool:
         return self._process is not None and self._process.running()
 
-    def _why(self, words: str) -> str:
+    def why_ended(self) -> str:
+        """One sentence about a broker that ended by itself, for whoever finds it not running."""
+        return self._known_cause() or f"Kafka ended by itself: {self.log} says why; start again to go on"
+
+    def _known_cause(self) -> str | None:
         log = self.log.read_text(errors="replace") if self.log.exists() else ""
         if "No space left on device" in log:
             return self._os_error(OSError(errno.ENOSPC, ""))
         if "Address already in use" in log:
             return f"port {self._port} is in use: stop what holds it, or choose another with --port"
+        return None
+
+    def _unknown_cause(self, words: str) -> str:
         return (
             f"Kafka did not start ({words}): if {self._data} is damaged, restore it, or move it away and a new one is "
             f"made; the whole story is in {self.log}"

@@ -87,6 +87,7 @@ class TestElasticsearch:
             "transport.port": 0,
             "cluster.routing.allocation.disk.threshold_enabled": "false",
             "xpack.security.enabled": "false",
+            "logger.level": "WARN",
         }
         self._process = JavaProcess(
             [

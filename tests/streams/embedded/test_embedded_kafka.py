@@ -89,6 +89,13 @@ def test_a_port_in_use_is_one_sentence(tmp_path: Path) -> None:
             EmbeddedKafka(tmp_path, port=port).start()
 
 
+def test_one_that_ended_for_a_full_disk_says_so(tmp_path: Path) -> None:
+    broker = EmbeddedKafka(tmp_path, port=0)
+    assert "ended by itself" in broker.why_ended()
+    broker.log.write_text("ERROR Error while appending\njava.io.IOException: No space left on device\n")
+    assert broker.why_ended() == f"the disk under {tmp_path} is full: make room and start again"
+
+
 def test_a_nearly_full_disk_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=10_000_000))
