@@ -28,8 +28,10 @@ def pytest_in(path: str, folder: Path, *arguments: str, **environment: str) -> t
     (folder / "conftest.py").write_text(f"import sys\nsys.path.insert(0, {str(ROOT / 'tests')!r})\n")
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(("WARDWATCH_", "PYTEST_", "COV_"))}
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-c", ROOT / "pyproject.toml", "--rootdir", ROOT, "-p", "no:cacheprovider"]
-        + ["--confcutdir", folder, "-p", "conftest", *arguments, folder],
+        [
+            *(sys.executable, "-m", "pytest", "-c", ROOT / "pyproject.toml", "--rootdir", ROOT, "--confcutdir", folder),
+            *("-p", "no:cacheprovider", "-p", "conftest", *arguments, folder),
+        ],
         cwd=ROOT,
         env={**inherited, "PATH": path, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", **environment},
         capture_output=True,
