@@ -17,6 +17,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import socket
 import time
 from collections.abc import Callable
 from functools import partial
@@ -36,9 +38,10 @@ from streams.handlers import IngestHandler, KeyedHandler
 from streams.indexing import IndexHandler, Stores
 from streams.keys import Keys, load_keys
 from streams.lanes import Handler, Lanes
-from streams.pipeline import Alerting, Behave, Ingest
+from streams.pipeline import Alerting, Behave, Ingest, Reader
 from streams.privacy import Pseudonyms
 from streams.records import Control
+from streams.reporting import Reporter
 from streams.sender import DeliveryFailed, Sender
 from streams.settings import Settings
 from streams.sinks.elasticsearch import Elasticsearch
@@ -50,6 +53,9 @@ from streams.watermarks import WATERMARK, InputClocks
 __all__ = ["Worker", "build"]
 
 log = logging.getLogger(__name__)
+
+#: Seconds between two reports of a worker on itself.
+REPORT_SECONDS = 2.0
 
 VIEW_KINDS: tuple[EntityKind, ...] = ("patient", "device", "address")
 
@@ -68,10 +74,10 @@ class Worker:
         keys = load_keys(settings.home)
         self.dead_letters = DeadLetters(keys.dead_letter_public)
         detectors = registered()
+        rules = load([*settings.rules]) if settings.rules else starter_rules()
         self.ingest = Ingest(
-            rules=load(settings.rules) if settings.rules else starter_rules(),
-            pseudonyms=Pseudonyms(keys.pseudonym, keys.pseudonym_id),
-            dead_letters=self.dead_letters,
+            Reader(rules, Pseudonyms(keys.pseudonym, keys.pseudonym_id)),
+            self.dead_letters,
             views=[kind for kind in VIEW_KINDS if any(d.entity == kind for d in detectors)],
         )
         for topic in topics.INPUTS:
@@ -159,6 +165,15 @@ class Worker:
             while not app.should_stop:
                 await asyncio.sleep(self.settings.watermark_interval)
                 await self._send_watermarks()
+
+        @app.task  # type: ignore[untyped-decorator]
+        async def report() -> None:
+            reporter = Reporter(self.lanes, self.app)
+            while not app.should_stop:
+                await asyncio.sleep(REPORT_SECONDS)
+                if self.stores.embedded is not None:
+                    fact = reporter.report(now=time.time())
+                    await self.stores.keep(f"worker.{socket.gethostname()}.{os.getpid()}", fact)
 
     async def _send_watermarks(self) -> None:
         if self.clocks and not self.app.rebalancing:

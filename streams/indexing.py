@@ -37,6 +37,12 @@ class Stores:
             return [(refused.alert, refused.reason) for refused in await self.elasticsearch.write(alerts)]
         return []
 
+    async def keep(self, name: str, fact: Any) -> None:
+        """Keep one fact in the embedded store, if there is one."""
+        if self.embedded is not None:
+            async with self._lock:
+                await asyncio.to_thread(self.embedded.set_fact, name, fact)
+
     async def close(self) -> None:
         if self.elasticsearch is not None:
             await self.elasticsearch.close()

@@ -59,6 +59,7 @@ class LaneStatus:
     stopped: str = ""  #: why it waits; empty while it runs
     restarts: int = 0
     records: int = 0
+    position: int = 0  #: offset of the next record to take
     lost: int = 0  #: records the broker no longer had when they were due
 
 
@@ -147,6 +148,7 @@ class Lane:
     async def _process(self, batch: Batch) -> None:
         durable = await self._handler.process(batch)
         self.status.records += len(batch)
+        self.status.position = batch.next_offset
         if durable:
             self._ack()
 

@@ -2,6 +2,7 @@
 
 The agents run these on what arrives, ``wardwatch detect`` on files, the tests on what lies in the topics afterwards.
 
+- :class:`Reader`: a vendor's record in; its event and what rules found out.
 - :class:`Ingest`: one raw record in; its event, the views of it, what rules found, or a dead letter out.
 - :class:`Behave`: detectors that remember, one state per entity.
 - :class:`Alerting`: a finding becomes an alert, one to one, once.
@@ -29,7 +30,7 @@ from streams.sources.base import BadRecord, Source
 from streams.sources.catalog import by_name, recognise
 from streams.state import PartitionState
 
-__all__ = ["Alerting", "Behave", "Ingest", "Ingested", "Released"]
+__all__ = ["Alerting", "Behave", "Ingest", "Ingested", "Reader", "Released"]
 
 _HOUR = 3_600_000
 #: How far behind the watermark, in ms, an event still counts in its own window. Later ones are counted as late.
@@ -58,30 +59,30 @@ class Ingested:
     clock: int = 0  #: event time less the source's lateness; 0 where it says nothing about time
 
 
-class Ingest:
-    """Decode, normalise, match rules, release. A pure function of the record, but for the seal of a dead letter."""
+class Reader:
+    """Normalise, match rules, release: from a vendor's record to what may leave ingest, and what was found in it."""
 
-    def __init__(
-        self,
-        *,
-        rules: RuleSet,
-        pseudonyms: Pseudonyms,
-        dead_letters: DeadLetters,
-        views: Iterable[EntityKind] = (),
-    ) -> None:
-        """``views``: which entities, beside the actor, some detector is keyed by."""
+    def __init__(self, rules: RuleSet, pseudonyms: Pseudonyms) -> None:
         self._rules = rules
         self._pseudonyms = pseudonyms
-        self._dead_letters = dead_letters
-        self._views = tuple(views)
 
     def read(self, record: Mapping[str, Any], source: Source, *, fallback_id: str, received: int) -> Released:
-        """One parsed record. Raises BadRecord."""
+        """One parsed record. ``fallback_id`` where it has no id of its own; ``received``: ms. Raises BadRecord."""
         draft = source.normalise(record)
         event = release(draft, source, self._pseudonyms, fallback_id=fallback_id, received=received)
         matches = self._rules.match(record, draft.fields, source.logsource)
         findings = tuple(rule_finding(match, event, source.subject) for match in matches) if matches else ()
         return Released(event, source, findings)
+
+
+class Ingest:
+    """One raw record becomes outputs. A pure function of the record, but for the seal of a dead letter."""
+
+    def __init__(self, reader: Reader, dead_letters: DeadLetters, *, views: Iterable[EntityKind] = ()) -> None:
+        """``views``: which entities, beside the actor, some detector is keyed by."""
+        self._reader = reader
+        self._dead_letters = dead_letters
+        self._views = tuple(views)
 
     def derive(self, raw: RawRecord) -> Ingested:
         """Everything one record becomes; never raises: what cannot be read is a dead letter that says why."""
@@ -91,7 +92,7 @@ class Ingest:
             source = by_name(named.decode()) if named else recognise(record, raw.topic)
             given = raw.headers.get(EVENT_ID)
             fallback = given.decode() if given else digest(raw.topic, raw.partition, raw.offset)
-            released = self.read(record, source, fallback_id=fallback, received=raw.received)
+            released = self._reader.read(record, source, fallback_id=fallback, received=raw.received)
         except (BadRecord, ValueError) as exc:
             reason = str(exc) if isinstance(exc, BadRecord) else f"{type(exc).__name__} while reading"
             return Ingested((self._dead_letters.output(raw, stage="ingest", reason=reason),))

@@ -218,7 +218,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         return offsets
 
     def verify_event_path(self, now: float, tp: TP) -> None:
-        """Faust's livelock detector crashes a worker whose position is being looked up; lanes say themselves what stops them."""
+        """Faust's livelock detector crashes a worker whose position is being looked up; lanes say what stops them."""
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         # The app lets its agents finish and make durable what they hold, so that the commit below covers it.

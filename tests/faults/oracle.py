@@ -20,7 +20,7 @@ from streams.changelog import Changelog
 from streams.deadletters import DeadLetters
 from streams.keys import load_keys
 from streams.lineage import HEADER, Lineage
-from streams.pipeline import Alerting, Behave, Ingest
+from streams.pipeline import Alerting, Behave, Ingest, Reader
 from streams.records import Output, RawRecord, Record
 from streams.settings import Settings
 from streams.state import KeyedStep, PartitionState
@@ -96,9 +96,8 @@ def judge(settings: Settings) -> Judgement:
     keys = load_keys(settings.home)
     detectors = registered()
     ingest = Ingest(
-        rules=starter_rules(),
-        pseudonyms=Pseudonyms(keys.pseudonym, keys.pseudonym_id),
-        dead_letters=DeadLetters(keys.dead_letter_public),
+        Reader(starter_rules(), Pseudonyms(keys.pseudonym, keys.pseudonym_id)),
+        DeadLetters(keys.dead_letter_public),
         views=[kind for kind in VIEW_KINDS if any(d.entity == kind for d in detectors)],
     )
     want: dict[str, Derived] = {topic.name: Counter() for topic in topics.ALL}

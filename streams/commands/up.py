@@ -1,0 +1,179 @@
+"""``up``: Kafka, a worker, the console and a synthetic hospital, as one tree of processes that ends together."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from streams.admin import create_topics
+from streams.embedded.child import PARENT
+from streams.embedded.jars import EmbeddedError
+from streams.embedded.java import port_is_free
+from streams.embedded.kafka import EmbeddedKafka
+from streams.settings import Settings
+from streams.sinks.store import AlertStore
+
+__all__ = ["Demo", "run"]
+
+#: Seconds a worker may take until it says that it runs.
+_READY = 60.0
+_COLOURS = {"critical": "1;31", "high": "31", "medium": "33", "low": "36", "informational": "2"}
+
+
+@dataclass(frozen=True)
+class Demo:
+    rate: float  #: events per second
+    staff: int
+    seed: int
+
+
+class Interrupted(Exception):
+    """Ctrl-C, or a polite kill."""
+
+
+def run(folder: Path, *, port: int, demo: Demo | None) -> int:
+    """Start everything, show alerts as they come, and stop everything when told to. Gives the exit code."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise Interrupted
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, interrupt)
+    if not port_is_free(port):
+        raise EmbeddedError(f"port {port} is in use: stop what holds it, or choose another with --port")
+    tree = _Tree(folder)
+    kafka = EmbeddedKafka(folder / "kafka", port=port + 1)
+    try:
+        _start(tree, kafka, folder, port, demo)
+        return _watch(tree, folder)
+    except Interrupted:
+        print("\nstopping")
+        return 0
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+        tree.stop()
+        kafka.stop()
+
+
+def _start(tree: _Tree, kafka: EmbeddedKafka, folder: Path, port: int, demo: Demo | None) -> None:
+    began = time.monotonic()
+    _say("starting Kafka (the first time, it is fetched)")
+    kafka.start()
+    settings = Settings(kafka=kafka.bootstrap, data_dir=folder)
+    create_topics(settings)
+    store = AlertStore(settings.store_path)
+    store.close()
+    environment = {"WARDWATCH_KAFKA": kafka.bootstrap, "WARDWATCH_DATA_DIR": str(folder)}
+    _say("starting the worker")
+    started = int(time.time() * 1000)
+    tree.start("worker", ["streams.worker"], environment)
+    tree.start("console", ["dashboards.console", "--store", str(settings.store_path), "--port", str(port)], environment)
+    _wait_for_worker(tree, settings, started)
+    print(f"ready after {time.monotonic() - began:.1f} s")
+    print(f"  console   http://127.0.0.1:{port}")
+    print(f"  Kafka     {kafka.bootstrap}")
+    print(f"  data      {folder}")
+    print(f"  logs      {folder / 'worker.log'}, {folder / 'kafka' / 'kafka.log'}")
+    if demo is not None:
+        arguments = ["--rate", str(demo.rate), "--staff", str(demo.staff), "--seed", str(demo.seed)]
+        tree.start("demo", ["streams.demo", *arguments], environment)
+        print(f"  demo      a synthetic hospital, {demo.rate:.0f} events/s, seed {demo.seed}; no person in it exists")
+    print("Ctrl-C stops it. Alerts:", flush=True)
+
+
+def _wait_for_worker(tree: _Tree, settings: Settings, started: int) -> None:
+    deadline = time.monotonic() + _READY
+    store = AlertStore(settings.store_path, read_only=True)
+    try:
+        while not any(
+            name.startswith("worker.") and fact["time"] >= started and fact["partitions"]
+            for name, fact in store.facts().items()
+        ):
+            tree.check()
+            if time.monotonic() > deadline:
+                raise EmbeddedError(
+                    f"the worker did not get ready in {_READY:.0f} s: see {settings.home / 'worker.log'}"
+                )
+            time.sleep(0.1)
+    finally:
+        store.close()
+
+
+def _watch(tree: _Tree, folder: Path) -> int:
+    """Print each alert as it comes, until something ends."""
+    store = AlertStore(folder / "alerts.sqlite", read_only=True)
+    shown = store.latest()
+    try:
+        while True:
+            for alert in reversed(store.alerts(after=shown, limit=200)):
+                print(_line(alert), flush=True)
+                shown = max(shown, alert["sequence"])
+            tree.check()
+            time.sleep(0.25)
+    finally:
+        store.close()
+
+
+def _line(alert: Mapping[str, Any]) -> str:
+    when = datetime.fromtimestamp(alert["last_seen"] / 1000, UTC).strftime("%H:%M:%S")
+    severity = f"{alert['severity']:<8}"
+    if sys.stdout.isatty():
+        severity = f"\x1b[{_COLOURS[alert['severity']]}m{severity}\x1b[0m"
+    told = f"{alert['entity']}  {alert['title']}: {alert['reason']}"
+    return f"{when}  {severity}  {''.join(c if c.isprintable() else '?' for c in told)}"
+
+
+def _say(what: str) -> None:
+    print(f"{what} …", flush=True)
+
+
+class _Tree:
+    """Child processes by name. One that ends takes the rest along; so does the end of this process."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._children: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self, name: str, module: Sequence[str], environment: Mapping[str, str]) -> None:
+        """``module`` and its arguments, in a process that ends with this one, its output in ``NAME.log``."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with (self._folder / f"{name}.log").open("wb") as log:
+            self._children[name] = subprocess.Popen(  # noqa: S603  # our own modules
+                [sys.executable, "-m", "streams.embedded.child", *module],
+                env={**os.environ, **environment, PARENT: str(os.getpid())},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def check(self) -> None:
+        """Raises EmbeddedError where a child has ended."""
+        for name, child in self._children.items():
+            code = child.poll()
+            if code is not None:
+                log = self._folder / f"{name}.log"
+                lines = log.read_text(errors="replace").strip().splitlines()
+                last = lines[-1] if lines else "it said nothing"
+                raise EmbeddedError(f"the {name} ended ({code}): {last} (log: {log})")
+
+    def stop(self) -> None:
+        for child in reversed(self._children.values()):
+            child.terminate()
+        deadline = time.monotonic() + 15
+        for child in self._children.values():
+            try:
+                child.wait(max(0.1, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
