@@ -7,10 +7,12 @@ import os
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from kafka import KafkaAdminClient
@@ -39,6 +41,15 @@ def make_topic(broker: EmbeddedKafka, name: str) -> None:
         admin.close()
 
 
+def leader(broker: EmbeddedKafka, topic: str) -> int:
+    admin = KafkaAdminClient(bootstrap_servers=broker.bootstrap)
+    try:
+        (description,) = admin.describe_topics([topic])
+        return int(description["partitions"][0]["leader_id"])
+    finally:
+        admin.close()
+
+
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[EmbeddedKafka]:
     one = EmbeddedKafka(tmp_path / "a folder, with a comma", port=0)
@@ -61,6 +72,7 @@ def test_it_finds_its_data_after_a_stop_and_after_a_kill_and_lets_no_second_one_
         EmbeddedKafka(broker.log.parent, port=0).start()
     broker.kill()
     broker.start()
+    assert leader(broker, "first") == 1  # at once: ready means that what was there is served again
     assert topics(broker) == ["first", "second"]
     assert "orrupt" not in broker.log.read_text()
 
@@ -80,6 +92,36 @@ def test_a_damaged_folder_is_one_sentence_and_starts_again_once_moved_away(broke
     data.rename(data.with_name("moved away"))
     broker.start()
     assert topics(broker) == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "serves"),
+    [
+        (struct.pack(">iiii", 60, 1, 0, 1) + bytes(48), True),
+        (struct.pack(">iiii", 60, 1, 0, 0) + bytes(48), False),  # it answers, but counts no broker as alive yet
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", False),
+        (b"", False),
+    ],
+)
+def test_ready_is_an_answer_that_counts_a_broker(answer: bytes, serves: bool) -> None:
+    def reply() -> None:
+        connection, _ = server.accept()
+        with connection:
+            asked = connection.recv(100)
+            assert int.from_bytes(asked[:4], "big") == len(asked) - 4
+            connection.sendall(answer)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        replier = Thread(target=reply)
+        replier.start()
+        assert embedded._serves(server.getsockname()[1]) is serves
+        replier.join()
+    assert not embedded._serves(closed_port())
+
+
+def closed_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
 
 
 def test_a_port_in_use_is_one_sentence(tmp_path: Path) -> None:
