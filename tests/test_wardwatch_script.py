@@ -18,11 +18,16 @@ import pytest
 
 SCRIPT = Path(__file__).resolve().parents[1] / "wardwatch"
 
-TOOLS = ["cat", "cmp", "cut", "date", "dirname", "grep", "mkdir", "mv"]
-TOOLS += ["readlink", "rm", "sh", "sleep", "tail", "touch", "uname"]
+TOOLS = ["awk", "cat", "cmp", "cut", "date", "df", "dirname", "grep", "mkdir", "mv"]
+TOOLS += ["readlink", "rm", "sh", "sleep", "touch", "uname"]
 
 CLI = """\
 import os, sys
+try:
+    os.fstat(9)
+    raise SystemExit("it holds the lock of making the environment for as long as it runs")
+except OSError:
+    pass
 print(os.getcwd(), sys.executable, *sys.argv[1:], sep="|")
 """
 
@@ -31,6 +36,7 @@ UV = """\
 echo "$@" >>"{log}"
 if [ "$1" = venv ]; then
   for last; do :; done
+  [ ! -e "$last" ] || exit 2
   exec "{python}" -m venv --without-pip "$last"
 fi
 {install}
@@ -234,11 +240,23 @@ def test_a_failed_install_says_why_and_is_not_believed(clone: Clone) -> None:
     clone.uv(install="echo 'dns error' >&2; exit 2")
     code, out, err = clone.run("status")
     assert (code, out) == (1, "")
-    assert "needs a network" in err
-    assert "dns error" in err
+    assert "needs a network" in one_sentence(err.splitlines(keepends=True)[-1])
+    assert "dns error" in (clone.root / ".wardwatch" / "install.log").read_text()
     clone.uv()
     assert clone.run("status")[0] == 0
     assert clone.installs() == 2
+
+
+def test_a_nearly_full_disk_is_said_before_anything_is_written_to_it(clone: Clone) -> None:
+    clone.python()
+    clone.uv()
+    clone.tool(
+        "df", "#!/bin/sh\necho Filesystem 1024-blocks Used Available\necho /dev/full 9000000 8100000 900000 90% /\n"
+    )
+    code, _, err = clone.run("status")
+    assert code == 1
+    assert "nearly full" in one_sentence(err.splitlines(keepends=True)[-1])
+    assert clone.installs() == 0
 
 
 def test_an_interrupted_install_is_not_believed_and_leaves_no_lock(clone: Clone) -> None:
