@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from detectors.base import Event
-from streams.identifiers import Views, fold, holds, look
+from streams.identifiers import Identifiers, fold, identifiers_of
 from streams.pseudonyms import Pseudonyms
 from streams.sources.base import Draft, Source
 from streams.vocabulary import WORDS
@@ -26,9 +26,6 @@ from streams.vocabulary import WORDS
 __all__ = ["Pseudonyms", "release"]
 
 _YEAR: Final = 365 * 86_400_000
-#: Fields that are new in every event: keeping what was seen in them would push out everything else.
-_UNIQUE: Final = frozenset({"event.id", "http.request.id", "trace.id", "transaction.id"})
-_VIEWS: Final = Views()
 
 
 def release(
@@ -49,61 +46,55 @@ def release(
     allowed = source.released
     fields = {name: value for name, value in draft.fields.items() if name in allowed}
     event_id, actor, device, address = draft.id or fallback_id, draft.actor, draft.device, draft.address
-    identifiers = draft.identifiers
-    own = actor.startswith("patient:")
-    found = bool(identifiers) and holds(_views(draft, fields, own), identifiers)
+    raw_ids = draft.patients
     patients: tuple[str, ...] = ()
-    if draft.patients:
-        patients = tuple(dict.fromkeys([pseudonyms.patient(raw) for raw in draft.patients]))
+    if raw_ids:
+        patients = tuple(dict.fromkeys([pseudonyms.patient(raw) for raw in raw_ids]))
         if "wardwatch.patient" in fields:
             fields["wardwatch.patient"] = list(patients)
-    if own:
+    if own := actor.startswith("patient:"):
         actor = pseudonyms.patient(actor[8:])
         fields.pop("user.name", None)
         if "user.id" in fields:
             fields["user.id"] = actor
-    if found:
-        gate = _Gate(identifiers, draft.patients, pseudonyms)
-        fields = {name: kept for name, value in fields.items() if (kept := gate.value(value)) is not None}
-        event_id = gate.entity("id", draft.id) or fallback_id
-        actor = actor if own else gate.entity("actor", actor)
-        device = gate.entity("device", device)
-        address = gate.entity("address", address)
+    if draft.identifiers:
+        identifiers = identifiers_of(frozenset(draft.identifiers))
+        if identifiers.suspects(_text([draft.id, actor, device, address], fields)):
+            gate = _Gate(identifiers, raw_ids, pseudonyms)
+            fields = {name: kept for name, value in fields.items() if (kept := gate.value(value)) is not None}
+            event_id = gate.entity("id", draft.id) or fallback_id
+            actor = actor if own else gate.entity("actor", actor)
+            device = gate.entity("device", device)
+            address = gate.entity("address", address)
     time = draft.time
     timely = received - oldest <= time <= received + tolerance
     return Event(event_id, time, source.name, actor, patients, device, address, timely, fields)
 
 
-def _views(draft: Draft, fields: Mapping[str, Any], own: bool) -> str:
-    """Everything that would leave, in all its views, but for what is replaced anyway."""
-    seen, of, patients = _VIEWS.recent, _VIEWS.of, draft.patients
-    views = [look(draft.id), of(draft.device), of(draft.address)]
-    if not own:
-        views.append(of(draft.actor))
-    for name, value in fields.items():
-        if type(value) is str:
-            view = seen.get(value)
-            if view is None:
-                view = look(value) if name in _UNIQUE else of(value)
-            if view:
-                views.append(view)
-        elif type(value) is not list:
-            views.extend(map(of, _strings(value)))
-        elif value is not patients:
-            for item in value:
-                view = seen.get(item) if type(item) is str else "\n".join(map(of, _strings(item)))
-                views.append(of(item) if view is None else view)
-    return "\n".join(views)
+def _text(texts: list[str], fields: Mapping[str, Any]) -> str:
+    """Every string that would leave, each in its own line."""
+    for value in fields.values():
+        kind = type(value)
+        if kind is str:
+            texts.append(value)
+        elif kind is list:
+            texts.extend(value)
+        else:
+            texts.extend(_strings(value))
+    try:
+        return "\n".join(texts)
+    except TypeError:  # a list of something else than strings
+        return "\n".join(_strings(texts))
 
 
 class _Gate:
-    """Looks at every string by itself: the way of the few events in which something was found."""
+    """Looks at every string by itself: the way of the few events in which something may have been found."""
 
-    def __init__(self, identifiers: Iterable[str], patients: Iterable[str], pseudonyms: Pseudonyms) -> None:
-        self._identifiers = identifiers
-        self._patients = {fold(raw): raw for raw in patients}
+    def __init__(self, identifiers: Identifiers, raw_ids: Iterable[str], pseudonyms: Pseudonyms) -> None:
+        self._holds = identifiers.holds
+        self._patients = {fold(raw): raw for raw in raw_ids}
         self._pseudonyms = pseudonyms
-        self._own = {pseudonyms.patient(raw) for raw in patients}
+        self._own = {pseudonyms.patient(raw) for raw in raw_ids}
 
     def value(self, value: Any) -> Any:
         """``value`` without what identifies a patient; None where nothing is left."""
@@ -112,21 +103,18 @@ class _Gate:
                 return value
             if raw := self._patients.get(fold(value)):
                 return self._pseudonyms.patient(raw)
-            return None if self._found(value) else value
+            return None if self._holds(value) else value
         if isinstance(value, (list, tuple)):
             kept = [item for item in map(self.value, value) if item is not None]
             return kept if kept or not value else None
-        return None if any(map(self._found, _strings(value))) else value
+        return None if any(map(self._holds, _strings(value))) else value
 
     def entity(self, kind: str, name: str) -> str:
         """``name`` itself, or a keyed token of the same kind where it holds an identifier."""
-        if not name or not self._found(name):
+        if not name or not self._holds(name):
             return name
         prefix, colon, _ = name.partition(":") if kind != "id" else ("", "", "")
         return f"{prefix}{colon}{self._pseudonyms.token(kind, name)}"
-
-    def _found(self, text: str) -> bool:
-        return holds(look(text), self._identifiers)
 
 
 def _strings(value: Any) -> Iterator[str]:
