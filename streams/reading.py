@@ -1,0 +1,150 @@
+"""Records from bytes and from files, whatever the files are like; what cannot be read is told with file and line.
+
+A file is JSON lines, one JSON value over several lines, a JSON array, CloudTrail's ``{"Records": [...]}`` or a FHIR
+Bundle, each also gzipped; ``-`` is standard input. JSON lines are read one at a time.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import sys
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import orjson
+
+from streams.sources.base import BadRecord
+
+__all__ = ["Item", "parse", "read_files"]
+
+#: Bytes of one record; Kafka takes no more either.
+LIMIT = 4 * 1024 * 1024
+#: Bytes of a file that holds one JSON value and must be read whole.
+WHOLE = 512 * 1024 * 1024
+
+
+class Item(NamedTuple):
+    """One record of a file, or why there is none. ``line`` counts from 1; in an array or Bundle, the records."""
+
+    file: str
+    line: int
+    record: Mapping[str, Any] | None
+    error: str | None
+
+
+def parse(raw: bytes) -> Mapping[str, Any]:
+    """One JSON object. Raises BadRecord that says where it breaks off, and quotes nothing."""
+    try:
+        record = orjson.loads(raw)
+    except orjson.JSONDecodeError as exc:
+        where = f"at character {exc.pos}" if raw else "it is empty"
+        raise BadRecord(f"the record is no JSON: {_why(exc)} {where}") from None
+    except RecursionError:
+        raise BadRecord("the record is nested too deeply") from None
+    if not isinstance(record, dict):
+        raise BadRecord("the record is JSON, but no object")
+    return record
+
+
+def _why(exc: orjson.JSONDecodeError) -> str:
+    """orjson's reason without the position it repeats."""
+    return exc.msg.partition(":")[0] or "broken"
+
+
+def read_files(files: Iterable[str]) -> Iterator[Item]:
+    """Every record of ``files``, in order. Never raises for what a file holds."""
+    for name in files:
+        try:
+            with _open(name) as stream:
+                yield from _read(name, stream)
+        except (OSError, EOFError, zlib.error) as exc:
+            reason = exc.strerror if isinstance(exc, OSError) and exc.strerror else str(exc) or type(exc).__name__
+            yield Item(name, 0, None, f"the file cannot be read: {reason}")
+
+
+def _open(name: str) -> IO[bytes]:
+    stream: IO[bytes] = sys.stdin.buffer if name == "-" else Path(name).open("rb")  # noqa: SIM115  # closed by the caller
+    buffered = stream if isinstance(stream, io.BufferedReader) else io.BufferedReader(stream)  # type: ignore[type-var]
+    if buffered.peek(2)[:2] == b"\x1f\x8b":
+        return gzip.GzipFile(fileobj=buffered)  # type: ignore[return-value]
+    return buffered
+
+
+def _read(name: str, stream: IO[bytes]) -> Iterator[Item]:
+    first = b""
+    number = 0
+    for first in stream:  # the first line that says anything tells what the file is
+        number += 1
+        if first.strip():
+            break
+    else:
+        return
+    value = _value(first)
+    if value is None:
+        yield from _whole(name, first, stream, number)
+        return
+    if isinstance(value, list) or _members(value) is not None:
+        yield from _several(name, value)
+        # A file of one line may be followed by others of its kind.
+    else:
+        yield Item(name, number, value, None) if isinstance(value, dict) else _no_object(name, number)
+    for line in stream:
+        number += 1
+        if line.strip():
+            yield _line(name, number, line)
+
+
+def _line(name: str, number: int, line: bytes) -> Item:
+    if len(line) > LIMIT:
+        return Item(name, number, None, f"the record has {len(line)} bytes where {LIMIT} are allowed")
+    try:
+        return Item(name, number, parse(line.strip()), None)
+    except BadRecord as exc:
+        return Item(name, number, None, str(exc))
+
+
+def _value(raw: bytes) -> Any:
+    try:
+        return orjson.loads(raw)
+    except (orjson.JSONDecodeError, RecursionError):
+        return None
+
+
+def _whole(name: str, first: bytes, stream: IO[bytes], number: int) -> Iterator[Item]:
+    """A first line that is no JSON by itself: one value over many lines, or JSON lines of which the first is broken."""
+    start = first.lstrip()[:1]
+    rest = b""
+    if start in b"{[" and start:
+        rest = stream.read(WHOLE)
+        value = _value(first + rest)
+        if value is not None:
+            yield from _several(name, value)
+            return
+    yield _line(name, number, first)
+    for line in io.BytesIO(rest) if rest else stream:
+        number += 1
+        if line.strip():
+            yield _line(name, number, line)
+
+
+def _members(value: Any) -> list[Any] | None:
+    if isinstance(value, dict):
+        if isinstance(value.get("Records"), list):
+            records: list[Any] = value["Records"]
+            return records
+        if value.get("resourceType") == "Bundle" and isinstance(value.get("entry"), list):
+            return [entry.get("resource") if isinstance(entry, dict) else None for entry in value["entry"]]
+    return value if isinstance(value, list) else None
+
+
+def _several(name: str, value: Any) -> Iterator[Item]:
+    members = _members(value)
+    for number, member in enumerate([value] if members is None else members, 1):
+        yield Item(name, number, member, None) if isinstance(member, dict) else _no_object(name, number)
+
+
+def _no_object(name: str, number: int) -> Item:
+    return Item(name, number, None, "the record is JSON, but no object")

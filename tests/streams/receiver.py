@@ -1,0 +1,70 @@
+"""A real HTTP receiver that answers as it is told, and keeps what it was sent."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, NamedTuple
+
+__all__ = ["Received", "Receiver", "receiving"]
+
+
+class Received(NamedTuple):
+    headers: dict[str, str]
+    body: bytes
+
+
+#: Gives status, headers and body for the n-th request (from 0).
+Answer = Callable[[int], tuple[int, dict[str, str], bytes]]
+
+
+class Receiver:
+    def __init__(self, answer: Answer, delay: float = 0.0) -> None:
+        self.answer = answer
+        self.delay = delay
+        self.received: list[Received] = []
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["content-length"]))
+                number = len(receiver.received)
+                receiver.received.append(Received({k.lower(): v for k, v in self.headers.items()}, body))
+                time.sleep(receiver.delay)
+                status, headers, content = receiver.answer(number)
+                if status == 0:
+                    self.connection.close()
+                    return
+                self.send_response(status)
+                for name, value in {"content-length": str(len(content)), **headers}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(content)
+
+            def log_message(self, *args: Any) -> None:
+                pass
+
+        class Server(ThreadingHTTPServer):
+            daemon_threads = True
+
+            def handle_error(self, request: Any, client_address: Any) -> None:
+                """A client that hangs up is part of the test."""
+
+        self.server = Server(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/hook"
+
+
+@contextmanager
+def receiving(answer: Answer = lambda _: (200, {}, b""), *, delay: float = 0.0) -> Iterator[Receiver]:
+    receiver = Receiver(answer, delay)
+    thread = threading.Thread(target=receiver.server.serve_forever, args=(0.02,))
+    thread.start()
+    try:
+        yield receiver
+    finally:
+        receiver.server.shutdown()
+        thread.join()
+        receiver.server.server_close()

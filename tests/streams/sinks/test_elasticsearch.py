@@ -1,0 +1,94 @@
+"""The sink on a real Elasticsearch: written twice is written once, and what cannot be mapped is given back."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+from alerts import alert
+from elasticsearch import AsyncElasticsearch
+
+from streams.sinks.elasticsearch import ALERTS, FINDINGS, Elasticsearch, StoreUnavailable
+
+OCTOBER = 1_696_118_400_000  # 2023-10-01T00:00:00Z
+
+
+@pytest.fixture
+async def client(elasticsearch_url: str) -> AsyncIterator[AsyncElasticsearch]:
+    async with AsyncElasticsearch(elasticsearch_url) as connection:
+        for name in await connection.indices.get(index="wardwatch-*"):
+            await connection.indices.delete(index=name)
+        yield connection
+
+
+@pytest.fixture
+async def sink(elasticsearch_url: str, client: AsyncElasticsearch) -> AsyncIterator[Elasticsearch]:
+    opened = Elasticsearch(elasticsearch_url)
+    await opened.set_up()
+    yield opened
+    await opened.close()
+
+
+async def test_an_alert_and_its_finding_land_in_their_month(sink: Elasticsearch, client: AsyncElasticsearch) -> None:
+    assert await sink.write([alert("a", time=OCTOBER), alert("b", time=OCTOBER - 1)]) == []
+    await client.indices.refresh(index="wardwatch-*")
+    for prefix in (ALERTS, FINDINGS):
+        for month, name in (("2023.10", "a"), ("2023.09", "b")):
+            found = await client.search(index=f"{prefix}-{month}")
+            assert [hit["_source"]["rule"]["name"] for hit in found["hits"]["hits"]] == [f"Synthetic alert {name}"]
+
+
+async def test_written_again_it_is_there_once(sink: Elasticsearch, client: AsyncElasticsearch) -> None:
+    for _ in range(3):
+        assert await sink.write([alert("a"), alert("b"), alert("a")]) == []
+    await client.indices.refresh(index="wardwatch-*")
+    assert (await client.count(index=f"{ALERTS}-*"))["count"] == 2
+    assert (await client.count(index=f"{FINDINGS}-*"))["count"] == 2
+
+
+async def test_an_older_revision_is_refused_in_silence(sink: Elasticsearch, client: AsyncElasticsearch) -> None:
+    await sink.write([alert("a", revision=2, title="newer")])
+    assert await sink.write([alert("a", revision=1, title="older")]) == []
+    await client.indices.refresh(index="wardwatch-*")
+    hit = (await client.search(index=f"{ALERTS}-*"))["hits"]["hits"][0]
+    assert hit["_source"]["rule"]["name"] == "newer"
+    assert hit["_source"]["wardwatch"]["revision"] == 2
+
+
+async def test_a_date_that_cannot_be_trusted_makes_no_index(sink: Elasticsearch, client: AsyncElasticsearch) -> None:
+    await sink.write([alert("a", time=253_370_764_800_000, timely=False)])
+    indices = await client.indices.get(index="wardwatch-*")
+    assert set(indices) == {f"{ALERTS}-undated", f"{FINDINGS}-undated"}
+
+
+async def test_a_mapping_conflict_comes_back_with_its_reason(sink: Elasticsearch, client: AsyncElasticsearch) -> None:
+    await client.indices.create(
+        index=f"{ALERTS}-2023.10", mappings={"properties": {"message": {"type": "long"}}}
+    )
+    refused = await sink.write([alert("a", time=OCTOBER), alert("b", time=OCTOBER - 1)])
+    assert [(item.alert.id, item.reason) for item in refused] == [
+        (alert("a").id, f"document_parsing_exception in {ALERTS}-2023.10")
+    ]
+    await client.indices.refresh(index="wardwatch-*")
+    assert (await client.count(index=f"{ALERTS}-2023.09"))["count"] == 1, "the others are in"
+
+
+async def test_evidence_never_grows_the_mapping(sink: Elasticsearch, client: AsyncElasticsearch) -> None:
+    evidence = {f"wardwatch.field{n}": "x" for n in range(2000)}
+    assert await sink.write([alert("a", evidence=evidence)]) == []
+
+
+async def test_a_store_that_is_away_is_said_to_be() -> None:
+    away = Elasticsearch("http://127.0.0.1:9", timeout=2)
+    with pytest.raises(StoreUnavailable, match="Elasticsearch at http://127.0.0.1:9: ConnectionError"):
+        await away.write([alert("a")])
+    await away.close()
+
+
+async def test_a_blocked_index_is_not_called_delivered(sink: Elasticsearch, client: AsyncElasticsearch) -> None:
+    await sink.write([alert("a", time=OCTOBER)])
+    await client.indices.put_settings(index=f"{ALERTS}-2023.10", settings={"index.blocks.write": True})
+    with pytest.raises(StoreUnavailable, match="403 cluster_block_exception"):
+        await sink.write([alert("b", time=OCTOBER)])
+    await client.indices.put_settings(index=f"{ALERTS}-2023.10", settings={"index.blocks.write": None})
+    assert await sink.write([alert("b", time=OCTOBER)]) == []
