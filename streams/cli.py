@@ -65,7 +65,7 @@ def up(
     demo: Annotated[bool, typer.Option("--demo", help="add a synthetic hospital with attacks")] = False,
     data_dir: Annotated[Path, typer.Option(help="where everything is kept")] = Path("~/.wardwatch"),
     port: Annotated[int, typer.Option(help="of the console; Kafka takes the next one")] = 8900,
-    rate: Annotated[float, typer.Option(help="events per second of the demo")] = 50.0,
+    rate: Annotated[float, typer.Option(help="events per second of the demo")] = 20.0,
     size: Annotated[int, typer.Option(help="staff of the demo's hospital; patients are five times as many")] = 200,
     seed: Annotated[int, typer.Option(help="of the demo")] = 1,
 ) -> None:

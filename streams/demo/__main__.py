@@ -1,6 +1,6 @@
 """Emits a synthetic hospital's day through the real emitter: ``python -m streams.demo``.
 
-It begins with an hour of quiet history at full speed, so that detectors know what is usual; then events come as they
+It begins with the last three quarters of an hour, sent at full speed, so that detectors know what is usual; then events come as they
 happen, with an attack in the first minute and another every two minutes.
 """
 
@@ -17,9 +17,8 @@ from streams.demo.stories import STORIES
 from streams.emitter import Emitter
 from streams.settings import Settings
 
-#: Seconds of quiet history before now, and of events in it for each second of the live rate.
-HISTORY = 3600
-HISTORY_RATE = 0.1
+#: Seconds of quiet history before now.
+HISTORY = 2700
 #: Seconds until the first story, and between two.
 FIRST_STORY = 8
 NEXT_STORY = 120
@@ -27,7 +26,7 @@ NEXT_STORY = 120
 
 def day(hospital: Hospital, *, now: int, rate: float) -> Iterator[Emission]:
     """History, then what happens from ``now`` (ms) on at ``rate`` events per second, attacks included, by time."""
-    history = hospital.traffic(now - HISTORY * 1000, per_second=max(1.0, rate * HISTORY_RATE))
+    history = hospital.traffic(now - HISTORY * 1000, per_second=rate)
     yield from itertools.takewhile(lambda emission: emission.time < now, history)
     told = (
         story.tell(hospital, now + (FIRST_STORY + number * NEXT_STORY) * 1000)
@@ -43,7 +42,7 @@ def _one_by_one(stories: Iterator[Iterator[Emission]]) -> Iterator[Emission]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m streams.demo", description=__doc__)
-    parser.add_argument("--rate", type=float, default=50.0, help="events per second")
+    parser.add_argument("--rate", type=float, default=20.0, help="events per second")
     parser.add_argument("--staff", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
