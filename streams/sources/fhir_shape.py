@@ -71,10 +71,11 @@ def explain(record: Mapping[str, Any]) -> str:
     for place, agent in enumerate(record["agent"]):
         if "requestor" not in agent:
             return f"agent[{place}].requestor: missing; R4 requires it"
-    observer = record["source"].get("observer")
-    if observer is None:
-        return "source.observer: missing; R4 requires it"
-    return "source.observer: names nothing: give it a reference, an identifier or a display"
+    if not (observer := record["source"].get("observer")):
+        return "source.observer: missing or names nothing: give it a reference, an identifier or a display"
+    if not (observer.get("reference") or observer.get("display") or observer.get("identifier", {}).get("value")):
+        return "source.observer: names nothing: give it a reference, an identifier or a display"
+    return "AuditEvent: some reference, identifier or code in it is empty or incomplete"
 
 
 def _version(record: Mapping[str, Any]) -> str:

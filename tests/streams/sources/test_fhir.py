@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+from base64 import b64encode
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from streams.demo.records import audit_event
-from streams.sources.base import BadRecord, Source
+from streams.sources.base import BadRecord, Draft, Source
 from streams.sources.fhir import FHIR
+from streams.sources.fhir_terms import ACTIONS, INTERACTIONS, LETTERS
+from streams.vocabulary import WORDS
 
+#: Allowed values of ``event.category`` and ``event.type`` in ECS 8.17.
+ECS_CATEGORIES = {
+    *("api", "authentication", "configuration", "database", "driver", "email", "file", "host", "iam"),
+    *("intrusion_detection", "library", "malware", "network", "package", "process", "registry", "session"),
+    *("threat", "vulnerability", "web"),
+}
+ECS_TYPES = {
+    *("access", "admin", "allowed", "change", "connection", "creation", "deletion", "denied", "device", "end"),
+    *("error", "group", "indicator", "info", "installation", "protocol", "start", "user"),
+}
 _FOLDER = os.environ.get("WARDWATCH_TEST_DATA")
 _needs_data = pytest.mark.skipif(not _FOLDER, reason="WARDWATCH_TEST_DATA names no folder with real records")
 
@@ -61,7 +78,6 @@ def test_read_of_an_observation() -> None:
         "observer.name": "synthetic-ehr.hospital.example",
         "user.id": "Practitioner/p-001",
         "source.ip": "192.0.2.7",
-        "source.address": "192.0.2.7",
     }
 
 
@@ -89,3 +105,430 @@ def test_the_draft_shape_of_r5_is_refused_by_name() -> None:
     for record in _lines("auditevent_xes_r5draft.jsonl"):
         with pytest.raises(BadRecord, match="R5"):
             FHIR.normalise(record)
+
+
+# -- BALP 1.1 and DICOM, shape by shape -------------------------------------------------------------------------------
+
+_DCM = "http://dicom.nema.org/resources/ontology/DCM"
+
+
+def _dicom(type_code: str, subtype: str, **over: Any) -> dict[str, Any]:
+    return _event(type_code=type_code, subtype=(_DCM, subtype, ""), **over)
+
+
+@pytest.mark.parametrize(
+    ("record", "action", "category", "type_"),
+    [
+        (_event(interaction="create"), "create", ["api"], ["creation"]),
+        (_event(interaction="read"), "read", ["api"], ["access"]),
+        (_event(interaction="vread"), "vread", ["api"], ["access"]),
+        (_event(interaction="update"), "update", ["api"], ["change"]),
+        (_event(interaction="patch"), "patch", ["api"], ["change"]),
+        (_event(interaction="delete"), "delete", ["api"], ["deletion"]),
+        (_event(interaction="search"), "search", ["api"], ["access"]),
+        (_event(interaction="search-type"), "search", ["api"], ["access"]),
+        (_dicom("110106", "disclose"), "disclose", ["database"], ["access"]),
+        (_dicom("110107", "disclose"), "disclose", ["database"], ["access"]),
+        (_dicom("110106", "ITI-32"), "export", ["database"], ["access"]),
+        (_dicom("110113", "AuthZ-Consent"), "consent-decision", ["api"], ["allowed"]),
+        (_dicom("110113", "AuthZ-Consent", outcome="8"), "consent-decision", ["api"], ["denied"]),
+        (_dicom("110114", "110122"), "login", ["authentication", "session"], ["start"]),
+        (_dicom("110114", "110123"), "logout", ["authentication", "session"], ["end"]),
+        (_dicom("110113", "110127"), "emergency-override-start", ["iam"], ["admin", "change"]),
+        (_dicom("110113", "110133"), "audit-stop", ["configuration"], ["change"]),
+        (_dicom("110113", "110134"), "audit-start", ["configuration"], ["change"]),
+        (_dicom("110100", "110120"), "application-start", ["process"], ["start"]),
+        (_event(type_code="own", subtype=("http://example.org", "peek", "")), "peek", ["api"], ["access"]),
+    ],
+)
+def test_what_happened(record: dict[str, Any], action: str, category: list[str], type_: list[str]) -> None:
+    fields = FHIR.normalise(record).fields
+    assert (fields["event.action"], fields["event.category"], fields["event.type"]) == (action, category, type_)
+
+
+def test_every_word_is_one_that_ecs_allows() -> None:
+    meanings = [*INTERACTIONS.values(), *ACTIONS.values()]
+    assert {word for meaning in meanings for word in meaning.category} <= ECS_CATEGORIES
+    assert {word for meaning in meanings for word in meaning.type} <= ECS_TYPES
+    assert all({*category} <= ECS_CATEGORIES and {*type_} <= ECS_TYPES for category, type_ in LETTERS.values())
+    assert {meaning.action for meaning in meanings} <= WORDS
+    assert set(FHIR.normalise(_event()).fields) <= FHIR.released
+
+
+@pytest.mark.parametrize(("code", "outcome"), [("0", "success"), ("4", "failure"), ("8", "failure"), ("12", "failure")])
+def test_outcome(code: str, outcome: str) -> None:
+    assert FHIR.normalise(_event(outcome=code)).fields["event.outcome"] == outcome
+
+
+def test_an_outcome_left_out_is_unknown() -> None:
+    record = _event()
+    del record["outcome"]
+    assert FHIR.normalise(record).fields["event.outcome"] == "unknown"
+
+
+def test_free_text_is_for_rules_and_is_not_released() -> None:
+    record = _event() | {"outcomeDesc": "refused by consent"}
+    assert FHIR.normalise(record).fields["event.reason"] == "refused by consent"
+    assert "event.reason" not in FHIR.released
+
+
+@pytest.mark.parametrize(
+    ("recorded", "time"),
+    [
+        ("2026-01-05T08:00:00Z", 1_767_600_000_000),
+        ("2026-01-05T09:00:00+01:00", 1_767_600_000_000),
+        ("2026-01-05T08:00:00.123456789Z", 1_767_600_000_123),
+        ("1960-01-01T00:00:00.500Z", -315_619_199_500),
+    ],
+)
+def test_times(recorded: str, time: int) -> None:
+    assert FHIR.normalise(_event() | {"recorded": recorded}).time == time
+
+
+# -- who --------------------------------------------------------------------------------------------------------------
+
+
+def _by(agent: dict[str, Any], **over: Any) -> Draft:
+    """The draft of a record whose requestor is ``agent``."""
+    record = _event(**over)
+    record["agent"][1] = {"requestor": True} | agent
+    return FHIR.normalise(record)
+
+
+@pytest.mark.parametrize(
+    ("agent", "actor"),
+    [
+        ({"who": {"reference": "https://ehr.example/fhir/Practitioner/7/_history/2"}}, "user:Practitioner/7"),
+        ({"who": {"reference": "PractitionerRole/7", "display": "A"}}, "user:PractitionerRole/7"),
+        ({"who": {"identifier": {"system": "https://sts.example", "value": "u1"}}}, "user:https://sts.example|u1"),
+        ({"who": {"identifier": {"value": "u1"}, "display": "A"}}, "user:u1"),
+        ({"who": {"display": "A nurse"}}, "user:A nurse"),
+        ({"altId": "u1", "name": "A nurse"}, "user:u1"),
+        ({"name": "A nurse"}, "user:A nurse"),
+        ({"who": {"reference": "Device/scheduler"}}, "device:Device/scheduler"),
+        ({"who": {"reference": "Patient/p1"}}, "patient:Patient/p1"),
+        ({"policy": ["opaque-token"]}, "user:unnamed of synthetic-ehr.hospital.example"),
+    ],
+)
+def test_actor(agent: dict[str, Any], actor: str) -> None:
+    assert _by(agent).actor == actor
+
+
+def test_an_unnamed_oauth_user_acts_as_its_client() -> None:
+    record = _event()
+    record["agent"][1] = {"type": {"coding": [{"code": "UserOauthAgent"}]}, "requestor": True, "policy": ["t"]}
+    client = {"type": {"coding": [{"system": _DCM, "code": "110152"}]}, "who": {"display": "app.example"}}
+    record["agent"].append(client | {"requestor": False, "network": {"address": "192.0.2.9", "type": "2"}})
+    draft = FHIR.normalise(record)
+    assert (draft.actor, draft.address) == ("user:app.example", "address:192.0.2.9")
+
+
+@pytest.mark.parametrize(("interaction", "client"), [("create", 0), ("update", 0), ("read", 1)])
+def test_without_a_requestor_the_client_acted(interaction: str, client: int) -> None:
+    record = _event(interaction=interaction)
+    names = ["source.example", "destination.example"]
+    record["agent"] = [
+        {"type": {"coding": [{"code": code}]}, "who": {"display": name}, "requestor": False}
+        for code, name in zip(("110153", "110152"), names, strict=True)
+    ]
+    assert FHIR.normalise(record).actor == f"user:{names[client]}"
+
+
+def test_a_human_acted_where_nobody_requested() -> None:
+    record = _event()
+    record["agent"][1] = {
+        "type": {"coding": [{"code": "humanuser"}]},
+        "who": {"identifier": {"value": "operator"}},
+        "requestor": False,
+    }
+    assert FHIR.normalise(record).actor == "user:operator"
+
+
+@pytest.mark.parametrize(
+    ("network", "address", "field"),
+    [
+        ({"address": "2001:0DB8:0:0::7", "type": "2"}, "address:2001:db8::7", "source.ip"),
+        ({"address": "Workstation1.Example", "type": "1"}, "address:workstation1.example", "source.domain"),
+        ({"address": "https://app.example:8443/fhir", "type": "5"}, "address:app.example", "source.domain"),
+        ({"address": "https://[2001:db8::9]/fhir", "type": "5"}, "address:2001:db8::9", "source.ip"),
+        ({"address": "+1 555 0100", "type": "3"}, "", None),
+        ({"address": "nobody@example.org", "type": "4"}, "", None),
+        ({"address": "http://[broken", "type": "5"}, "", None),
+    ],
+)
+def test_address(network: dict[str, str], address: str, field: str | None) -> None:
+    draft = _by({"who": {"reference": "Practitioner/7"}, "network": network})
+    assert draft.address == address
+    assert {name for name in draft.fields if name.startswith("source.")} == ({field} if field else set())
+
+
+def test_the_same_address_of_another_type_is_read_anew() -> None:
+    staff = {"who": {"reference": "Practitioner/7"}}
+    assert _by(staff | {"network": {"address": "desk-9", "type": "3"}}).address == ""
+    assert _by(staff | {"network": {"address": "desk-9", "type": "1"}}).address == "address:desk-9"
+
+
+def test_an_event_about_the_system_is_about_its_observer() -> None:
+    assert FHIR.normalise(_dicom("110113", "110133")).device == "device:synthetic-ehr.hospital.example"
+    assert FHIR.normalise(_event()).device == ""
+
+
+def test_organisation_roles_and_purposes() -> None:
+    record = _event()
+    record["agent"].append(
+        {"type": {"coding": [{"code": "PROV"}]}, "who": {"reference": "Organization/1", "display": "Clinic"}}
+        | {"requestor": False}
+    )
+    human = record["agent"][1]
+    human["role"] = [{"coding": [{"code": "nurse"}]}, {"text": "no code"}]
+    human["purposeOfUse"] = [{"coding": [{"code": "ETREAT"}, {"code": "not a published one"}]}]
+    fields = FHIR.normalise(record).fields
+    assert (fields["organization.id"], fields["organization.name"]) == ("Organization/1", "Clinic")
+    assert fields["user.roles"] == ["nurse"]
+    assert fields["wardwatch.purpose"] == ["TREAT", "ETREAT"]
+
+
+# -- patients ---------------------------------------------------------------------------------------------------------
+
+
+def _about(what: dict[str, Any], **entity: Any) -> Draft:
+    """The draft of a record whose patient entity has ``what``."""
+    record = _event()
+    record["entity"][1] = {"what": what, "type": {"code": "1"}, "role": {"code": "1"}} | entity
+    record["entity"] = record["entity"][:2]
+    return FHIR.normalise(record)
+
+
+@pytest.mark.parametrize(
+    ("what", "patient"),
+    [
+        ({"reference": "https://ehr.example/fhir/Patient/s1/_history/3"}, "Patient/s1"),
+        ({"reference": "Patient/s1", "identifier": {"value": "mrn-1"}}, "Patient/s1"),
+        ({"identifier": {"system": "urn:oid:1.2", "value": "mrn-1"}}, "urn:oid:1.2|mrn-1"),
+        ({"identifier": {"value": "mrn-1^^^&1.2&ISO"}}, "mrn-1^^^&1.2&ISO"),
+        ({"reference": "Patient?identifier=urn:oid:1.2%7Cmrn-1"}, "urn:oid:1.2|mrn-1"),
+        (
+            {"reference": "urn:uuid:0b9a6a1c-0000-4000-8000-000000000001"},
+            "urn:uuid:0b9a6a1c-0000-4000-8000-000000000001",
+        ),
+        ({"display": "Synthetic Person"}, "Synthetic Person"),
+    ],
+)
+def test_patient(what: dict[str, Any], patient: str) -> None:
+    draft = _about(what)
+    assert draft.patients == [patient]
+    assert draft.identifiers
+
+
+def test_a_data_entity_that_is_a_patient_is_one() -> None:
+    record = _event()
+    record["entity"] = [{"what": {"reference": "Patient/s1/_history/1"}, "type": {"code": "2"}}]
+    draft = FHIR.normalise(record)
+    assert (draft.patients, draft.fields["wardwatch.resource"]) == (["Patient/s1"], ["Patient"])
+
+
+def test_everything_that_identifies_the_patient_is_listed() -> None:
+    draft = _about(
+        {"reference": "Patient/s1", "display": "Synthetic Display", "identifier": {"value": "mrn-1"}},
+        name="Synthetic Name",
+        description="Synthetic Description",
+        detail=[{"type": "room", "valueString": "Synthetic Detail"}],
+    )
+    assert draft.identifiers == {
+        *("Patient/s1", "s1", "mrn-1"),
+        *("Synthetic Display", "Synthetic Name", "Synthetic Description", "Synthetic Detail"),
+    }
+
+
+def test_a_patient_who_acts_is_listed_with_name_numbers_and_address() -> None:
+    draft = _by(
+        {
+            "who": {"reference": "Patient/s1", "display": "Synthetic Display", "identifier": {"value": "mrn-1"}},
+            "altId": "login-1",
+            "name": "Synthetic Name",
+            "network": {"address": "198.51.100.7", "type": "2"},
+            "extension": [{"url": "x", "valueIdentifier": {"value": "other-1"}}],
+        }
+    )
+    assert draft.actor == "patient:Patient/s1"
+    assert draft.patients[-1] == "Patient/s1"
+    assert "user.name" not in draft.fields
+    assert draft.identifiers >= {
+        *("Patient/s1", "s1", "Synthetic Display", "mrn-1", "login-1"),
+        *("Synthetic Name", "198.51.100.7", "other-1"),
+    }
+
+
+def test_a_patient_by_role_is_a_patient() -> None:
+    role = {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-RoleClass", "code": "PAT"}]}
+    draft = _by({"type": role, "who": {"identifier": {"value": "mrn-1"}}, "name": "Synthetic Name"})
+    assert draft.actor == "patient:mrn-1"
+    assert {"mrn-1", "Synthetic Name"} <= draft.identifiers
+
+
+def test_contained_patients_are_listed() -> None:
+    record = _event() | {
+        "contained": [
+            {
+                "resourceType": "Patient",
+                "id": "c1",
+                "identifier": [{"system": "urn:oid:1.2", "value": "mrn-1"}],
+                "name": [{"family": "Synthetic", "given": ["Ada", "B"]}],
+                "telecom": [{"system": "phone", "value": "+1 555 0100"}],
+                "birthDate": "1970-01-01",
+                "address": [{"line": ["1 Synthetic Street"], "city": "Nowhere"}],
+            },
+            {"resourceType": "Organization", "id": "o1", "name": "A clinic"},
+        ]
+    }
+    draft = FHIR.normalise(record)
+    assert "urn:oid:1.2|mrn-1" in draft.patients
+    assert draft.identifiers >= {
+        *("mrn-1", "Synthetic", "Ada", "Ada B Synthetic", "Synthetic, Ada B", "+1 555 0100"),
+        *("1970-01-01", "1 Synthetic Street"),
+    }
+    assert "A clinic" not in draft.identifiers
+
+
+@pytest.mark.parametrize(
+    ("query", "identifiers"),
+    [
+        ("GET https://ehr.example/r4/Observation?patient=s-0001&_count=9", {"s-0001"}),
+        ("GET /r4/Observation?subject:Patient=Patient%2Fs-0001", {"Patient%2Fs-0001", "Patient/s-0001", "s-0001"}),
+        ("GET /r4/Patient?identifier=urn:oid:1.2|mrn-1&family=Syn%20Thetic", {"mrn-1", "Syn Thetic"}),
+        ("POST /r4/Patient/_search HTTP/1.1\nHost: x\n\nbirthdate=ge1970-01-01&phone=5550100", {"5550100"}),
+        ("GET /r4/Observation?subject.name=Synthetic+Person", {"Synthetic Person"}),
+    ],
+)
+def test_a_search_gives_away_whom_it_is_about(query: str, identifiers: set[str]) -> None:
+    for sent in (b64encode(query.encode()).decode(), query):
+        record = _event(interaction="search")
+        record["entity"] = [{"type": {"code": "2"}, "role": {"code": "24"}, "query": sent}]
+        draft = FHIR.normalise(record)
+        assert draft.identifiers >= identifiers
+        assert "9" not in draft.identifiers
+        assert draft.fields["wardwatch.resource"] in (["Observation"], ["Patient"])
+
+
+# -- ids --------------------------------------------------------------------------------------------------------------
+
+
+def _without_id(**over: Any) -> dict[str, Any]:
+    record = _event(**over)
+    del record["id"]
+    return record
+
+
+def test_a_record_without_id_has_one_from_its_request() -> None:
+    first = FHIR.normalise(_without_id()).id
+    assert first
+    assert first == FHIR.normalise(_without_id()).id
+
+
+def test_records_of_one_request_have_ids_of_their_own() -> None:
+    """The server's, the client's, and that of each patient found."""
+    server, client = _without_id(), _without_id()
+    client["source"] = {"observer": {"display": "app.example"}}
+    drafts = [FHIR.normalise(record) for record in (server, client, _without_id(patient="synthetic-0002"))]
+    assert len({draft.id for draft in drafts}) == 3
+
+
+def test_without_id_and_request_there_is_none() -> None:
+    record = _without_id()
+    del record["entity"][0]
+    assert FHIR.normalise(record).id == ""
+
+
+# -- refusals ---------------------------------------------------------------------------------------------------------
+
+_GONE = object()
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "reason"),
+    [
+        (("resourceType",), _GONE, "resourceType: missing"),
+        (("resourceType",), "Patient", "resourceType: not AuditEvent"),
+        (("type",), _GONE, "type: missing"),
+        (("type",), "rest", "type: is a string, R4 wants an object"),
+        (("type", "code"), _GONE, "type.code: missing"),
+        (("recorded",), _GONE, "recorded: missing"),
+        (("recorded",), 17, "recorded: is a number"),
+        (("recorded",), "2026-01-05T08:00:00", "recorded: has no offset"),
+        (("recorded",), "2026-01-05", "recorded: not an instant"),
+        (("recorded",), "2026-13-05T08:00:00Z", "recorded: no such day"),
+        (("recorded",), "2026-W02-1T08:00:00Z", "recorded: not an instant"),
+        (("action",), "X", "action: not one of"),
+        (("action",), ["R"], "action: is a list"),
+        (("outcome",), "1", "outcome: not one of"),
+        (("agent",), _GONE, "agent: missing"),
+        (("agent",), [], "agent: missing or empty"),
+        (("agent",), {}, "agent: is an object"),
+        (("agent", 1), "someone", r"agent\[1\]: is a string"),
+        (("agent", 1, "requestor"), _GONE, r"agent\[1\].requestor: missing"),
+        (("agent", 1, "requestor"), "true", r"agent\[1\].requestor: is a string"),
+        (("agent", 1, "who"), "Practitioner/7", r"agent\[1\].who: is a string"),
+        (("agent", 1, "who", "reference"), 7, r"agent\[1\].who.reference: is a number"),
+        (("agent", 1, "network", "address"), 7, r"agent\[1\].network.address: is a number"),
+        (("source",), _GONE, "source: missing"),
+        (("source", "observer"), _GONE, "source.observer: missing"),
+        (("source", "observer"), {}, "source.observer: missing or names nothing"),
+        (("entity",), {}, "entity: is an object"),
+        (("entity", 1, "what", "reference"), None, r"entity\[1\].what.reference: is null"),
+        (("entity", 1, "name"), 7, r"entity\[1\].name: is a number"),
+        (("purposeOfEvent", 0, "coding"), 7, r"purposeOfEvent\[0\].coding: is a number"),
+        (("outcome",), {"code": {}}, "R5"),
+    ],
+)
+def test_a_malformed_record_is_refused_with_field_and_reason(path: tuple[Any, ...], value: Any, reason: str) -> None:
+    with pytest.raises(BadRecord, match=reason):
+        FHIR.normalise(_put(_event(), path, value))
+
+
+def _put(record: dict[str, Any], path: tuple[Any, ...], value: Any) -> dict[str, Any]:
+    node: Any = record
+    for step in path[:-1]:
+        node = node[step]
+    if value is _GONE:
+        del node[path[-1]]
+    else:
+        node[path[-1]] = value
+    return record
+
+
+def _nodes(node: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    items = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for name, inner in items:
+        yield (*path, name)
+        yield from _nodes(inner, (*path, name))
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=12) | st.just(_GONE),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=6), inner, max_size=2),
+    max_leaves=3,
+)
+
+
+@settings(max_examples=600)
+@given(st.lists(st.tuples(st.sampled_from(sorted(_nodes(_event()), key=str)), _JSON), min_size=1, max_size=3))
+def test_nothing_but_a_draft_or_a_refusal_comes_out(changes: list[tuple[tuple[Any, ...], Any]]) -> None:
+    record = _event()
+    for path, value in changes:
+        with contextlib.suppress(KeyError, IndexError, TypeError):
+            _put(record, path, value)
+    try:
+        draft = FHIR.normalise(record)
+    except BadRecord as refused:
+        reason = str(refused)
+    else:
+        reason = ""
+        assert draft.actor.partition(":")[2]
+        assert {type(text) for text in draft.identifiers} <= {str}
+        assert all(type(value) in (str, list) for value in draft.fields.values())
+    assert "synthetic-0001" not in reason
+
+
+@given(st.dictionaries(st.text(), _JSON) | st.just({"resourceType": "AuditEvent"}))
+def test_recognising_never_raises(record: dict[str, Any]) -> None:
+    assert FHIR.recognises(record) is (record.get("resourceType") == "AuditEvent")

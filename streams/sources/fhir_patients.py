@@ -1,0 +1,144 @@
+"""Patients in an AuditEvent: who they are, and every string that gives them away."""
+
+from __future__ import annotations
+
+from binascii import Error as Base64Error
+from binascii import a2b_base64
+from collections.abc import Mapping
+from re import compile as regex
+from typing import Any, Final
+from urllib.parse import unquote_plus
+
+from streams.pseudonyms import canonical
+from streams.sources.base import Draft
+from streams.vocabulary import RESOURCES
+
+__all__ = ["Malformed", "add_contained", "add_patient", "add_query", "kind_of", "short", "text"]
+
+_Json = Mapping[str, Any]
+#: A reference in any form: with the server's address before it, with a version after it.
+_NAMED: Final = regex(r"(?:.*/)?([A-Z][A-Za-z]+/[A-Za-z0-9\-.]{1,64})(?:/.*)?")
+#: Search parameters whose value says who is looked for.
+_PERSONAL: Final = regex(
+    r"(?:^|[?&\s])(?:[A-Za-z]+[.:])*(?:_id|patient|subject|beneficiary|individual|identifier|name|family|given|"
+    r"phonetic|birthdate|phone|email|telecom|address(?:-[a-z]+)?|death-date)(?::[A-Za-z]+|\.[A-Za-z.]+)?=([^&\s]+)"
+)
+#: Elements that hold codes and addresses of code systems, not what was said of a person.
+_CODED: Final = frozenset(
+    {"system", "code", "url", "type", "role", "securityLabel", "lifecycle", "resourceType", "use"}
+)
+
+
+class Malformed(Exception):
+    """Some element is not what R4 says; :mod:`streams.sources.fhir_shape` finds which."""
+
+
+def text(value: Any) -> str:
+    """``value``, a string that says something; Malformed else."""
+    if type(value) is not str or not value:
+        raise Malformed
+    return value
+
+
+def short(reference: str) -> str:
+    """A reference without its server and version: ``Practitioner/7``."""
+    kind, _, id_ = reference.partition("/")
+    if kind in RESOURCES and id_ and "/" not in id_:
+        return reference
+    found = _NAMED.fullmatch(reference)
+    return found[1] if found and found[1].partition("/")[0] in RESOURCES else reference
+
+
+def kind_of(reference: str) -> str:
+    """The resource type that a reference names, a search among them; "" where it names none."""
+    kind = short(reference.partition("?")[0]).partition("/")[0]
+    if kind not in RESOURCES:
+        kind = reference.partition("?")[0].rpartition("/")[2]
+    return kind if kind in RESOURCES else ""
+
+
+def add_patient(what: _Json, holder: _Json, draft: Draft) -> str:
+    """Note the patient that ``what`` names, and all that ``holder``, an entity or agent, says of them.
+
+    Gives the raw id: by reference, else by identifier, else by name; "" where nothing names anyone.
+    """
+    identifiers = draft.identifiers
+    raw = ""
+    reference = what.get("reference")
+    if reference:
+        identifiers.add(reference)
+        if "?" in reference:
+            raw = unquote_plus(reference.rpartition("=")[2])
+            identifiers |= {raw, raw.rpartition("|")[2]}
+        elif reference[0] != "#":  # a contained patient is named by what it contains
+            raw = canonical(reference)
+            identifiers.add(raw)
+            if raw.startswith("Patient/"):
+                identifiers.add(raw[8:])
+    if (identifier := what.get("identifier")) is not None:
+        value = text(identifier["value"])
+        identifiers.add(value)
+        if not raw:
+            raw = f"{text(system)}|{value}" if (system := identifier.get("system")) else value
+    for name in (what.get("display"), holder.get("name"), holder.get("altId")):
+        if name:
+            identifiers.add(text(name))
+            raw = raw or name
+    if "detail" in holder or "description" in holder or "extension" in holder or "extension" in what:
+        _leaves(
+            {name: value for name, value in holder.items() if name not in ("query", "network", "policy")}, identifiers
+        )
+    if raw:
+        draft.patients.append(raw)
+    return raw
+
+
+def _leaves(node: Any, into: set[str]) -> None:
+    """Every string below ``node`` but codes."""
+    if isinstance(node, str):
+        if node:
+            into.add(node)
+    elif isinstance(node, Mapping):
+        for name, inner in node.items():
+            if name not in _CODED:
+                _leaves(inner, into)
+    elif isinstance(node, list):
+        for inner in node:
+            _leaves(inner, into)
+
+
+def add_contained(resources: list[Any], draft: Draft) -> None:
+    """Note people that travel inside the record: names, record numbers, telecom, addresses, birth dates."""
+    identifiers = draft.identifiers
+    for resource in resources:
+        kind = resource.get("resourceType")
+        if kind not in ("Patient", "RelatedPerson", "Person"):
+            continue
+        _leaves(
+            {name: value for name, value in resource.items() if name not in ("text", "meta", "gender")}, identifiers
+        )
+        for name in resource.get("name") or ():
+            given, family = name.get("given") or [], name.get("family")
+            if family and given:
+                names = " ".join(given)
+                identifiers |= {f"{names} {family}", f"{family} {names}", f"{family}, {names}", f"{given[0]} {family}"}
+        if kind == "Patient":
+            for identifier in (resource.get("identifier") or ())[:1]:
+                value = text(identifier["value"])
+                draft.patients.append(f"{text(system)}|{value}" if (system := identifier.get("system")) else value)
+
+
+def add_query(query: str, draft: Draft) -> list[str]:
+    """Note who a search is about (base64 as R4 says, or plain as some send it); gives the resource type searched."""
+    try:
+        plain = a2b_base64(text(query), strict_mode=True).decode()
+    except (Base64Error, UnicodeDecodeError, ValueError):
+        plain = query
+    draft.identifiers.add(query)
+    for value in _PERSONAL.findall(plain):
+        meant = unquote_plus(value)
+        draft.identifiers |= {value, meant, meant.rpartition("|")[2], meant.rpartition("/")[2]} - {""}
+    for part in plain.partition("?")[0].replace("/", " ").split():
+        if part in RESOURCES:
+            return [part]
+    return []
