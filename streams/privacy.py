@@ -44,12 +44,16 @@ def release(
     epoch; an event more than ``tolerance`` ms after or ``oldest`` ms before it is not timely.
     """
     allowed = source.released
-    fields = {name: value for name, value in draft.fields.items() if name in allowed}
+    fields = draft.fields.copy()
+    if not allowed.issuperset(fields):
+        fields = {name: value for name, value in fields.items() if name in allowed}
     event_id, actor, device, address = draft.id or fallback_id, draft.actor, draft.device, draft.address
     raw_ids = draft.patients
     patients: tuple[str, ...] = ()
     if raw_ids:
-        patients = tuple(dict.fromkeys([pseudonyms.patient(raw) for raw in raw_ids]))
+        patients = (pseudonyms.patient(raw_ids[0]),)
+        if len(raw_ids) > 1:
+            patients = tuple(dict.fromkeys([pseudonyms.patient(raw) for raw in raw_ids]))
         if "wardwatch.patient" in fields:
             fields["wardwatch.patient"] = list(patients)
     if own := actor.startswith("patient:"):

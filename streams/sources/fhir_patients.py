@@ -67,7 +67,10 @@ def add_patient(what: _Json, holder: _Json, draft: Draft) -> str:
     reference = what.get("reference")
     if reference:
         identifiers.add(reference)
-        if "?" in reference:
+        if reference.startswith("Patient/") and "/" not in reference[8:] and "?" not in reference:  # most of them
+            raw = reference
+            identifiers.add(reference[8:])
+        elif "?" in reference:
             raw = unquote_plus(reference.rpartition("=")[2])
             identifiers |= {raw, raw.rpartition("|")[2]}
         elif reference[0] != "#":  # a contained patient is named by what it contains

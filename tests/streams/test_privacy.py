@@ -7,7 +7,7 @@ import json
 import os
 import re
 from base64 import b32encode, b64encode, urlsafe_b64encode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from hashlib import sha256
 from hmac import new as hmac_new
 from pathlib import Path
@@ -19,9 +19,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from detectors.base import Event
+from streams import identifiers
 from streams.codecs import encode_event
 from streams.demo.records import audit_event
-from streams.identifiers import Identifiers
+from streams.identifiers import Identifiers, identifiers_of
 from streams.privacy import Pseudonyms, release
 from streams.pseudonyms import canonical
 from streams.sources.base import BadRecord, Draft, LogSource
@@ -51,7 +52,8 @@ SOURCE = _Source()
 
 
 def _release(draft: Draft, **over: Any) -> Event:
-    return release(draft, SOURCE, Pseudonyms(KEY, "k1"), **({"fallback_id": "fallback", "received": NOW} | over))
+    arguments: dict[str, Any] = {"fallback_id": "fallback", "received": NOW}
+    return release(draft, SOURCE, Pseudonyms(KEY, "k1"), **(arguments | over))
 
 
 def _draft(**over: Any) -> Draft:
@@ -189,9 +191,21 @@ def test_an_actor_an_address_a_device_and_an_id_that_name_a_patient_become_stabl
     ],
 )
 def test_what_counts_as_holding_an_identifier(identifier: str, text: str, there: bool) -> None:
-    identifiers = Identifiers([identifier])
-    assert identifiers.holds(text) is there
-    assert not there or identifiers.suspects(text)
+    wanted = Identifiers([identifier])
+    assert wanted.holds(text) is there
+    assert not there or wanted.suspects(text)
+
+
+def test_memory_of_identifiers_is_bounded_and_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.identifiers._KEPT", 10)
+    monkeypatch.setattr("streams.identifiers._recent", {})
+    monkeypatch.setattr("streams.identifiers._older", {})
+    for _ in range(2):
+        for number in range(100):
+            own = f"synthetic-{number:04}"
+            assert identifiers_of(frozenset({own})).suspects(f"seen by {own}")
+            assert not identifiers_of(frozenset({own})).suspects("seen by synthetic-9999")
+    assert len(identifiers._recent) + len(identifiers._older) <= 20
 
 
 @given(
@@ -206,18 +220,18 @@ def test_what_counts_as_holding_an_identifier(identifier: str, text: str, there:
 def test_base64_is_found_at_every_alignment(text: str, before: bytes, after: bytes, encode: Any, prefix: str) -> None:
     raw = text.encode()
     value = prefix + encode(before + raw + after).decode()
-    identifiers = Identifiers([text])
-    assert identifiers.suspects(value)
-    assert identifiers.holds(value)
+    wanted = Identifiers([text])
+    assert wanted.suspects(value)
+    assert wanted.holds(value)
 
 
 @given(st.text(min_size=8, max_size=30).filter(lambda text: text.strip()), st.text(max_size=5), st.text(max_size=5))
 def test_an_identifier_is_found_plain_and_url_encoded(identifier: str, before: str, after: str) -> None:
-    identifiers = Identifiers([identifier])
+    wanted = Identifiers([identifier])
     for value in (identifier, quote(identifier), quote_plus(identifier), quote(identifier, safe="")):
-        assert identifiers.suspects(value)
-        assert identifiers.holds(value)
-        assert not identifiers.suspects(before) or identifiers.suspects(f"{before}\n{value}\n{after}")
+        assert wanted.suspects(value)
+        assert wanted.holds(value)
+        assert not wanted.suspects(before) or wanted.suspects(f"{before}\n{value}\n{after}")
 
 
 def test_published_words_stay_though_a_patient_is_called_so() -> None:
@@ -281,7 +295,7 @@ def _paths(node: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 _KEPT_PATHS = {("resourceType",), ("recorded",), ("entity", 1, "what", "reference"), ("entity", 1, "name")}
 PATHS = sorted((path for path in _paths(_record()) if path not in _KEPT_PATHS), key=str)
 
-ENCODINGS = {
+ENCODINGS: dict[str, Callable[[str], str]] = {
     "plain": lambda text: text,
     "upper": str.upper,
     "base64": lambda text: b64encode(text.encode()).decode(),
