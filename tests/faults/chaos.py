@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import itertools
 import json
 import random
@@ -15,8 +16,12 @@ from oracle import Judgement, judge
 from poison import KINDS, poison
 
 from streams.demo.hospital import Hospital
+from streams.demo.stories import STORIES
 
 __all__ = ["run"]
+
+#: Seconds of event time that a run covers: enough for windows to close and for attacks to stand out.
+SPAN = 7200
 
 
 class Load(threading.Thread):
@@ -42,11 +47,17 @@ class Load(threading.Thread):
             max_block_ms=120_000,
         )
         start = time.time()
-        begin = int(start * 1000) - 600_000
+        begin = int(start * 1000) - SPAN * 1000
+        attacks = (
+            story.tell(hospital, begin + (SPAN // 2 + number * SPAN // 40) * 1000)
+            for number, story in enumerate(STORIES * 3)
+        )
+        traffic = hospital.traffic(begin, per_second=self.events / SPAN)
+        merged = heapq.merge(traffic, itertools.chain.from_iterable(attacks), key=lambda emission: emission.time)
         kinds = itertools.cycle(KINDS)
         every = max(1, self.events // self.poisons) if self.poisons else self.events + 1
         template = None
-        for number, emission in enumerate(itertools.islice(hospital.traffic(begin, per_second=400), self.events)):
+        for number, emission in enumerate(itertools.islice(merged, self.events)):
             producer.send(emission.topic, json.dumps(emission.record).encode(), key=emission.key).add_errback(
                 self._failed
             )
@@ -83,7 +94,9 @@ def run(
     cluster.start()
     frozen: list[tuple[float, Worker]] = []
     try:
-        workers = [cluster.add_worker(), cluster.add_worker()]
+        began = time.time()
+        for _ in range(2):
+            cluster.add_worker()
         load = Load(cluster.kafka.bootstrap, events=events, poisons=poisons, seconds=seconds, seed=seed)
         load.start()
         faults = ["kill", "freeze", "join"] * kills
@@ -116,11 +129,12 @@ def run(
                 victim.freeze()
                 frozen.append((time.time() + rng.uniform(3.5, 6), victim))
         load.join()
+        print(f"{time.time() - began:.0f} s until all was emitted")
         for _, worker in frozen:
             worker.thaw()
         assert not load.failures, f"the load itself failed: {load.failures[:3]}"
         cluster.settle(seconds=settle)
-        del workers
+        print(f"{time.time() - began:.0f} s until all was taken")
         for worker in cluster.workers:
             worker.stop()
         return judge(cluster.settings)

@@ -18,6 +18,7 @@ from streams.embedded.kafka import EmbeddedKafka
 from streams.settings import Settings
 
 WORKER = Path(__file__).with_name("worker.py")
+ROOT = WORKER.parents[2]
 
 
 class Worker:
@@ -28,7 +29,7 @@ class Worker:
         with log.open("ab") as output:
             self.process = subprocess.Popen(
                 [sys.executable, str(WORKER), *switches],
-                env={**os.environ, **environment},
+                env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
                 stderr=output,
                 stdout=output,
             )

@@ -8,10 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from detectors.registry import registered
 from kafka import KafkaConsumer, TopicPartition
-from streams.privacy import Pseudonyms
 
+from detectors.registry import registered
 from detectors.rules import starter_rules
 from streams import topics
 from streams.admin import topic_ids
@@ -21,6 +20,7 @@ from streams.deadletters import DeadLetters
 from streams.keys import load_keys
 from streams.lineage import HEADER, Lineage
 from streams.pipeline import Alerting, Behave, Ingest, Reader
+from streams.privacy import Pseudonyms
 from streams.records import Output, RawRecord, Record
 from streams.settings import Settings
 from streams.state import KeyedStep, PartitionState
