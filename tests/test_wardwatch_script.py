@@ -272,9 +272,14 @@ def test_an_interrupted_install_is_not_believed_and_leaves_no_lock(clone: Clone)
     assert "waiting" not in err
 
 
+#: An install that lasts until it is told to go on; for a minute at most, so that an interrupted run leaves nothing behind.
+WAIT_FOR_GO = """touch "{bin}/begun"; n=0
+while [ ! -e "{bin}/go" ] && [ $n -lt 3000 ]; do n=$((n + 1)); sleep 0.02; done"""
+
+
 def test_of_two_at_once_one_installs_and_the_other_waits(clone: Clone) -> None:
     clone.python()
-    clone.uv(install=f'touch "{clone.bin}/begun"; while [ ! -e "{clone.bin}/go" ]; do sleep 0.02; done')
+    clone.uv(install=WAIT_FOR_GO.format(bin=clone.bin))
     first = clone.start("status")
     wait_until((clone.bin / "begun").exists)
     second = clone.start("status")
