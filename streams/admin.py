@@ -14,7 +14,7 @@ from kafka.errors import KafkaError, TopicAlreadyExistsError
 from streams import topics
 from streams.settings import Settings
 
-__all__ = ["SetupError", "create_topics", "topic_ids"]
+__all__ = ["SetupError", "committed", "create_topics", "topic_ids"]
 
 
 class SetupError(Exception):
@@ -67,6 +67,20 @@ def topic_ids(settings: Settings) -> dict[str, bytes]:
         raise SetupError(f"topics are missing ({', '.join(missing)}): run wardwatch setup")
     _check(described, settings)
     return {name: uuid.UUID(str(topic["topic_id"])).bytes for name, topic in described.items()}
+
+
+def committed(settings: Settings) -> dict[tuple[str, int], int]:
+    """What the workers' group has committed, by topic and partition; empty while the broker is still finding out."""
+    admin = _admin(settings)
+    try:
+        offsets = admin.list_group_offsets(settings.application).get(settings.application, {})
+    except KafkaError as exc:
+        if not exc.retriable:
+            raise
+        return {}  # no worker has ever been here, or the broker has just started
+    finally:
+        admin.close()
+    return {(tp.topic, tp.partition): found.offset for tp, found in offsets.items()}
 
 
 def _describe(admin: Any, settings: Settings) -> dict[str, dict[str, Any]]:

@@ -25,9 +25,9 @@ from functools import partial
 from typing import Any
 
 import httpx
-from detectors.registry import registered
 
 from detectors.base import EntityKind
+from detectors.registry import registered
 from detectors.rules import load, starter_rules
 from streams import topics
 from streams.admin import topic_ids

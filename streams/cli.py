@@ -173,7 +173,6 @@ def detect(
 ) -> None:
     """One JSON object per finding: the pipeline without Kafka."""
     from detectors.registry import registered  # noqa: PLC0415
-
     from streams.commands.files import detect as run  # noqa: PLC0415
 
     reader, loaded = _reader(rules or [])

@@ -272,7 +272,7 @@ def test_an_interrupted_install_is_not_believed_and_leaves_no_lock(clone: Clone)
     assert "waiting" not in err
 
 
-#: An install that lasts until it is told to go on; for a minute at most, so that an interrupted run leaves nothing behind.
+#: An install that lasts until it is told to go on; a minute at most, so that an interrupted run leaves nothing.
 WAIT_FOR_GO = """touch "{bin}/begun"; n=0
 while [ ! -e "{bin}/go" ] && [ $n -lt 3000 ]; do n=$((n + 1)); sleep 0.02; done"""
 

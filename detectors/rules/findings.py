@@ -42,7 +42,7 @@ def finding(match: Match, event: Event, subject: str) -> Finding:
         time=event.time,
         severity=rule.level,
         title=rule.title,
-        reason=f"{rule.title}: {', '.join(questions) or 'no exception applies'}.",
+        reason=f"{', '.join(questions) or 'no exception applies'}.",
         source=event.source,
         event_ids=(event.id,),
         techniques=rule.techniques,

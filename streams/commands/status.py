@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from kafka import KafkaConsumer, TopicPartition
 
 from streams import topics
+from streams.admin import committed
 from streams.settings import Settings
 from streams.sinks.store import AlertStore, StoreError
 
@@ -39,12 +40,10 @@ class Status:
 def read_status(settings: Settings) -> Status:
     """Ask Kafka and the embedded store. Raises kafka's errors where no broker answers."""
     status = Status()
+    commits = committed(settings)
     servers = settings.kafka.split(",")
     consumer = KafkaConsumer(bootstrap_servers=servers)
-    admin = KafkaAdminClient(bootstrap_servers=servers)
     try:
-        group = admin.list_group_offsets(settings.application).get(settings.application, {})
-        commits = {(tp.topic, tp.partition): found.offset for tp, found in group.items()}
         partitions = [TopicPartition(t, n) for t in (*READERS, topics.DEAD_LETTERS) for n in range(settings.partitions)]
         ends = consumer.end_offsets(partitions)
         begins = consumer.beginning_offsets(partitions)
@@ -56,7 +55,6 @@ def read_status(settings: Settings) -> Status:
                 status.lag[tp.topic] = status.lag.get(tp.topic, 0) + max(behind, 0)
     finally:
         consumer.close()
-        admin.close()
     if settings.store_path.exists():
         _read_store(settings, status)
     return status

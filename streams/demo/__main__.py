@@ -1,7 +1,7 @@
 """Emits a synthetic hospital's day through the real emitter: ``python -m streams.demo``.
 
-It begins with the last three quarters of an hour, sent at full speed, so that detectors know what is usual; then events come as they
-happen, with an attack in the first minute and another every two minutes.
+It begins with the last three quarters of an hour, sent at full speed, so that detectors know what is usual; then
+events come as they happen, with an attack in the first minute and another every two minutes.
 """
 
 from __future__ import annotations

@@ -10,10 +10,10 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from kafka import KafkaConsumer, TopicPartition
 
 from streams import topics
-from streams.admin import create_topics
+from streams.admin import committed, create_topics
 from streams.embedded.kafka import EmbeddedKafka
 from streams.settings import Settings
 
@@ -107,13 +107,7 @@ class Cluster:
             consumer.close()
 
     def commits(self) -> dict[tuple[str, int], int]:
-        admin = KafkaAdminClient(bootstrap_servers=self.kafka.bootstrap)
-        try:
-            group = self.settings.application
-            offsets = admin.list_group_offsets(group).get(group, {})
-            return {(tp.topic, tp.partition): value.offset for tp, value in offsets.items()}
-        finally:
-            admin.close()
+        return committed(self.settings)
 
     def settle(self, *, seconds: float, then: Callable[[], None] = lambda: None) -> None:
         """Wait until every step has taken all that the steps before it derived. Raises TimeoutError."""

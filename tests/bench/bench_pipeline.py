@@ -1,0 +1,108 @@
+"""The whole pipeline against stock Faust's empty agent, on the same topics in the same run.
+
+    python tests/bench/bench_pipeline.py [--events 100000] [--profile FILE]
+
+Prints one JSON line: CPU of the worker per source event (broker and stores apart), events per second of both, views per
+event, memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "faults")]
+
+from cluster import Cluster  # noqa: E402
+from cpu import cpu_seconds, resident_mb  # noqa: E402
+from load import fill, records  # noqa: E402
+
+from streams import topics  # noqa: E402
+
+
+def stock(cluster: Cluster, events: int) -> dict[str, float]:
+    """Stock Faust with its best settings, an agent that does nothing."""
+    result = subprocess.run(
+        [sys.executable, str(HERE / "stock_faust.py"), cluster.kafka.bootstrap, str(events), *topics.INPUTS],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=600,
+    )
+    measured: dict[str, float] = json.loads(result.stdout.strip().splitlines()[-1])
+    return measured
+
+
+def pipeline(cluster: Cluster, events: int, profile: str) -> dict[str, float]:
+    environment = {"WARDWATCH_PROFILE": profile} if profile else {}
+    os.environ |= environment
+    worker = cluster.add_worker()
+    pid = worker.process.pid
+    while sum(cluster.commits().values()) == 0:
+        time.sleep(0.05)
+    idle = resident_mb(pid)
+    begin, cpu = time.perf_counter(), cpu_seconds(pid)
+    taken = sum(offset for (topic, _), offset in cluster.commits().items() if topic in topics.INPUTS)
+    peak = 0.0
+
+    def watch() -> None:
+        nonlocal peak
+        peak = max(peak, resident_mb(pid))
+
+    cluster.settle(seconds=900, then=watch)
+    seconds, used = time.perf_counter() - begin, cpu_seconds(pid) - cpu
+    left = events - taken
+    return {
+        "events": left,
+        "events_per_second": left / seconds,
+        "cpu_us_per_event": used / left * 1e6,
+        "memory_mb": peak,
+        "memory_mb_at_start": idle,
+        "views_per_event": sum(cluster.ends(topics.VIEWS).values()) / events,
+        "findings_per_event": sum(cluster.ends(topics.FINDINGS).values()) / events,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--events", type=int, default=100_000)
+    parser.add_argument("--entities", type=int, default=100_000)
+    parser.add_argument("--profile", default="")
+    parser.add_argument("--skip-stock", action="store_true")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        cluster = Cluster(Path(folder))
+        cluster.start()
+        try:
+            span = arguments.events / 200
+            begin = int((time.time() - span) * 1000)
+            fill(
+                cluster.kafka.bootstrap,
+                records(count=arguments.events, entities=arguments.entities, begin=begin, per_second=200),
+            )
+            result = {"pipeline": pipeline(cluster, arguments.events, arguments.profile)}
+            for worker in cluster.workers:
+                worker.stop()
+            cluster.workers.clear()
+            if not arguments.skip_stock:
+                result["stock_faust_empty_agent"] = stock(cluster, arguments.events)
+                result["ratio"] = {
+                    "events_per_second": result["pipeline"]["events_per_second"]
+                    / result["stock_faust_empty_agent"]["events_per_second"]
+                }
+            print(json.dumps({k: {n: round(v, 2) for n, v in r.items()} for k, r in result.items()}))
+        finally:
+            cluster.stop()
+
+
+if __name__ == "__main__":
+    main()
