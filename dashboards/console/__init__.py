@@ -1,0 +1,1 @@
+"""The embedded web page: alerts newest first, live. For whoever has no Kibana."""

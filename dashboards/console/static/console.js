@@ -1,0 +1,192 @@
+// Alerts hold strings that attackers choose: every one of them is set as text, never as markup.
+const $ = (id) => document.getElementById(id);
+const rows = document.querySelector("#alerts tbody");
+const LIMIT = 500;
+let oldest = 0;
+let newest = 0;
+let waiting = [];
+
+function element(tag, className, text) {
+  const made = document.createElement(tag);
+  if (className) made.className = className;
+  if (text !== undefined) made.textContent = text;
+  return made;
+}
+
+function local(time) {
+  const when = new Date(time);
+  const made = element("time", "", Number.isNaN(when.getTime()) ? String(time) : when.toLocaleString());
+  if (!Number.isNaN(when.getTime())) {
+    made.dateTime = when.toISOString();
+    made.title = when.toISOString() + " UTC";
+  }
+  return made;
+}
+
+function filters() {
+  return { text: $("text").value, severity: $("severity").value, source: $("source").value };
+}
+
+function matches(alert, wanted) {
+  const levels = ["informational", "low", "medium", "high", "critical"];
+  if (levels.indexOf(alert.severity) < levels.indexOf(wanted.severity)) return false;
+  if (wanted.source && alert.findings[0].source !== wanted.source) return false;
+  const told = JSON.stringify(alert).toLowerCase();
+  return wanted.text.toLowerCase().split(/\s+/).every((word) => told.includes(word));
+}
+
+function row(alert) {
+  const made = element("tr");
+  made.dataset.id = alert.id;
+  made.dataset.sequence = alert.sequence;
+  const severity = element("td");
+  severity.append(element("span", `severity ${alert.severity}`, alert.severity));
+  const when = element("td", "when");
+  when.append(local(alert.last_seen));
+  const what = element("td");
+  const title = element("button", "title", alert.title);
+  title.type = "button";
+  what.append(title, element("span", "why", alert.reason));
+  made.append(severity, when, element("td", "who", alert.entity), what, element("td", "", alert.findings[0].source));
+  made.addEventListener("click", () => open(alert.id));
+  return made;
+}
+
+async function ask(path) {
+  const answer = await fetch(path);
+  if (!answer.ok) throw new Error(String(answer.status));
+  return answer.json();
+}
+
+async function load({ append = false } = {}) {
+  const query = new URLSearchParams(filters());
+  if (append) query.set("before", String(oldest));
+  const alerts = await ask(`api/alerts?${query}`);
+  if (!append) rows.replaceChildren();
+  rows.append(...alerts.map(row));
+  if (alerts.length) oldest = alerts[alerts.length - 1].sequence;
+  if (alerts.length && !append) newest = Math.max(newest, alerts[0].sequence);
+  $("older").hidden = alerts.length < 100;
+  $("empty").hidden = rows.childElementCount > 0;
+  waiting = [];
+  announce();
+}
+
+function announce() {
+  $("newer").hidden = waiting.length === 0;
+  $("newer").textContent = `${waiting.length} new`;
+}
+
+function show(alert) {
+  rows.querySelector(`tr[data-id="${CSS.escape(alert.id)}"]`)?.remove();
+  const made = row(alert);
+  made.classList.add("fresh");
+  rows.prepend(made);
+  while (rows.childElementCount > LIMIT) rows.lastElementChild.remove();
+  $("empty").hidden = true;
+}
+
+function arrived(alert) {
+  newest = Math.max(newest, alert.sequence);
+  if (!matches(alert, filters())) return;
+  if (window.scrollY > 200) {
+    waiting.push(alert); // whoever reads further down is not moved
+    announce();
+  } else {
+    show(alert);
+  }
+}
+
+function table(pairs) {
+  const made = element("dl");
+  for (const [name, value] of pairs) {
+    if (value === undefined || value === null || value === "" || (Array.isArray(value) && !value.length)) continue;
+    const shown = element("dd");
+    shown.append(value instanceof Node ? value : Array.isArray(value) ? value.join(", ") : typeof value === "object" ? JSON.stringify(value) : String(value));
+    made.append(element("dt", "", name), shown);
+  }
+  return made;
+}
+
+async function open(id) {
+  const detail = $("detail");
+  history.replaceState(null, "", `${location.pathname}${location.search}#${id}`);
+  for (const made of rows.children) made.classList.toggle("open", made.dataset.id === id);
+  let alert;
+  try {
+    alert = await ask(`api/alerts/${encodeURIComponent(id)}`);
+  } catch {
+    detail.replaceChildren(element("p", "", "This alert is not kept any more."));
+    detail.hidden = false;
+    return;
+  }
+  const close = element("button", "close", "Close");
+  close.type = "button";
+  close.addEventListener("click", shut);
+  detail.replaceChildren(close, element("span", `severity ${alert.severity}`, alert.severity), element("h2", "", alert.title), element("p", "", alert.reason));
+  detail.append(table([["who", alert.entity], ["first seen", local(alert.first_seen)], ["last seen", local(alert.last_seen)], ["arrived", local(alert.stored)], ["status", alert.status], ["alert", alert.id]]));
+  for (const finding of alert.findings) {
+    const rule = finding.rule || {};
+    const tags = element("p");
+    for (const tag of rule.tags || []) tags.append(element("span", "tag", tag === "AIAST" ? "AI-asserted (AIAST)" : tag));
+    detail.append(element("h3", "", "Evidence"), table(Object.entries(finding.evidence)));
+    detail.append(element("h3", "", "Found by"), table([["detector", finding.detector], ["rule", rule.name], ["rule id", rule.id], ["author", rule.author], ["level", rule.level], ["score", finding.score], ["techniques", finding.techniques], ["events", finding.event_ids], ["date trusted", finding.timely ? "yes" : "no"]]), tags);
+  }
+  detail.hidden = false;
+  detail.focus({ preventScroll: false });
+}
+
+function shut() {
+  $("detail").hidden = true;
+  history.replaceState(null, "", location.pathname + location.search);
+  for (const made of rows.children) made.classList.remove("open");
+}
+
+async function state() {
+  try {
+    const { counts, facts } = await ask("api/status");
+    const workers = Object.entries(facts).filter(([name]) => name.startsWith("worker.")).map(([, fact]) => fact);
+    const alive = workers.filter((fact) => Date.now() - fact.time < 15000);
+    $("throughput").textContent = alive.length ? alive.reduce((sum, fact) => sum + fact.records_per_second, 0).toFixed(0) : "–";
+    $("lag").textContent = alive.length ? alive.reduce((sum, fact) => sum + fact.lag, 0).toLocaleString() : "–";
+    $("critical").textContent = counts.critical || 0;
+    $("high").textContent = counts.high || 0;
+    $("total").textContent = Object.values(counts).reduce((sum, count) => sum + count, 0).toLocaleString();
+    const stopped = alive.flatMap((fact) => fact.stopped);
+    say(stopped.length ? `stopped: ${stopped.join("; ")}` : alive.length ? `live, ${alive.length} worker${alive.length > 1 ? "s" : ""}` : "no worker reports", stopped.length > 0 || !alive.length);
+  } catch {
+    say("connection lost, retrying", true);
+  }
+}
+
+function say(text, bad) {
+  if ($("health").textContent !== text) $("health").textContent = text;
+  $("health").classList.toggle("bad", bad);
+}
+
+function changed() {
+  const given = Object.entries(filters()).filter(([name, value]) => value && !(name === "severity" && value === "informational"));
+  history.replaceState(null, "", location.pathname + (given.length ? `?${new URLSearchParams(given)}` : "") + location.hash);
+  load().catch(() => say("connection lost, retrying", true));
+}
+
+for (const [name, value] of new URLSearchParams(location.search)) {
+  if (["text", "severity", "source"].includes(name)) $(name).value = value;
+}
+let typing;
+$("text").addEventListener("input", () => { clearTimeout(typing); typing = setTimeout(changed, 200); });
+$("severity").addEventListener("change", changed);
+$("source").addEventListener("change", changed);
+$("filters").addEventListener("submit", (event) => { event.preventDefault(); changed(); });
+$("older").addEventListener("click", () => load({ append: true }));
+$("newer").addEventListener("click", () => { window.scrollTo({ top: 0 }); for (const alert of waiting) show(alert); waiting = []; announce(); });
+document.addEventListener("keydown", (event) => { if (event.key === "Escape") shut(); });
+
+await load().catch(() => say("connection lost, retrying", true));
+if (location.hash) open(decodeURIComponent(location.hash.slice(1)));
+const feed = new EventSource(`api/stream?after=${newest}`);
+feed.addEventListener("alert", (event) => arrived(JSON.parse(event.data)));
+feed.addEventListener("error", () => say("connection lost, retrying", true));
+feed.addEventListener("open", state);
+await state();
+setInterval(state, 3000);
