@@ -38,7 +38,10 @@ def stock(cluster: Cluster, events: int) -> dict[str, float]:
         check=True,
         timeout=600,
     )
-    measured: dict[str, float] = json.loads(result.stdout.strip().splitlines()[-1])
+    measured: dict[str, float] = json.loads(
+        next(line for line in result.stdout.splitlines() if "{" in line).partition("{")[1]
+        + next(line for line in result.stdout.splitlines() if "{" in line).partition("{")[2]
+    )
     return measured
 
 

@@ -13,8 +13,8 @@ import orjson
 import pytest
 from nacl.public import PrivateKey
 from receiver import receiving
-from sinks.alerts import alert
 from standardwebhooks.webhooks import Webhook
+from synthetic_alerts import alert
 
 from detectors.base import Alert
 from streams import deliveries

@@ -15,7 +15,9 @@ function element(tag, className, text) {
 
 function local(time) {
   const when = new Date(time);
-  const made = element("time", "", Number.isNaN(when.getTime()) ? String(time) : when.toLocaleString());
+  const today = when.toDateString() === new Date().toDateString();
+  const shown = today ? when.toLocaleTimeString() : when.toLocaleString();
+  const made = element("time", "", Number.isNaN(when.getTime()) ? String(time) : shown);
   if (!Number.isNaN(when.getTime())) {
     made.dateTime = when.toISOString();
     made.title = when.toISOString() + " UTC";
@@ -133,7 +135,7 @@ async function open(id) {
     detail.append(element("h3", "", "Found by"), table([["detector", finding.detector], ["rule", rule.name], ["rule id", rule.id], ["author", rule.author], ["level", rule.level], ["score", finding.score], ["techniques", finding.techniques], ["events", finding.event_ids], ["date trusted", finding.timely ? "yes" : "no"]]), tags);
   }
   detail.hidden = false;
-  detail.focus({ preventScroll: false });
+  detail.focus({ preventScroll: true });
 }
 
 function shut() {

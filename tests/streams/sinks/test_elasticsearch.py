@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
-from alerts import alert
 from elasticsearch import AsyncElasticsearch
+from synthetic_alerts import alert
 
 from streams.sinks.elasticsearch import ALERTS, FINDINGS, Elasticsearch, StoreUnavailable
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from alerts import alert
+from synthetic_alerts import alert
 
 from streams.sinks import store as module
 from streams.sinks.store import AlertStore, StoreError

@@ -1,0 +1,216 @@
+"""The console over a real store: its API and what it refuses in process, its page in a real Chromium."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from playwright.async_api import Browser, expect
+from synthetic_alerts import alert
+
+from dashboards.console.app import create_app
+from streams.embedded.java import free_port
+from streams.sinks.store import AlertStore
+
+ROOT = Path(__file__).parents[3]
+HOSTILE = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[AlertStore]:
+    opened = AlertStore(tmp_path / "alerts.sqlite")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+async def client(store: AlertStore) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(app=create_app(store.path))  # type: ignore[arg-type]
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8900") as opened:
+        yield opened
+
+
+async def test_alerts_come_newest_first_and_filtered(client: httpx.AsyncClient, store: AlertStore) -> None:
+    store.write([alert("a", severity="low"), alert("b"), alert("c", source="device")], now=1)
+    names = [found["title"][-1] for found in (await client.get("/api/alerts")).json()]
+    assert names == ["c", "b", "a"]
+    found = (await client.get("/api/alerts", params={"severity": "high", "source": "device"})).json()
+    assert [item["title"][-1] for item in found] == ["c"]
+    before = (await client.get("/api/alerts", params={"before": 2})).json()
+    assert [item["title"][-1] for item in before] == ["a"]
+
+
+async def test_one_alert_with_the_evidence_it_keeps(client: httpx.AsyncClient, store: AlertStore) -> None:
+    store.write([alert("a")], now=7)
+    found = (await client.get(f"/api/alerts/{alert('a').id}")).json()
+    assert found["findings"][0]["evidence"] == {"event.action": "delete", "source.ip": "192.0.2.7"}
+    assert found["stored"] == 7
+    assert (await client.get("/api/alerts/none")).status_code == 404
+
+
+async def test_state_counts_alerts_and_says_what_workers_said(client: httpx.AsyncClient, store: AlertStore) -> None:
+    store.write([alert("a"), alert("b", severity="low")], now=1)
+    store.set_fact("worker.1", {"lag": 5})
+    assert (await client.get("/api/status")).json() == {
+        "counts": {"high": 1, "low": 1},
+        "facts": {"worker.1": {"lag": 5}},
+        "latest": 2,
+    }
+
+
+async def test_without_a_store_it_is_empty_and_no_error(tmp_path: Path) -> None:
+    transport = httpx.ASGITransport(app=create_app(tmp_path / "none.sqlite"))  # type: ignore[arg-type]
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8900") as client:
+        assert (await client.get("/")).status_code == 200
+        assert (await client.get("/api/alerts")).json() == []
+
+
+@pytest.mark.parametrize("path", ["/", "/api/alerts", "/api/status", "/api/stream"])
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"host": "evil.example"}, 421),
+        ({"host": "127.0.0.1.evil.example:8900"}, 421),
+        ({"host": ""}, 421),
+        ({"origin": "http://evil.example"}, 403),
+        ({"origin": "null"}, 403),
+        ({"origin": "http://127.0.0.1:9999"}, 403),
+    ],
+)
+async def test_strangers_are_refused(
+    client: httpx.AsyncClient, path: str, headers: dict[str, str], status: int
+) -> None:
+    assert (await client.get(path, headers=headers)).status_code == status
+
+
+async def test_it_only_reads(client: httpx.AsyncClient) -> None:
+    for method in ("POST", "PUT", "DELETE", "PATCH", "OPTIONS"):
+        assert (await client.request(method, "/api/alerts")).status_code == 405
+
+
+@pytest.mark.parametrize("path", ["/", "/console.js", "/api/alerts", "/api/alerts/none"])
+async def test_every_answer_carries_the_policy(client: httpx.AsyncClient, path: str) -> None:
+    headers = (await client.get(path)).headers
+    assert headers["content-security-policy"].startswith("default-src 'none'; script-src 'self'")
+    assert headers["cache-control"] == "no-store"
+    assert headers["x-content-type-options"] == "nosniff"
+    assert "set-cookie" not in headers
+
+
+@pytest.mark.parametrize("query", ["severity=worst", "before=x", "after=-1", "before=%C2%B2"])
+async def test_a_query_that_means_nothing_is_told(client: httpx.AsyncClient, query: str) -> None:
+    assert (await client.get(f"/api/alerts?{query}")).status_code == 400
+
+
+class Page:
+    """A console process, as ``up`` starts it."""
+
+    def __init__(self, store: Path) -> None:
+        self.port = free_port()
+        self._store = store
+        self.start()
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "dashboards.console", "--store", str(self._store), "--port", str(self.port)]
+        self.process = subprocess.Popen(command, cwd=ROOT)
+        for _ in range(200):
+            try:
+                httpx.get(f"{self.url}api/status")
+                return
+            except httpx.TransportError:
+                time.sleep(0.05)
+        raise TimeoutError("the console did not answer")
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/"
+
+    def stop(self) -> float:
+        """Seconds it took to end."""
+        began = time.monotonic()
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(20)
+        return time.monotonic() - began
+
+
+@pytest.fixture
+def page(store: AlertStore) -> Iterator[Page]:
+    running = Page(store.path)
+    yield running
+    running.process.kill()
+    running.process.wait()
+
+
+async def test_alerts_appear_by_themselves_and_open(browser: Browser, page: Page, store: AlertStore) -> None:
+    store.write([alert("a")], now=1)
+    tab = await browser.new_page()
+    await tab.goto(page.url)
+    rows = tab.locator("#alerts tbody tr")
+    await expect(rows).to_have_count(1)
+    store.write([alert("b", severity="critical")], now=2)
+    await expect(rows).to_have_count(2)
+    await expect(rows.first).to_contain_text("Synthetic alert b")
+    await expect(tab.locator("#critical")).to_have_text("1")
+    await rows.last.click()
+    detail = tab.locator("#detail")
+    await expect(detail).to_contain_text("192.0.2.7")
+    await expect(detail).to_contain_text("T1485")
+    await tab.keyboard.press("Escape")
+    await expect(detail).to_be_hidden()
+
+
+async def test_filter_and_search_are_in_the_address(browser: Browser, page: Page, store: AlertStore) -> None:
+    store.write([alert("a", severity="low"), alert("b", source="device"), alert("c")], now=1)
+    tab = await browser.new_page()
+    await tab.goto(page.url)
+    rows = tab.locator("#alerts tbody tr")
+    await expect(rows).to_have_count(3)
+    await tab.select_option("#severity", "high")
+    await expect(rows).to_have_count(2)
+    await tab.fill("#text", "alert device")
+    await expect(rows).to_have_count(1)
+    assert "severity=high" in tab.url
+    assert "text=alert+device" in tab.url
+    await tab.reload()
+    await expect(rows).to_have_count(1)
+    store.write([alert("d", source="device", severity="low"), alert("e")], now=2)
+    await expect(tab.locator("#total")).to_have_text("5", timeout=8000)
+    await expect(rows).to_have_count(1)
+
+
+async def test_what_an_attacker_wrote_is_text(browser: Browser, page: Page, store: AlertStore) -> None:
+    evidence: dict[str, Any] = {"user_agent.original": HOSTILE, HOSTILE: HOSTILE}
+    store.write([alert("a", title=HOSTILE, reason=HOSTILE, entity=f"user:{HOSTILE}", evidence=evidence)], now=1)
+    tab = await browser.new_page()
+    await tab.goto(page.url)
+    row = tab.locator("#alerts tbody tr")
+    await expect(row).to_contain_text(HOSTILE)
+    await row.click()
+    await expect(tab.locator("#detail")).to_contain_text(HOSTILE)
+    assert await tab.title() == "Wardwatch"
+    assert await tab.locator("#alerts img, #detail img, #alerts script, #detail script").count() == 0
+
+
+async def test_a_lost_console_is_said_and_found_again(browser: Browser, page: Page, store: AlertStore) -> None:
+    tab = await browser.new_page()
+    await tab.goto(page.url)
+    await expect(tab.locator("#empty")).to_be_visible()
+    assert page.stop() < 5, "an open stream of events holds it up"
+    await expect(tab.locator("#health")).to_have_text("connection lost, retrying")
+    page.start()
+    store.write([alert("a")], now=1)
+    await expect(tab.locator("#alerts tbody tr")).to_have_count(1, timeout=15_000)
+
+
+def test_a_port_in_use_is_one_sentence(page: Page, store: AlertStore) -> None:
+    command = [sys.executable, "-m", "dashboards.console", "--store", str(store.path), "--port", str(page.port)]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert result.stderr.strip() == f"port {page.port} is in use: stop what holds it, or choose another"
