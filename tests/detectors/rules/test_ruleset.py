@@ -183,7 +183,7 @@ def test_a_finding_quotes_only_what_left_ingest() -> None:
     made = finding(match_of(), EVENT, "actor")
     assert "secret" not in repr(made).casefold()
     assert made.evidence == {"event.action": "read", "user.id": "Practitioner/p-001"}
-    assert made.reason == "Rule 1: entity.name contains a listed text, event.action has a listed value."
+    assert made.reason == "entity.name contains a listed text, event.action has a listed value."
     assert (made.detector, made.severity, made.techniques, made.event_ids) == ("sigma", "high", ("T1213",), ("e1",))
     assert made.rule["author"] == "A"
     assert made == finding(match_of(), EVENT, "actor")
