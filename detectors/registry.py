@@ -1,22 +1,29 @@
-"""What is switched on."""
+"""What is switched on: every detector with memory, in the order in which each event meets them."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
-from detectors.base import Detector
+from detectors.base import Detector, EntityKind
 from detectors.models.rarity import RarityDetector
 from detectors.models.rate import RateDetector
 
-__all__ = ["registered"]
+__all__ = ["by_entity", "registered"]
+
+_REGISTERED: Final[tuple[Detector[Any], ...]] = (
+    RateDetector("actor"),
+    RarityDetector(),
+    RateDetector("patient"),
+    RateDetector("device"),
+    RateDetector("address"),
+)
 
 
 def registered() -> tuple[Detector[Any], ...]:
-    """Every detector with memory; each passes :func:`detectors.checks.check_detector`."""
-    return (
-        RateDetector("actor"),
-        RarityDetector(),
-        RateDetector("patient"),
-        RateDetector("device"),
-        RateDetector("address"),
-    )
+    """Every detector there is; each satisfies :func:`detectors.checks.check_detector`. They hold no state."""
+    return _REGISTERED
+
+
+def by_entity(kind: EntityKind) -> tuple[Detector[Any], ...]:
+    """The detectors keyed by one kind of entity."""
+    return tuple(detector for detector in _REGISTERED if detector.entity == kind)

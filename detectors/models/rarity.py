@@ -1,41 +1,50 @@
-"""An action this actor does not do: a clerk who exports, a service that deletes."""
+"""An action this actor never did: a clerk who exports, a service that deletes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
-
-from river.proba import Multinomial
+from typing import Any, Final
 
 from detectors.base import EntityKind, Event, Finding, Severity, digest
+from detectors.models.action_rarity import ActionRarity
+from detectors.models.evidence import context, model_output
 
 __all__ = ["RarityDetector", "RarityState"]
 
-_DAY = 86_400_000
-#: Actions of an actor that are remembered; the least frequent makes room.
-ACTIONS = 32
-#: Events of an actor before anything can be unusual for it.
-WARM_UP = 200
-#: Probability of an action, given the actor, below which it is unusual.
-LIMIT = 0.002
-#: Characters of an action's name that count.
-_LONGEST = 64
+#: What is new is learned each time the watermark enters another step of so many ms.
+STEP: Final = 300_000
+#: Distinct new actions of one step that are remembered, and so can fire; further ones are counted as one heap.
+NEW: Final = 16
+#: Steps with events that must have been learned before anything fires.
+WARM_UP: Final = 4
+#: Probability of anything as rare, below which a new action is unusual (medium), and below which it is severe (high).
+#: With half an event added for the unknown, the first takes at least 250 events without another rare action.
+LIMIT: Final = 0.002
+SEVERE: Final = 0.0002
+_DAY: Final = 86_400_000
+#: Characters of an action that count; a longer one is known by its beginning.
+_LONGEST: Final = 64
 
 
 class RarityState:
     """What is remembered of one actor."""
 
-    __slots__ = ("counts", "fired")
+    __slots__ = ("fresh", "heap", "learned", "model", "step")
 
     def __init__(self) -> None:
-        self.counts = Multinomial()  #: River's counter of actions
-        self.fired: dict[str, int] = {}  #: action to the day it last fired
+        self.model = ActionRarity()
+        self.fresh: dict[str, int] = {}  #: actions since ``step`` began, not learned yet
+        self.heap = 0  #: new actions since then that found no room in ``fresh``
+        self.step = 0  #: of the watermark, as last seen
+        self.learned = 0  #: steps with events that were learned, up to WARM_UP
 
 
 class RarityDetector:
-    """``rarity.actor``: the probability of an action given who acts, with Laplace's rule for what was never seen.
+    """``rarity.actor``: a first-ever action of an actor whose actions are otherwise few and known.
 
-    It fires once per actor, action and day. What fired is learned too: done often enough, it becomes usual.
+    What is usual for others is out of reach on purpose: a state is one actor's. It fires at the first such action;
+    its finding is known by actor, action and day. Scores come from what was learned by the step's begin, so neither
+    the order of events within a step nor two new actions beside each other change what fires.
     """
 
     name = "rarity.actor"
@@ -45,68 +54,102 @@ class RarityDetector:
         return RarityState()
 
     def inspect(self, event: Event, key: str, state: RarityState, watermark: int) -> Iterable[Finding]:
+        """See :class:`detectors.base.Detector`. An event without ``event.action`` says nothing."""
         if not event.timely:
             return ()
         action = event.fields.get("event.action")
-        if not isinstance(action, str) or not action:
+        if type(action) is not str or not action:
             return ()
-        action = action[:_LONGEST]
-        counts = state.counts.counts
-        total = state.counts.n_samples
-        count = counts.get(action, 0)
-        found: tuple[Finding, ...] = ()
-        if total >= WARM_UP:
-            probability = (count + 1) / (total + len(counts) + 1)
-            day = event.time // _DAY
-            if probability < LIMIT and state.fired.get(action) != day:
-                found = (self._finding(event, key, action, count, total, probability),)
-                state.fired[action] = day
-        state.counts.update(action)
-        if len(counts) > ACTIONS:
-            self._forget(state, action)
-        return found
+        if len(action) > _LONGEST:
+            action = action[:_LONGEST]
+        step = watermark // STEP
+        if step > state.step:
+            self._learn(state)
+            state.step = step
+        fresh = state.fresh
+        count = fresh.get(action)
+        if count is not None:
+            fresh[action] = count + 1
+            return ()
+        known = state.model.counts
+        if action in known:
+            fresh[action] = 1
+            return ()
+        if len(fresh.keys() - known.keys()) >= NEW:
+            state.heap += 1
+            return ()
+        fresh[action] = 1
+        if state.learned < WARM_UP:
+            return ()
+        probability = state.model.probability(action)
+        if probability >= LIMIT:
+            return ()
+        return (self._finding(event, key, action, state.model, probability),)
 
-    def _forget(self, state: RarityState, new: str) -> None:
-        counts = state.counts.counts
-        least = min((name for name in counts if name != new), key=lambda name: (counts[name], name))
-        for _ in range(counts[least]):
-            state.counts.revert(least)
-        del counts[least]
-        state.fired.pop(least, None)
+    def _learn(self, state: RarityState) -> None:
+        if state.fresh or state.heap:
+            state.model.learn(state.fresh, state.heap)
+            state.fresh = {}
+            state.heap = 0
+            state.learned = min(state.learned + 1, WARM_UP)
 
-    def _finding(self, event: Event, key: str, action: str, count: int, total: int, probability: float) -> Finding:
-        severity: Severity = "medium" if count == 0 else "low"
-        before = "never before" if count == 0 else f"{count} times before"
-        names = ("event.action", "user.id", "source.ip", "device.id")
+    def _finding(self, event: Event, key: str, action: str, model: ActionRarity, probability: float) -> Finding:
+        severity: Severity = "high" if probability < SEVERE else "medium"
         return Finding(
             id=digest(self.name, key, action, event.time // _DAY),
             detector=self.name,
             entity=key,
             time=event.time,
             severity=severity,
-            title="An action that is rare for this actor",
-            reason=f"an action done {before} in {total} events; its probability for this actor is {probability:.5f}",
+            title="An action this actor never did before",
+            reason=(
+                f"A first among {model.total} events, which were {len(model.counts)} kinds of action; "
+                f"anything as rare is expected once in {1.0 / probability:.0f} events."
+            ),
             source=event.source,
             event_ids=(event.id,),
             score=1.0 - probability,
-            rule={"id": self.name, "name": "Rarity of an action", "category": "model", "tags": ["AIAST"]},
-            evidence={name: event.fields[name] for name in names if name in event.fields},
+            rule=model_output(self.name, "Rarity of an action"),
+            evidence=context(event),
         )
 
     def save(self, state: RarityState) -> list[Any]:
-        counts = [value for pair in sorted(state.counts.counts.items()) for value in pair]
-        fired = [value for pair in sorted(state.fired.items()) for value in pair]
-        return [counts, fired]
+        """Step, steps learned, lost, heap; then what is learned and what is fresh as lists of action and count."""
+        return [state.step, state.learned, state.model.lost, state.heap, _flat(state.model.counts), _flat(state.fresh)]
 
     def load(self, saved: list[Any]) -> RarityState:
         state = RarityState()
+        model = state.model
         try:
-            counts, fired = saved
-            known = dict(zip(counts[::2], counts[1::2], strict=True))
-            if not all(isinstance(action, str) and type(count) is int and count > 0 for action, count in known.items()):
-                raise ValueError("a count of an action is a positive whole number")
-            state.counts = Multinomial(known)
-            state.fired = {str(action): int(day) for action, day in zip(fired[::2], fired[1::2], strict=True)}
+            step, learned, lost, heap, known, fresh = saved
+            model.counts, state.fresh = _counts(known), _counts(fresh)
+            if not (
+                type(saved) is list
+                and all(type(number) is int for number in (step, learned, lost, heap))
+                and 0 <= learned <= WARM_UP
+                and min(lost, heap, step) >= 0
+                and len(model.counts) <= model.actions
+                and len(state.fresh.keys() - model.counts.keys()) <= NEW
+                and lost + sum(model.counts.values()) <= model.memory
+            ):
+                raise ValueError("not as saved")
         except (TypeError, ValueError) as exc:
-            raise ValueError(f"no state of {self.name}") from exc
+            raise ValueError(f"no state of {self.name}: write it by save()") from exc
+        state.step, state.learned, state.heap = step, learned, heap
+        model.lost, model.total = lost, lost + sum(model.counts.values())
         return state
+
+
+def _flat(counts: dict[str, int]) -> list[Any]:
+    return [value for action in sorted(counts) for value in (action, counts[action])]
+
+
+def _counts(saved: list[Any]) -> dict[str, int]:
+    """The inverse of :func:`_flat`. Raises ValueError on anything it did not write, TypeError on what is no list."""
+    counts = dict(zip(saved[::2], saved[1::2], strict=True))
+    for action, count in counts.items():
+        if not (type(action) is str and 0 < len(action) <= _LONGEST and type(count) is int and count > 0):
+            raise ValueError("an action and its count are a text and a positive whole number")
+    if type(saved) is not list or saved != _flat(counts):
+        raise ValueError("actions come once each, and sorted")
+    return counts

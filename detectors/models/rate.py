@@ -1,50 +1,66 @@
-"""More events than is usual for this entity: somebody goes through records, a device floods, an address scans."""
+"""More events than is usual for this entity: somebody goes through records, a device floods, an address scans.
+
+Counts are kept in tumbling windows of event time. What is usual comes from closed windows only, so the order of events
+within the open ones changes no finding; ``tests/detectors`` permutes them.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
-from typing import Any
+from copy import copy
+from typing import Any, Final
 
 from detectors.base import EntityKind, Event, Finding, Severity, digest
+from detectors.models.evidence import context, model_output
 from detectors.models.gamma_poisson import GammaPoisson
 
 __all__ = ["RateDetector", "RateState"]
 
-#: Length of a window in ms: tumbling, aligned to the epoch.
-WINDOW = 300_000
-#: Windows of one entity that may be open; the oldest is closed early where more come.
-OPEN = 6
-#: Windows that must have been learned before anything fires.
-WARM_UP = 6
+#: Length of a window in ms; windows are aligned to the epoch.
+WINDOW: Final = 300_000
+#: Windows that stay open after the watermark has passed them, for events that come late.
+GRACE: Final = 1
+#: Windows of one entity that may be open; where more come the oldest is learned from early.
+OPEN: Final = 8
+#: Windows with events that must have been learned before anything fires.
+WARM_UP: Final = 4
+#: Empty windows between two with events that are learned at most. A longer silence says that somebody went home, not
+#: that their work became rarer.
+SILENCE: Final = 12
 #: Fewest events in a window that can be unusual.
-MINIMUM = 20
-#: Probability below which a count is unusual, and below which it is high.
-LIMIT = 1e-6
-HIGH = 1e-12
+MINIMUM: Final = 20
+#: Probability of a count or more, below which it is unusual (medium), and below which it is severe (high).
+LIMIT: Final = 1e-6
+SEVERE: Final = 1e-12
+#: Score of a finding, in decimal orders of magnitude of improbability, that is as high as scores go.
+_HIGHEST: Final = 20.0
 
-_NEVER = 1 << 60
+_NEVER: Final = 1 << 62
+_NOUNS: Final = {"actor": "actor", "patient": "patient", "device": "device", "address": "network address"}
 
 
 class RateState:
-    """What is remembered of one entity."""
+    """What is remembered of one entity. Windows are named by their number since the epoch."""
 
-    __slots__ = ("closed", "end", "events", "exposure", "open", "threshold")
+    __slots__ = ("active", "first", "frontier", "model", "next", "open", "threshold")
 
     def __init__(self) -> None:
-        self.events = 0.5  #: posterior of the rate, see GammaPoisson
-        self.exposure = 0.5
-        self.closed = 0  #: windows learned
-        self.end = 0  #: end of the last window learned, ms
-        self.threshold = _NEVER  #: count at which an open window fires
-        self.open: dict[int, int] = {}  #: start of a window to its count; minus the count once it has fired
+        self.model = GammaPoisson()  #: of the windows closed
+        self.active = 0  #: windows with events that were learned, up to WARM_UP
+        self.next = 0  #: first window after the last one learned with events; 0 before any was
+        self.open: dict[int, int] = {}  #: window to its count; minus the count once it has fired
+        self.first = _NEVER  #: oldest open window
+        self.threshold = 0  #: count at which a window fires, as seen from ``frontier``; not saved
+        self.frontier = _NEVER
 
 
 class RateDetector:
-    """``rate.<kind>``: counts per entity in windows of five minutes, against what that entity usually does.
+    """``rate.<entity>``: counts per entity in five minutes, against what that entity usually does.
 
-    It fires once for a window, when its count reaches the smallest whose probability is below LIMIT. A window is
-    learned from when the watermark has passed it, in order, empty ones in between as well; a window that fired is
-    not, so that an attack does not become usual.
+    It fires once per entity and window, when the count reaches the smallest that has a probability below LIMIT. Its
+    finding is known by detector, entity and start of the window. An event whose window the watermark has passed by
+    more than GRACE windows is not counted, and one that is not timely neither counts nor closes anything.
     """
 
     def __init__(self, entity: EntityKind) -> None:
@@ -55,92 +71,114 @@ class RateDetector:
         return RateState()
 
     def inspect(self, event: Event, key: str, state: RateState, watermark: int) -> Iterable[Finding]:
+        """See :class:`detectors.base.Detector`. Constant time but for the first events after a window closed."""
         if not event.timely:
             return ()
-        start = event.time - event.time % WINDOW
-        windows = state.open
-        if windows and min(windows) + WINDOW <= watermark:
-            self._close(state, watermark)
-        if start + WINDOW <= state.end:
-            return ()  # its window was learned from already
-        count = windows.get(start, 0)
-        if count < 0:
-            windows[start] = count - 1
+        frontier = watermark // WINDOW - GRACE
+        if state.first < frontier:
+            self._close(state, frontier)
+        window = event.time // WINDOW
+        counts = state.open
+        count = counts.get(window)
+        if count is None:
+            if window < frontier or window < state.next or not self._opened(state, window):
+                return ()
+            count = 0
+        elif count < 0:
+            counts[window] = count - 1
             return ()
         count += 1
-        windows[start] = count
-        if len(windows) > OPEN:
-            self._close(state, sorted(windows)[1])
+        counts[window] = count
+        if count < MINIMUM or state.active < WARM_UP:
+            return ()
+        if state.frontier != frontier:
+            state.threshold = self._expected(state, frontier).threshold(LIMIT, MINIMUM)
+            state.frontier = frontier
         if count < state.threshold:
             return ()
-        windows[start] = -count
-        return (self._finding(event, key, state, start, count),)
+        counts[window] = -count
+        return (self._finding(event, key, self._expected(state, frontier), window, count),)
 
-    def _close(self, state: RateState, until: int) -> None:
-        """Learn from every open window that ends at or before ``until``."""
-        model = _model(state)
-        for start in sorted(state.open):
-            end = start + WINDOW
-            if end > until:
+    def _opened(self, state: RateState, window: int) -> bool:
+        """Make room for one more window; False where it is older than all that fit."""
+        if len(state.open) >= OPEN:
+            if window < state.first:
+                return False
+            self._close(state, state.first + 1)
+        state.first = min(state.first, window)
+        return True
+
+    def _close(self, state: RateState, frontier: int) -> None:
+        """Learn from every open window before ``frontier``, in order."""
+        for window in sorted(state.open):
+            if window >= frontier:
                 break
-            count = state.open.pop(start)
-            if count < 0:
-                continue
-            windows = max(1, (end - state.end) // WINDOW) if state.end else 1
-            model.learn_one({"count": count, "windows": windows})
-            state.closed += windows
-            state.end = end
-        state.events, state.exposure = model.events, model.exposure
-        if state.closed >= WARM_UP:
-            state.threshold = max(MINIMUM, model.threshold(LIMIT))
+            if state.next:
+                state.model.learn_empty(min(window - state.next, SILENCE))
+            state.model.learn(abs(state.open.pop(window)))
+            state.active = min(state.active + 1, WARM_UP)
+            state.next = window + 1
+        state.first = min(state.open, default=_NEVER)
+        state.frontier = _NEVER
 
-    def _finding(self, event: Event, key: str, state: RateState, start: int, count: int) -> Finding:
-        model = _model(state)
-        severity: Severity = "high" if count >= model.threshold(HIGH) else "medium"
-        reason = (
-            f"{count} events in 5 minutes and counting; usually {model.mean:.1f}, "
-            f"and {state.threshold} are expected less than once in a million such windows"
-        )
+    def _expected(self, state: RateState, frontier: int) -> GammaPoisson:
+        """The model as seen from ``frontier``: with the empty windows since the last that held events.
+
+        They are learned for good only together with the next one that holds some, so that what is learned does not
+        depend on when an entity happens to be looked at.
+        """
+        model = copy(state.model)
+        model.learn_empty(min(max(0, frontier - state.next), SILENCE))
+        return model
+
+    def _finding(self, event: Event, key: str, model: GammaPoisson, window: int, count: int) -> Finding:
+        surprise = model.score_one({"count": count})
+        severity: Severity = "high" if surprise > -math.log10(SEVERE) else "medium"
+        low, high = model.usual()
+        minutes = WINDOW // 60_000
         return Finding(
-            id=digest(self.name, key, start),
+            id=digest(self.name, key, window * WINDOW),
             detector=self.name,
             entity=key,
             time=event.time,
             severity=severity,
-            title=f"Unusually many events of one {'user' if self.entity == 'actor' else self.entity}",
-            reason=reason,
+            title=f"Unusually many events of one {_NOUNS[self.entity]}",
+            reason=f"{count} events within {minutes} minutes; usually {model.rate:.1f} ({low} to {high}).",
             source=event.source,
             event_ids=(event.id,),
-            score=1.0 - LIMIT,
-            rule={"id": self.name, "name": "Rate of events", "category": "model", "tags": ["AIAST"]},
-            evidence=_context(event),
+            score=min(1.0, surprise / _HIGHEST),
+            rule=model_output(self.name, "Rate of events"),
+            evidence=context(event),
         )
 
     def save(self, state: RateState) -> list[Any]:
-        windows = [value for pair in sorted(state.open.items()) for value in pair]
-        return [state.events, state.exposure, state.closed, state.end, state.threshold, *windows]
+        """Events, windows and squares of the model; windows learned; next window; open ones as distance and count."""
+        model = state.model
+        windows = [number for window in sorted(state.open) for number in (window - state.next, state.open[window])]
+        return [model.events, model.windows, model.squares, state.active, state.next, *windows]
 
     def load(self, saved: list[Any]) -> RateState:
+        state = RateState()
         try:
-            events, exposure, closed, end, threshold, *windows = saved
-            state = RateState()
-            state.events, state.exposure = float(events), float(exposure)
-            state.closed, state.end, state.threshold = int(closed), int(end), int(threshold)
-            state.open = {int(s): int(c) for s, c in zip(windows[::2], windows[1::2], strict=True)}
-        except (TypeError, ValueError, OverflowError) as exc:
-            raise ValueError(f"no state of {self.name}") from exc
-        if not (state.events > 0 and state.exposure > 0):
-            raise ValueError(f"no state of {self.name}: a posterior is positive")
+            *posterior, active, following = saved[:5]
+            windows = dict(zip(saved[5::2], saved[6::2], strict=True))
+            whole = (active, following, *windows, *windows.values())
+            if not (
+                type(saved) is list
+                and len(posterior) == 3
+                and all(type(number) is float and 0.0 < number < math.inf for number in posterior)
+                and all(type(number) is int for number in whole)
+                and 0 <= active <= WARM_UP
+                and len(windows) <= OPEN
+                and 5 + 2 * len(windows) == len(saved)
+                and list(windows) == sorted(windows)
+                and all(windows.values())
+            ):
+                raise ValueError("not as saved")
+        except (TypeError, ValueError, KeyError) as exc:
+            raise ValueError(f"no state of {self.name}: write it by save()") from exc
+        state.model.events, state.model.windows, state.model.squares = posterior
+        state.active, state.next = active, following
+        state.open = {following + distance: count for distance, count in windows.items()}
+        state.first = min(state.open, default=_NEVER)
         return state
-
-
-def _model(state: RateState) -> GammaPoisson:
-    model = GammaPoisson()
-    model.events, model.exposure = state.events, state.exposure
-    return model
-
-
-def _context(event: Event) -> dict[str, Any]:
-    """What helps whoever reads the finding; all of it has left ingest already."""
-    names = ("event.action", "user.id", "source.ip", "device.id")
-    return {name: event.fields[name] for name in names if name in event.fields}

@@ -17,6 +17,7 @@ from poison import KINDS, poison
 
 from streams.demo.hospital import Hospital
 from streams.demo.stories import STORIES
+from streams.topics import DEAD_LETTERS
 
 __all__ = ["run"]
 
@@ -32,6 +33,7 @@ class Load(threading.Thread):
         self.events = events
         self.poisons = poisons
         self.seconds = seconds
+        self.poisoned = 0  #: poison records sent: the first waits for a good one to be made from
         self.failures: list[str] = []
         self._servers = bootstrap
         self._seed = seed
@@ -64,6 +66,7 @@ class Load(threading.Thread):
             if emission.topic == "audit.ehr":
                 template = emission.record
             if template and not number % every:
+                self.poisoned += 1
                 key = b"%d" % rng.randrange(1 << 30)
                 producer.send("audit.ehr", poison(next(kinds), template), key=key).add_errback(self._failed)
             ahead = number / self.events * self.seconds - (time.time() - start)
@@ -137,6 +140,8 @@ def run(
         print(f"{time.time() - began:.0f} s until all was taken")
         for worker in cluster.workers:
             worker.stop()
-        return judge(cluster.settings)
+        judgement = judge(cluster.settings)
+        judgement.expect("dead letters of poison", judgement.counts[DEAD_LETTERS], load.poisoned)
+        return judgement
     finally:
         cluster.stop()
