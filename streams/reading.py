@@ -11,8 +11,9 @@ import io
 import sys
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, NamedTuple, cast
 
 import orjson
 
@@ -65,12 +66,16 @@ def read_files(files: Iterable[str]) -> Iterator[Item]:
             yield Item(name, 0, None, f"the file cannot be read: {reason}")
 
 
-def _open(name: str) -> IO[bytes]:
-    stream: IO[bytes] = sys.stdin.buffer if name == "-" else Path(name).open("rb")  # noqa: SIM115  # closed by the caller
-    buffered = stream if isinstance(stream, io.BufferedReader) else io.BufferedReader(stream)  # type: ignore[type-var]
-    if buffered.peek(2)[:2] == b"\x1f\x8b":
-        return gzip.GzipFile(fileobj=buffered)  # type: ignore[return-value]
-    return buffered
+@contextmanager
+def _open(name: str) -> Iterator[IO[bytes]]:
+    """The file's bytes, unzipped where it is gzipped; closed at the end, but for standard input."""
+    with ExitStack() as files:
+        stream = sys.stdin.buffer if name == "-" else files.enter_context(Path(name).open("rb"))
+        buffered = stream if isinstance(stream, io.BufferedReader) else io.BufferedReader(stream)  # type: ignore[type-var]
+        if buffered.peek(2)[:2] == b"\x1f\x8b":
+            yield cast(IO[bytes], files.enter_context(gzip.open(buffered)))
+        else:
+            yield buffered
 
 
 def _read(name: str, stream: IO[bytes]) -> Iterator[Item]:

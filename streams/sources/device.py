@@ -86,7 +86,7 @@ class DeviceEvent:
             raise BadRecord(f"event is none of {', '.join(_KINDS)}")
         category, type_ = _KINDS[kind]
         outcome = record.get("outcome", "unknown")
-        if outcome not in _OUTCOMES:
+        if not isinstance(outcome, str) or outcome not in _OUTCOMES:
             raise BadRecord("outcome is none of success, failure, unknown")
         fields: dict[str, Any] = {
             "event.kind": "event",

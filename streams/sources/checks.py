@@ -1,0 +1,235 @@
+"""What every source must satisfy, whatever log it reads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from copy import deepcopy
+from typing import Any, NoReturn
+
+from streams.sources.base import BadRecord, Draft, Source
+
+__all__ = ["CATEGORIES", "TYPES", "SourceCheckError", "check_source"]
+
+#: Allowed values of ECS 9 (https://www.elastic.co/docs/reference/ecs, event.category and event.type).
+CATEGORIES = frozenset(
+    {
+        "api",
+        "authentication",
+        "configuration",
+        "database",
+        "driver",
+        "email",
+        "file",
+        "host",
+        "iam",
+        "intrusion_detection",
+        "library",
+        "malware",
+        "network",
+        "package",
+        "process",
+        "registry",
+        "session",
+        "threat",
+        "vulnerability",
+        "web",
+    }
+)
+TYPES = frozenset(
+    {
+        "access",
+        "admin",
+        "allowed",
+        "change",
+        "connection",
+        "creation",
+        "deletion",
+        "denied",
+        "device",
+        "end",
+        "error",
+        "group",
+        "indicator",
+        "info",
+        "installation",
+        "protocol",
+        "start",
+        "user",
+    }
+)
+_OUTCOMES = frozenset({"success", "failure", "unknown"})
+_OWN = "wardwatch."
+_STRANGE: tuple[Any, ...] = (
+    None,
+    True,
+    0,
+    -1,
+    10**40,
+    1.5,
+    "",
+    " ",
+    "x" * 5000,
+    "\ud800",
+    "\x00",
+    [],
+    [None],
+    [[]],
+    {},
+    {"a": 1},
+)
+#: Shortest value of a record that an error message must not quote; anything shorter may be a word of its own.
+_TELLING = 6
+
+
+class SourceCheckError(AssertionError):
+    """A source that breaks the contract. The message begins with the check it failed."""
+
+
+def check_source(
+    source: Source,
+    good: Iterable[Mapping[str, Any]],
+    others: Iterable[Mapping[str, Any]],
+    ecs: frozenset[str] | None = None,
+) -> None:
+    """Raise SourceCheckError unless ``source`` keeps the contract.
+
+    ``good``: records it must read. ``others``: records of other sources. ``ecs``: names of ECS's fields, where known.
+    """
+    records = [dict(record) for record in good]
+    if not records:
+        _fail("records", "there is no good record to try")
+    for record in records:
+        _check_good(source, record, ecs)
+    for other in others:
+        if source.recognises(other):
+            _fail("recognises", "it takes another source's record for its own")
+    for name in ("resourceType", "schema", "eventSource", "eventName"):
+        source.recognises({name: []})
+    for record in records:
+        for broken in mutations(record):
+            _check_broken(source, broken)
+
+
+def _fail(check: str, what: str) -> NoReturn:
+    raise SourceCheckError(f"{check}: {what}")
+
+
+def _check_good(source: Source, record: dict[str, Any], ecs: frozenset[str] | None) -> None:
+    if not source.recognises(record):
+        _fail("recognises", "it does not know a record of its own")
+    before = deepcopy(record)
+    try:
+        draft, again = source.normalise(record), source.normalise(record)
+    except BadRecord as exc:
+        _fail("reads", f"it refuses a good record: {exc}")
+    if record != before:
+        _fail("leaves the record alone", "the record was changed")
+    if draft != again:
+        _fail("deterministic", "the same record gave another draft")
+    _check_draft(source, draft)
+    for name in draft.fields:
+        if not name.startswith(_OWN) and ecs is not None and name not in ecs:
+            _fail("ECS", f"{name} is no field of ECS, and not under {_OWN}")
+    for name in source.released:
+        if not name.startswith(_OWN) and ecs is not None and name not in ecs:
+            _fail("ECS", f"{name} is released and no field of ECS")
+
+
+def _check_draft(source: Source, draft: Draft) -> None:
+    if type(draft.time) is not int:
+        _fail("time", "it is no whole number of milliseconds")
+    kind, _, name = draft.actor.partition(":")
+    if not kind or not name:
+        _fail("actor", "it is not kind:id")
+    for entity, prefix in ((draft.device, "device:"), (draft.address, "address:")):
+        if entity and not (entity.startswith(prefix) and len(entity) > len(prefix)):
+            _fail("entities", f"one does not begin with {prefix}")
+    fields = draft.fields
+    for name in ("event.action", "event.kind", "event.category", "event.type", "event.outcome"):
+        if name not in fields:
+            _fail("fields", f"{name} is missing")
+    if fields["event.kind"] != "event" or fields["event.outcome"] not in _OUTCOMES:
+        _fail("ECS", "event.kind or event.outcome has a value that ECS does not allow")
+    if not set(fields["event.category"]) <= CATEGORIES or not set(fields["event.type"]) <= TYPES:
+        _fail("ECS", "event.category or event.type has a value that ECS does not allow")
+    try:
+        json.dumps(fields)
+    except (TypeError, ValueError):
+        _fail("fields", "one is not JSON")
+    if not all(isinstance(identifier, str) for identifier in (*draft.identifiers, *draft.patients)):
+        _fail("identifiers", "one is no text")
+
+
+def _check_broken(source: Source, record: dict[str, Any]) -> None:
+    try:
+        draft = source.normalise(record)
+    except BadRecord as exc:
+        message = str(exc)
+        quoted = [value for value in _texts(record) if len(value) >= _TELLING and value in message]
+        names = " ".join(_names(record))
+        if any(value not in names and not _spoken(source, value) for value in quoted):
+            _fail("quotes nothing", "an error message quotes the record")
+        if not message:
+            _fail("says why", "an error message is empty")
+        return
+    except Exception as exc:
+        _fail("raises BadRecord", f"{type(exc).__name__} on a broken record")
+    _check_draft(source, draft)
+
+
+def _spoken(source: Source, value: str) -> bool:
+    """A word that the source says of its own accord, such as the schema it reads."""
+    try:
+        source.normalise({"schema": "x", "resourceType": "x"})
+    except BadRecord as exc:
+        return value in str(exc)
+    return False
+
+
+def mutations(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The record with each of its parts taken out, and replaced by each strange value."""
+    for path in list(_paths(record)):
+        for value in (_MISSING, *_STRANGE):
+            broken = deepcopy(record)
+            at: Any = broken
+            for step in path[:-1]:
+                at = at[step]
+            if value is not _MISSING:
+                at[path[-1]] = value
+            elif isinstance(at, dict):
+                del at[path[-1]]
+            yield broken
+
+
+_MISSING = object()
+
+
+def _paths(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    items: Iterable[tuple[Any, Any]] = ()
+    if isinstance(value, dict):
+        items = value.items()
+    elif isinstance(value, list):
+        items = enumerate(value)
+    for name, child in items:
+        yield (*path, name)
+        yield from _paths(child, (*path, name))
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for child in value.values():
+            yield from _texts(child)
+    elif isinstance(value, list):
+        for child in value:
+            yield from _texts(child)
+
+
+def _names(value: Any) -> set[str]:
+    """Names of the record's members at any depth: an error says which one is wrong."""
+    names: set[str] = set()
+    for path in _paths(value):
+        names.update(step for step in path if isinstance(step, str))
+    return names

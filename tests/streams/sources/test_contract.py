@@ -1,0 +1,224 @@
+"""Every source keeps the contract, and a source built to break a rule is caught breaking it."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from streams.demo.records import audit_event, cloudtrail, device_event
+from streams.sources.base import BadRecord, Draft, LogSource, Source
+from streams.sources.catalog import SOURCES, by_name, recognise
+from streams.sources.checks import SourceCheckError, check_source
+
+TIME = 1_700_000_000_000
+GOOD: dict[str, list[dict[str, Any]]] = {
+    "fhir": [
+        audit_event(
+            id=f"a-{interaction}",
+            time=TIME,
+            interaction=interaction,
+            staff="synthetic-p1",
+            address="192.0.2.7",
+            patient="synthetic-0001",
+        )
+        for interaction in ("read", "create", "update", "delete", "search")
+    ],
+    "device": [
+        device_event(
+            id="d-1",
+            time=TIME,
+            device="pump-0001",
+            type="infusion-pump",
+            event=event,
+            action="measurement",
+            address="192.0.2.9",
+            operator="synthetic-p1",
+            patient="synthetic-0001",
+            measurements=(("8867-4", 72.0, "/min"),),
+            details={"limit": "hard"},
+        )
+        for event in ("telemetry", "authentication", "firmware", "command", "alarm", "connection", "lifecycle")
+    ],
+    "cloudtrail": [
+        cloudtrail(id="c-1", time=TIME, name="GetObject", service="s3", user="synthetic-admin1", address="192.0.2.1"),
+        cloudtrail(
+            id="c-2",
+            time=TIME,
+            name="ConsoleLogin",
+            service="signin",
+            user="root",
+            root=True,
+            address="192.0.2.1",
+            extra={"responseElements": {"ConsoleLogin": "Failure"}},
+        ),
+        cloudtrail(
+            id="c-3",
+            time=TIME,
+            name="CreateUser",
+            service="iam",
+            user="synthetic-admin1",
+            address="cloudformation.amazonaws.com",
+            error="AccessDenied",
+            request={"bucketName": "synthetic-bucket"},
+        ),
+    ],
+}
+
+
+def others(name: str) -> list[dict[str, Any]]:
+    return [record for other, records in GOOD.items() if other != name for record in records]
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.name)
+def test_every_source_keeps_the_contract(source: Source) -> None:
+    check_source(source, GOOD[source.name], others(source.name))
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.name)
+def test_every_field_is_one_of_ecs(source: Source, outside_data: Path) -> None:
+    with (outside_data / "ecs" / "ecs_fields.csv").open() as file:
+        names = frozenset(row["Field"] for row in csv.DictReader(file))
+    check_source(source, GOOD[source.name][:2], [], names)
+
+
+class Fine:
+    name = "fine"
+    topic = "audit.fine"
+    logsource = LogSource(product="fine")
+    lateness = 0
+    released = frozenset({"event.action"})
+    subject = "actor"
+
+    def recognises(self, record: Mapping[str, Any]) -> bool:
+        return "fine" in record
+
+    def normalise(self, record: Mapping[str, Any]) -> Draft:
+        if not isinstance(record.get("fine"), str):
+            raise BadRecord("fine is no text")
+        return Draft("1", 1, "user:a", self.fields())
+
+    def fields(self) -> dict[str, Any]:
+        return {
+            "event.action": "x",
+            "event.kind": "event",
+            "event.category": ["host"],
+            "event.type": ["info"],
+            "event.outcome": "success",
+        }
+
+
+class Blind(Fine):
+    def recognises(self, record: Mapping[str, Any]) -> bool:
+        return False
+
+
+class Greedy(Fine):
+    def recognises(self, record: Mapping[str, Any]) -> bool:
+        return True
+
+
+class Refuses(Fine):
+    def normalise(self, record: Mapping[str, Any]) -> Draft:
+        raise BadRecord("no")
+
+
+class Changes(Fine):
+    def normalise(self, record: Mapping[str, Any]) -> Draft:
+        record["seen"] = True  # type: ignore[index]
+        return super().normalise(record)
+
+
+class Counts(Fine):
+    count = 0
+
+    def normalise(self, record: Mapping[str, Any]) -> Draft:
+        Counts.count += 1
+        draft = super().normalise(record)
+        draft.time = Counts.count
+        return draft
+
+
+class Undated(Fine):
+    def normalise(self, record: Mapping[str, Any]) -> Draft:
+        draft = super().normalise(record)
+        draft.time = 1.5  # type: ignore[assignment]
+        return draft
+
+
+class Nameless(Fine):
+    def normalise(self, record: Mapping[str, Any]) -> Draft:
+        draft = super().normalise(record)
+        draft.actor = "user:"
+        return draft
+
+
+class Bare(Fine):
+    def fields(self) -> dict[str, Any]:
+        return {"event.action": "x"}
+
+
+class Inventive(Fine):
+    def fields(self) -> dict[str, Any]:
+        return {**super().fields(), "event.category": ["snooping"]}
+
+
+class Unlisted(Fine):
+    def fields(self) -> dict[str, Any]:
+        return {**super().fields(), "event.colour": "red"}
+
+
+class Crashes(Fine):
+    def normalise(self, record: Mapping[str, Any]) -> Draft:
+        record["fine"].upper()
+        return super().normalise(record)
+
+
+class Quotes(Fine):
+    def normalise(self, record: Mapping[str, Any]) -> Draft:
+        if record.get("name") == "Synthetic Patient" and len(str(record.get("fine"))) > 100:
+            raise BadRecord(f"too long, {record['name']}")
+        return super().normalise(record)
+
+
+def test_a_source_that_keeps_every_rule_passes() -> None:
+    check_source(Fine(), [{"fine": "yes"}], [{"other": 1}], frozenset(Fine().fields()))
+
+
+@pytest.mark.parametrize(
+    ("source", "check"),
+    [
+        (Blind(), "recognises"),
+        (Greedy(), "recognises"),
+        (Refuses(), "reads"),
+        (Changes(), "leaves the record alone"),
+        (Counts(), "deterministic"),
+        (Undated(), "time"),
+        (Nameless(), "actor"),
+        (Bare(), "fields"),
+        (Inventive(), "ECS"),
+        (Unlisted(), "ECS"),
+        (Crashes(), "raises BadRecord"),
+        (Quotes(), "quotes nothing"),
+    ],
+    ids=lambda value: type(value).__name__ if not isinstance(value, str) else value,
+)
+def test_a_source_that_breaks_a_rule_is_caught(source: Source, check: str) -> None:
+    record = {"fine": "yes", "name": "Synthetic Patient"}
+    with pytest.raises(SourceCheckError, match=f"^{check}: "):
+        check_source(source, [record], [{"other": 1}], frozenset(Fine().fields()))
+
+
+def test_the_catalog_knows_each_by_shape_and_by_name() -> None:
+    for name, records in GOOD.items():
+        assert by_name(name).name == name
+        for record in records:
+            assert recognise(record).name == name
+            assert recognise(record, by_name(name).topic).name == name
+    with pytest.raises(BadRecord, match=r"shape of no source known here: fhir$"):
+        recognise(GOOD["device"][0], "audit.ehr")
+    with pytest.raises(ValueError, match="did you mean cloudtrail"):
+        by_name("cloudtrial")
