@@ -58,8 +58,12 @@ class Worker:
 class Cluster:
     """One embedded broker, any number of workers, one data folder."""
 
-    def __init__(self, folder: Path, *, switches: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, folder: Path, *, switches: tuple[str, ...] = (), environment: Mapping[str, str] | None = None
+    ) -> None:
+        """``environment``: more settings for the workers."""
         self.folder = folder
+        self.environment = dict(environment or {})
         self.switches = switches
         self.kafka = EmbeddedKafka(folder / "kafka", port=0)
         self.workers: list[Worker] = []
@@ -80,6 +84,7 @@ class Cluster:
                 "WARDWATCH_DATA_DIR": str(self.folder / "data"),
                 "WARDWATCH_SESSION_TIMEOUT": "3",
                 "WARDWATCH_IDLE_AFTER": "2",
+                **self.environment,
             },
             self.folder / f"worker-{self._started}.log",
             self.switches,

@@ -12,7 +12,7 @@ import httpx
 import orjson
 import pytest
 from nacl.public import PrivateKey
-from receiver import receiving
+from receiving import receiving
 from standardwebhooks.webhooks import Webhook
 from synthetic_alerts import alert
 
