@@ -68,7 +68,7 @@ class Worker:
         self.client: dict[str, Any] = {"bootstrap_servers": settings.kafka}
         self.topic_ids = topic_ids(settings)
         self.app = _faust_app(settings)
-        self.lanes = Lanes(self._seek)
+        self.lanes = Lanes(self._seek, self._log_start)
         self.sender = Sender(client=self.client, partitions={topic.name: settings.partitions for topic in topics.ALL})
         self.clocks = InputClocks(inputs=settings.partitions * len(topics.INPUTS), idle_after=settings.idle_after)
         keys = load_keys(settings.home)
@@ -95,6 +95,9 @@ class Worker:
 
     async def _seek(self, tp: Any, offset: int) -> None:
         await self.app.consumer.seek(tp, offset)
+
+    async def _log_start(self, tp: Any) -> int:
+        return int(await self.app.consumer.log_start(tp))
 
     def _agent(self, topic: str, step: str, handler: Callable[[int], Handler], *, max_inflight: int = 8) -> None:
         """One Faust agent for ``topic``; its lanes do the work and acknowledge."""

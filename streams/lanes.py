@@ -73,18 +73,20 @@ class Lane:
         handler: Handler,
         *,
         seek: Callable[[TP, int], Awaitable[None]],
+        log_start: Callable[[TP], Awaitable[int]],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """``seek`` sends the consumer back; ``sleep`` waits before another try, in seconds."""
+        """``seek`` sends the consumer back, ``log_start`` gives the oldest offset there is; ``sleep`` waits seconds."""
         self.status = LaneStatus(step, tp.topic, tp.partition)
         self._tp = tp
         self._handler = handler
         self._seek = seek
+        self._log_start = log_start
         self._sleep = sleep
         self._queue: asyncio.Queue[Batch | None] = asyncio.Queue()
         self._unacked: deque[Batch] = deque()
         self._position: int | None = None
-        self._sought: int | None = None
+        self._sought = False
         self._releasing = False
         self._task: asyncio.Task[None] | None = None
 
@@ -115,6 +117,7 @@ class Lane:
         while not self._releasing:
             try:
                 self._position = await self._handler.open()
+                self._sought = False
                 self._say_running()
                 if self._unacked:
                     self._position = None  # what they cover begins at or before what is durable
@@ -140,7 +143,7 @@ class Lane:
                 continue
             if batch is None:
                 break
-            if await self._in_sequence(batch):
+            if not batch.stale and await self._in_sequence(batch):
                 self._unacked.append(batch)
                 await self._process(batch)
         await self._flush()
@@ -163,24 +166,31 @@ class Lane:
     async def _in_sequence(self, batch: Batch) -> bool:
         """False where the consumer stands past what is durable: it is sent back, and the batch comes again."""
         position, self._position = self._position, None
-        if position is None or batch.first_offset <= position:
+        expected = batch.expected if position is None else position
+        if expected is None or batch.first_offset <= expected:
             return True
-        if self._sought == position:
-            self.status.lost += batch.first_offset - position
+        if position is not None and not self._sought:
+            self._sought = True
+            self._position = position
+            await self._seek(self._tp, position)
+            return False
+        await self._count_lost(expected, batch.first_offset)
+        return True
+
+    async def _count_lost(self, expected: int, first: int) -> None:
+        """Records below the start of the log are gone; other holes are compaction and transaction markers."""
+        lost = min(await self._log_start(self._tp), first) - expected
+        if lost > 0:
+            self.status.lost += lost
             log.error(
-                "%s: offsets %d to %d of %s[%d] are gone from the log and were not processed",
+                "%s: %d records from offset %d of %s[%d] on were deleted before they could be processed: keep them longer "
+                "than workers may be away (retention.ms)",
                 self.status.step,
-                position,
-                batch.first_offset - 1,
+                lost,
+                expected,
                 self._tp.topic,
                 self._tp.partition,
             )
-            return True
-        self._sought = self._position = position
-        while not self._queue.empty():
-            self._queue.get_nowait()
-        await self._seek(self._tp, position)
-        return False
 
     def _say_running(self) -> None:
         if self.status.stopped:
@@ -202,8 +212,9 @@ class Lane:
 class Lanes:
     """The lanes of one worker."""
 
-    def __init__(self, seek: Callable[[TP, int], Awaitable[None]]) -> None:
+    def __init__(self, seek: Callable[[TP, int], Awaitable[None]], log_start: Callable[[TP], Awaitable[int]]) -> None:
         self._seek = seek
+        self._log_start = log_start
         self._steps: dict[str, tuple[str, Callable[[int], Handler]]] = {}
         self._lanes: dict[TP, Lane] = {}
 
@@ -216,7 +227,8 @@ class Lanes:
         for tp in partitions:
             if tp.topic in self._steps and tp not in self._lanes:
                 step, handler = self._steps[tp.topic]
-                lane = self._lanes[tp] = Lane(step, tp, handler(tp.partition), seek=self._seek)
+                lane = Lane(step, tp, handler(tp.partition), seek=self._seek, log_start=self._log_start)
+                self._lanes[tp] = lane
                 lane.start()
 
     def put(self, batch: Batch) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -21,14 +21,21 @@ class Acks:
 
     def __init__(self) -> None:
         self.count = 0
+        self.stale = False
 
     def on_batch_acked(self, tp: TP) -> None:
         self.count += 1
 
+    def epoch(self, tp: TP) -> int:
+        return 0
 
-def batch(first: int, count: int = 10, acks: Acks | None = None, tp: TP = T) -> Batch:
+    def is_stale(self, tp: TP, epoch: int) -> bool:
+        return self.stale
+
+
+def batch(first: int, count: int = 10, acks: Acks | None = None, tp: TP = T, *, expected: int | None = None) -> Batch:
     records = [SimpleNamespace(offset=offset) for offset in range(first, first + count)]
-    return Batch(tp, records, acks or Acks())  # type: ignore[arg-type]
+    return Batch(tp, records, acks or Acks(), expected=expected)  # type: ignore[arg-type]
 
 
 class Recording:
@@ -66,13 +73,20 @@ async def no_seek(tp: TP, offset: int) -> None:
     raise AssertionError("nothing to go back for")
 
 
-def lane(handler: Any, *, seek: Any = no_seek, pauses: list[float] | None = None) -> Lane:
+def starts_at(offset: int) -> Callable[[TP], Awaitable[int]]:
+    async def log_start(_: TP) -> int:
+        return offset
+
+    return log_start
+
+
+def lane(handler: Any, *, seek: Any = no_seek, start: int = 0, pauses: list[float] | None = None) -> Lane:
     async def sleep(seconds: float) -> None:
         if pauses is not None:
             pauses.append(seconds)
         await asyncio.sleep(0)
 
-    made = Lane("step", T, handler, seek=seek, sleep=sleep)
+    made = Lane("step", T, handler, seek=seek, log_start=starts_at(start), sleep=sleep)
     made.start()
     return made
 
@@ -123,7 +137,7 @@ async def test_a_stopped_lane_says_why_and_acknowledges_nothing() -> None:
     async def forever(_: float) -> None:
         await asyncio.Event().wait()
 
-    running = Lane("step", T, handler, seek=no_seek, sleep=forever)
+    running = Lane("step", T, handler, seek=no_seek, log_start=starts_at(0), sleep=forever)
     running.start()
     running.put(batch(0, acks=acks))
     await settle()
@@ -163,22 +177,26 @@ async def test_acknowledgement_waits_for_the_flush() -> None:
 
 
 async def test_a_consumer_past_what_is_durable_is_sent_back() -> None:
-    handler, sought = Recording(position=5), []
+    handler, acks, sought = Recording(position=5), Acks(), []
 
     async def seek(tp: TP, offset: int) -> None:
         sought.append(offset)
+        acks.stale = True
 
     running = lane(handler, seek=seek)
-    running.put(batch(20))
-    running.put(batch(30))
+    for first in (20, 30, 40):
+        running.put(batch(first, acks=acks))
     await settle()
     assert sought == [5]
-    assert handler.taken == []
+    running.put(batch(50, acks=acks))
+    await settle()
+    assert handler.taken == [], "what was on its way when the consumer was sent back comes again, and later"
     for first in (5, 15, 25):
         running.put(batch(first))
     await settle()
     assert handler.taken == [5, 15, 25]
     assert running.status.lost == 0
+    assert sought == [5]
     await running.release()
 
 
@@ -188,13 +206,25 @@ async def test_records_the_broker_no_longer_has_are_counted() -> None:
     async def seek(tp: TP, offset: int) -> None:
         pass
 
-    running = lane(handler, seek=seek)
+    running = lane(handler, seek=seek, start=18)
     running.put(batch(20))
     await settle()
     running.put(batch(20))
     await settle()
     assert handler.taken == [20]
-    assert running.status.lost == 15
+    assert running.status.lost == 13, "18 and 19 are a hole in a log that begins at 18"
+    await running.release()
+
+
+async def test_records_lost_while_a_partition_rested_are_counted_once() -> None:
+    handler = Recording()
+    running = lane(handler, start=30)
+    running.put(batch(0, expected=0))
+    running.put(batch(30, expected=10))
+    running.put(batch(40, expected=40))
+    await settle()
+    assert handler.taken == [0, 30, 40]
+    assert running.status.lost == 20
     await running.release()
 
 
@@ -205,7 +235,7 @@ async def test_one_stopped_partition_holds_no_other() -> None:
         raise ConnectionError
 
     bad.fail = fail
-    lanes = Lanes(no_seek)
+    lanes = Lanes(no_seek, starts_at(0))
     lanes.register("topic", "step", lambda partition: bad if partition == 0 else good)
     lanes.assign([TP("topic", 0), TP("topic", 1), TP("other", 0)])
     lanes.put(batch(0, tp=TP("topic", 0)))
