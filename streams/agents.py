@@ -40,7 +40,7 @@ from streams.keys import Keys, load_keys
 from streams.lanes import Handler, Lanes
 from streams.pipeline import Alerting, Behave, Ingest, Reader
 from streams.privacy import Pseudonyms
-from streams.records import Control
+from streams.records import WATERMARK, Control
 from streams.reporting import Reporter
 from streams.sender import DeliveryFailed, Sender
 from streams.settings import Settings
@@ -48,7 +48,7 @@ from streams.sinks.elasticsearch import Elasticsearch
 from streams.sinks.store import AlertStore
 from streams.state import KeyedStep
 from streams.transport import Batch, BatchApp, BatchSchema
-from streams.watermarks import WATERMARK, InputClocks
+from streams.watermarks import InputClocks
 
 __all__ = ["Worker", "build"]
 

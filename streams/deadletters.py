@@ -20,6 +20,11 @@ from streams.records import Output, RawRecord
 
 __all__ = ["DeadLetter", "DeadLetters", "open_letter"]
 
+#: Headers of ours: what the emitter sends and replaying needs, and a delivery's id.
+CLEAR_HEADERS = ("event-id", "source", "producer", "webhook-id")
+
+_HEADER_BYTES = 512
+
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
@@ -31,7 +36,7 @@ class DeadLetter:
     partition: int
     offset: int
     received: int  #: ms
-    headers: Mapping[str, str]  #: as they came, where they are text
+    headers: Mapping[str, str]  #: those of CLEAR_HEADERS that it had
     value: bytes  #: the record, whole
 
     @property
@@ -58,10 +63,16 @@ class DeadLetters:
             "partition": raw.partition,
             "offset": raw.offset,
             "received": raw.received,
-            "headers": {name: value.decode("utf-8", "replace") for name, value in raw.headers.items()},
+            "headers": _clear(raw.headers),
             "sealed": b64encode(self._box.encrypt(raw.value)).decode(),
         }
         return Output(topics.DEAD_LETTERS, position.encode(), orjson.dumps(envelope))
+
+
+def _clear(headers: Mapping[str, bytes]) -> dict[str, str]:
+    """Headers that may be read without the key. Whatever else a service sent may say anything, at any length."""
+    known = ((name, headers.get(name)) for name in CLEAR_HEADERS)
+    return {name: value.decode("utf-8", "replace") for name, value in known if value and len(value) <= _HEADER_BYTES}
 
 
 def open_letter(value: bytes, private_key: bytes) -> DeadLetter:

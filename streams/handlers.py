@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from streams.changelog import Changelog
@@ -133,17 +134,22 @@ class KeyedHandler:
     def _fold(self, batch: Batch) -> list[tuple[int, Sequence[Output]]]:
         """What the batch derives. A record that cannot be taken costs itself: the rest is folded again without it."""
         records = [_record(record) for record in batch.records]
+        for record in records:
+            if record.foreign:
+                self._refuse(batch, record, f"a foreign record on a topic that only Wardwatch writes to")
         while True:
             try:
                 return self.state.fold(records, self._bad)
             except BadDerived as exc:
-                raw = RawRecord(batch.tp.topic, batch.tp.partition, exc.record.offset, 0, exc.record.value, {})
                 reason = f"{type(exc.cause).__name__} in {self._stage}: a defect of the product, please report it"
-                letter = self._dead_letters.output(raw, stage=self._stage, reason=reason)
-                self._bad[exc.record.offset] = (letter,)
+                self._refuse(batch, exc.record, reason)
                 # The state is back at its last flush: what came since is folded once more. Its outputs are out already.
                 for earlier in self._unflushed:
                     self.state.fold([_record(record) for record in earlier.records], self._bad)
+
+    def _refuse(self, batch: Batch, record: Record, reason: str) -> None:
+        raw = RawRecord(batch.tp.topic, batch.tp.partition, record.offset, 0, record.value, {})
+        self._bad[record.offset] = (self._dead_letters.output(raw, stage=self._stage, reason=reason),)
 
     async def flush(self) -> None:
         changes = self.state.changes()
@@ -162,5 +168,6 @@ def _record(record: Any) -> Record:
     headers = record.headers
     name, value = headers[0] if headers else ("", b"")
     if name == HEADER:
-        return Record(record.offset, record.key or b"", record.value or b"", Lineage.unpack(value))
+        with suppress(ValueError):  # then it is nobody's, and the state refuses it
+            return Record(record.offset, record.key or b"", record.value or b"", Lineage.unpack(value or b""))
     return Record(record.offset, record.key or b"", record.value or b"", None, name)

@@ -7,7 +7,10 @@ from typing import NamedTuple
 
 from streams.lineage import Lineage
 
-__all__ = ["Control", "Output", "RawRecord", "Record"]
+__all__ = ["WATERMARK", "Control", "Output", "RawRecord", "Record"]
+
+#: Header key of a watermark, the one kind of control record there is.
+WATERMARK = "watermark"
 
 
 class RawRecord(NamedTuple):
@@ -29,6 +32,11 @@ class Record(NamedTuple):
     value: bytes
     lineage: Lineage | None  #: None on a control record
     control: str = ""  #: header key of a control record
+
+    @property
+    def foreign(self) -> bool:
+        """True where no step of ours wrote it."""
+        return self.lineage is None and self.control != WATERMARK
 
 
 class Output(NamedTuple):

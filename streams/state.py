@@ -17,7 +17,7 @@ from streams import seen
 from streams.lineage import SCHEMA, Marks, NewerSchema
 from streams.records import Output, Record
 from streams.seen import SeenIds
-from streams.watermarks import WATERMARK, Watermarks
+from streams.watermarks import Watermarks
 
 __all__ = ["BadDerived", "KeyedStep", "PartitionState", "Values"]
 
@@ -91,8 +91,11 @@ class PartitionState:
     def _take(self, record: Record, known: set[int], replacements: dict[int, Sequence[Output]]) -> Sequence[Output]:
         lineage = record.lineage
         if lineage is None:
-            if record.control == WATERMARK:
-                self.watermarks.take(record.value)
+            if record.offset in replacements:
+                return replacements[record.offset]
+            if record.foreign:
+                raise ValueError("neither derived from another record nor a control record")
+            self.watermarks.take(record.value)
             return ()
         if not self.marks.accept(lineage):
             self.counts["duplicate"] += 1

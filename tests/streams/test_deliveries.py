@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -13,6 +12,7 @@ import orjson
 import pytest
 from nacl.public import PrivateKey
 from receiving import receiving
+from standing_in import TOPIC, Memory, Sent, batch_of, derived
 from standardwebhooks.webhooks import Webhook
 from synthetic_alerts import alert
 
@@ -21,48 +21,11 @@ from streams import deliveries
 from streams.codecs import encode_alert
 from streams.deadletters import DeadLetters, open_letter
 from streams.deliveries import DeliveryHandler, Notify
-from streams.lineage import HEADER, NO_POSITION, Lineage, Position
-from streams.records import Output
 from streams.settings import Receiver
-from streams.transport import Batch
 
 KEY = bytes(range(32))
 PRIVATE = PrivateKey.generate()
 LETTERS = DeadLetters(bytes(PRIVATE.public_key))
-TOPIC = b"\x07" * 16
-
-
-class Memory:
-    """Stands for the changelog: keeps what was committed, so that a second handler finds it."""
-
-    def __init__(self) -> None:
-        self.held: dict[bytes, bytes] = {}
-
-    async def open(self, on_record: Callable[[bytes, bytes | None], None]) -> None:
-        for key, value in self.held.items():
-            on_record(key, value)
-
-    async def commit(self, changes: dict[bytes, bytes | None]) -> None:
-        for key, value in changes.items():
-            if value is None:
-                self.held.pop(key, None)
-            else:
-                self.held[key] = value
-
-    async def close(self) -> None:
-        pass
-
-
-class Sent:
-    """Stands for the sender: keeps what was sent."""
-
-    def __init__(self) -> None:
-        self.outputs: list[Output] = []
-
-    async def send(self, topic_id: bytes, partition: int, derived: Sequence[tuple[int, Sequence[Output]]]) -> int:
-        for _, outputs in derived:
-            self.outputs += outputs
-        return 0
 
 
 class Clock:
@@ -82,16 +45,9 @@ class Running:
         self._offset = handler.state.position
 
     async def take(self, *alerts: Alert) -> None:
-        records = []
-        for taken in alerts:
-            lineage = Lineage(TOPIC, 0, Position(self._offset, 0), NO_POSITION, 1)
-            value = encode_alert(taken)
-            records.append(
-                SimpleNamespace(offset=self._offset, key=b"k", value=value, headers=[(HEADER, lineage.pack())])
-            )
-            self._offset += 1
-        batch = Batch(SimpleNamespace(topic="notifications", partition=0), records, None)  # type: ignore[arg-type]
-        await self.handler.process(batch)
+        records = [derived(self._offset + n, encode_alert(taken)) for n, taken in enumerate(alerts)]
+        self._offset += len(records)
+        await self.handler.process(batch_of("notifications", records))
         await self.handler.flush()
 
     async def pass_time(self, seconds: float) -> None:
