@@ -136,7 +136,7 @@ class KeyedHandler:
         records = [_record(record) for record in batch.records]
         for record in records:
             if record.foreign:
-                self._refuse(batch, record, f"a foreign record on a topic that only Wardwatch writes to")
+                self._refuse(batch, record, "a foreign record on a topic that only Wardwatch writes to")
         while True:
             try:
                 return self.state.fold(records, self._bad)

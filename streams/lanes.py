@@ -183,8 +183,8 @@ class Lane:
         if lost > 0:
             self.status.lost += lost
             log.error(
-                "%s: %d records from offset %d of %s[%d] on were deleted before they could be processed: keep them longer "
-                "than workers may be away (retention.ms)",
+                "%s: %d records from offset %d of %s[%d] on were deleted before they could be processed: keep them "
+                "longer than workers may be away (retention.ms)",
                 self.status.step,
                 lost,
                 expected,

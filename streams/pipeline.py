@@ -157,9 +157,10 @@ class Behave:
             return []
         assert record.lineage is not None
         state.seen.drop_before((watermark - LATENESS) // _HOUR)
-        if not fresh or not state.seen.add(event.time // _HOUR, record.lineage.event):
+        if not fresh:
             state.counts["repeated"] += 1
             return []
+        state.seen.add(event.time // _HOUR, record.lineage.event)
         detectors = self._detectors(record.key)
         entity = state.values.get(record.key)
         if entity is None:
@@ -201,9 +202,10 @@ class Alerting:
             state.watermarks.observe(finding.time)
         day = (finding.time if finding.timely else state.watermarks.current) // self._DAY
         state.seen.drop_before(state.watermarks.current // self._DAY - self._KEPT)
-        if not fresh or not state.seen.add(day, record.lineage.event):
+        if not fresh:
             state.counts["repeated"] += 1
             return ()
+        state.seen.add(day, record.lineage.event)
         alert = Alert(
             id=digest("alert", finding.id),
             revision=1,

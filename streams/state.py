@@ -23,6 +23,9 @@ __all__ = ["BadDerived", "KeyedStep", "PartitionState", "Values"]
 
 PARTITION = b"\x00partition"
 
+#: Records that were not taken, and why; a step may count more.
+_COUNTS = ("duplicate", "repeated", "late")
+
 #: Live values kept beside their bytes, so that busy keys are not decoded again for every batch.
 _LIVE = 4096
 
@@ -58,7 +61,7 @@ class PartitionState:
         self.watermarks = Watermarks()
         self.seen = SeenIds()
         self.values = Values(step.dump, step.load)
-        self.counts = {"duplicate": 0, "repeated": 0, "late": 0}
+        self.counts = dict.fromkeys(_COUNTS, 0)
         self._durable = self._partition_record()
 
     # Reading
@@ -71,13 +74,13 @@ class PartitionState:
         ``replacements`` holds, by offset, what to put out instead for records known to be bad. Raises BadDerived, after
         which the state is as it was at the last flush, and NewerSchema.
         """
-        known = self.seen.known(record.lineage.event for record in records if record.lineage)
+        self.seen.look_up(record.lineage.event for record in records if record.lineage)
         derived: list[tuple[int, Sequence[Output]]] = []
         for record in records:
             if record.offset < self.position:
                 continue
             try:
-                outputs = self._take(record, known, replacements)
+                outputs = self._take(record, replacements)
             except NewerSchema:
                 raise
             except Exception as exc:
@@ -88,7 +91,7 @@ class PartitionState:
             self.position = record.offset + 1
         return derived
 
-    def _take(self, record: Record, known: set[int], replacements: dict[int, Sequence[Output]]) -> Sequence[Output]:
+    def _take(self, record: Record, replacements: dict[int, Sequence[Output]]) -> Sequence[Output]:
         lineage = record.lineage
         if lineage is None:
             if record.offset in replacements:
@@ -102,7 +105,7 @@ class PartitionState:
             return ()
         if record.offset in replacements:
             return replacements[record.offset]
-        return self._step.fold(record, lineage.event not in known, self)
+        return self._step.fold(record, self.seen.fresh(lineage.event), self)
 
     # Durability
 
@@ -123,9 +126,8 @@ class PartitionState:
     def changes(self) -> dict[bytes, bytes | None]:
         """All that must become durable together; empty where nothing happened since :meth:`flushed`."""
         record = self._partition_record()
-        if record == self._durable:
-            return {}
-        return {PARTITION: record, **self.values.changes(), **self.seen.changes()}
+        changes = {**self.values.changes(), **self.seen.changes()}
+        return {PARTITION: record, **changes} if changes or record != self._durable else {}
 
     def flushed(self) -> None:
         """What :meth:`changes` gave is durable."""
@@ -157,7 +159,7 @@ class PartitionState:
         self.position = saved["position"]
         self.marks = Marks(saved["marks"])
         self.watermarks = Watermarks(saved["watermarks"])
-        self.counts = saved["counts"]
+        self.counts = {**dict.fromkeys(_COUNTS, 0), **saved["counts"]}
 
 
 class Values:

@@ -221,7 +221,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         self._wanted.clear()
 
     async def seek(self, partition: TP, offset: int) -> None:
-        """Read ``partition`` from ``offset`` on, from the next fetch; what was handed out and not acknowledged is stale.
+        """Read ``partition`` from ``offset`` on, from the next fetch; what was handed out until then is stale.
 
         Not at once: Faust notes how far it has read after it handed a record on, so that a seek in between would have
         it drop everything up to the record it was handing on.

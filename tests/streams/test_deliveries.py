@@ -12,8 +12,8 @@ import orjson
 import pytest
 from nacl.public import PrivateKey
 from receiving import receiving
-from standing_in import TOPIC, Memory, Sent, batch_of, derived
 from standardwebhooks.webhooks import Webhook
+from standing_in import TOPIC, Memory, Sent, batch_of, derived
 from synthetic_alerts import alert
 
 from detectors.base import Alert
