@@ -45,7 +45,7 @@ from streams.reporting import Reporter
 from streams.sender import DeliveryFailed, Sender
 from streams.settings import Settings
 from streams.sinks.elasticsearch import Elasticsearch
-from streams.sinks.store import AlertStore
+from streams.sinks.store import AlertStore, StoreError
 from streams.state import KeyedStep
 from streams.transport import Batch, BatchApp, BatchSchema
 from streams.watermarks import InputClocks
@@ -87,7 +87,8 @@ class Worker:
         self._keyed(topics.FINDINGS, "alert", Alerting())
         self.stores = _stores(settings)
         self._agent(topics.ALERTS, "index", self._index_handler)
-        self.http = httpx.AsyncClient()
+        # Each partition has few requests under way, so no receiver that hangs uses up the connections of another.
+        self.http = httpx.AsyncClient(limits=httpx.Limits(max_connections=None))
         self._keyed(
             topics.NOTIFICATIONS, "notify", Notify(settings.receivers, self.dead_letters), self._deliveries(keys)
         )
@@ -174,9 +175,11 @@ class Worker:
             reporter = Reporter(self.lanes, self.app)
             while not app.should_stop:
                 await asyncio.sleep(REPORT_SECONDS)
-                if self.stores.embedded is not None:
-                    fact = reporter.report(now=time.time())
+                fact = reporter.report(now=time.time())
+                try:
                     await self.stores.keep(f"worker.{socket.gethostname()}.{os.getpid()}", fact)
+                except StoreError as exc:  # the lanes say so too, and wait; the pager goes on
+                    log.warning("what this worker does is not shown: %s", exc)
 
     async def _send_watermarks(self) -> None:
         if self.clocks and not self.app.rebalancing:

@@ -11,18 +11,19 @@ from __future__ import annotations
 import asyncio
 from binascii import crc32
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from streams import producers
 from streams.lineage import HEADER, NO_POSITION, Lineage, Position
 from streams.records import Control, Output
 
 __all__ = ["DeliveryFailed", "Sender", "partition_for"]
 
-_BATCH_BYTES = 900_000
+#: Bytes of one batch of records; a larger record is a batch of its own.
+_BATCH_BYTES = 1_000_000
 
 
 class DeliveryFailed(Exception):
@@ -51,10 +52,14 @@ class Sender:
                     **self._client,
                     acks="all",
                     enable_idempotence=True,
-                    max_batch_size=1_000_000,
+                    max_batch_size=_BATCH_BYTES,
                     max_request_size=16_000_000,
                 )
-                await producer.start()
+                try:
+                    await producer.start()
+                except KafkaError as exc:
+                    await producers.stop(producer)
+                    raise DeliveryFailed(f"no broker takes records: {exc!r}") from exc
                 self._producer = producer
             return self._producer
 
@@ -101,16 +106,14 @@ class Sender:
         targets: list[tuple[str, int]] = []
         try:
             for (topic, partition), records in batches.items():
-                builder, size = producer.create_batch(), 0
+                builder = producer.create_batch()
                 for key, value, header in records:
-                    record = len(key) + len(value) + len(header) + 32
-                    if size and size + record > _BATCH_BYTES:
-                        builder.close()
+                    headers = [(HEADER, header)]
+                    if builder.append(key=key, value=value, timestamp=None, headers=headers) is None:  # it is full
                         sent.append(await producer.send_batch(builder, topic, partition=partition))
                         targets.append((topic, partition))
-                        builder, size = producer.create_batch(), 0
-                    builder.append(key=key, value=value, timestamp=None, headers=[(HEADER, header)])
-                    size += record
+                        builder = producer.create_batch()
+                        builder.append(key=key, value=value, timestamp=None, headers=headers)
                 builder.close()
                 sent.append(await producer.send_batch(builder, topic, partition=partition))
                 targets.append((topic, partition))
@@ -127,18 +130,12 @@ class Sender:
         """A producer that failed once may have a gap in its sequence: the next send starts a new one."""
         if self._producer is producer:
             self._producer = None
-            await _stop(producer)
+            await producers.stop(producer)
 
     async def close(self) -> None:
         producer, self._producer = self._producer, None
         if producer is not None:
-            await _stop(producer)
-
-
-async def _stop(producer: AIOKafkaProducer) -> None:
-    # its deliveries were reported failed already; the connection is closed with the process at the latest
-    with suppress(KafkaError, TimeoutError):
-        await asyncio.wait_for(producer.stop(), 5)
+            await producers.stop(producer)
 
 
 async def _all(sent: Sequence[asyncio.Future[Any]]) -> list[Any]:
