@@ -30,7 +30,7 @@ from detectors.base import EntityKind
 from detectors.registry import registered
 from detectors.rules import load, starter_rules
 from streams import topics
-from streams.admin import topic_ids
+from streams.admin import SetupError, topic_ids
 from streams.changelog import Changelog
 from streams.deadletters import DeadLetters
 from streams.deliveries import DeliveryHandler, Notify
@@ -43,9 +43,10 @@ from streams.privacy import Pseudonyms
 from streams.records import WATERMARK, Control
 from streams.reporting import Reporter
 from streams.sender import DeliveryFailed, Sender
-from streams.settings import Settings
+from streams.settings import Receiver, Settings
 from streams.sinks.elasticsearch import Elasticsearch
 from streams.sinks.store import AlertStore, StoreError
+from streams.sinks.webhook import decode_secret
 from streams.state import KeyedStep
 from streams.transport import Batch, BatchApp, BatchSchema
 from streams.watermarks import InputClocks
@@ -132,7 +133,7 @@ class Worker:
         return partial(
             DeliveryHandler,
             receivers=self.settings.receivers,
-            default_key=keys.webhook,
+            signing={name: _signing(name, receiver, keys) for name, receiver in self.settings.receivers.items()},
             client=self.http,
             clock=time.time,
         )
@@ -195,6 +196,16 @@ class Worker:
         await self.sender.close()
         await self.http.aclose()
         await self.stores.close()
+
+
+def _signing(name: str, receiver: Receiver, keys: Keys) -> list[bytes]:
+    """What signs for a receiver: its secrets, or the installation's key. Raises SetupError."""
+    if receiver.secret is None:
+        return [keys.webhook]
+    try:
+        return [decode_secret(secret) for secret in receiver.secret.get_secret_value().split()]
+    except ValueError as exc:
+        raise SetupError(f"receiver {name}: {exc}") from exc
 
 
 def _stores(settings: Settings) -> Stores:

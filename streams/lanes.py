@@ -25,6 +25,9 @@ log = logging.getLogger(__name__)
 
 #: Seconds without a batch after which what is unflushed is made durable.
 IDLE_FLUSH = 0.1
+#: Seconds without a batch after which a handler that has nothing to flush is asked too: work beside the lane may have
+#: failed to make something durable, and then the lane must come back from what is.
+IDLE_CHECK = 1.0
 #: First and longest wait of a stopped lane, in seconds.
 BACKOFF = (0.25, 15.0)
 #: Seconds that a lane may use to make durable what it holds, when its partition is given up.
@@ -137,7 +140,7 @@ class Lane:
     async def _loop(self) -> None:
         while not self._releasing:
             try:
-                batch = await asyncio.wait_for(self._queue.get(), IDLE_FLUSH if self._unacked else None)
+                batch = await asyncio.wait_for(self._queue.get(), IDLE_FLUSH if self._unacked else IDLE_CHECK)
             except TimeoutError:
                 await self._flush()
                 continue

@@ -24,7 +24,10 @@ class Receiver(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     url: str = Field(pattern="^https?://", description="where alerts are posted")
-    secret: SecretStr | None = Field(default=None, description="whsec_… to sign with; else the installation's own key")
+    secret: SecretStr | None = Field(
+        default=None,
+        description="whsec_… to sign with, or several while one replaces another; else the installation's own key",
+    )
     minimum_severity: Severity = Field(default="low", description="alerts below it are not sent")
 
 

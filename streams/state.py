@@ -8,7 +8,7 @@ The same code is the oracle of the fault tests.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 import orjson
@@ -191,11 +191,18 @@ class Values:
         self._live.pop(key, None)
         self._dirty.add(key)
 
-    def items(self) -> list[tuple[bytes, Any]]:
-        """Every key and its value, in no order."""
-        keys = {*self._durable, *self._dirty}
-        pairs = ((key, self.get(key)) for key in keys)
-        return [(key, value) for key, value in pairs if value is not None]
+    def items(self) -> Iterator[tuple[bytes, Any]]:
+        """Every key and its value, in no order, for reading only."""
+        for key in {*self._durable, *self._dirty}:
+            value = self._live.get(key)
+            if value is None and key not in self._dirty:
+                value = self._load(key, self._durable[key])
+            if value is not None:
+                yield key, value
+
+    def changed(self) -> set[bytes]:
+        """Keys put or removed since the last flush."""
+        return self._dirty
 
     def __len__(self) -> int:
         return len(self._durable)

@@ -21,6 +21,8 @@ def run(settings: Settings, *, loglevel: str = "WARNING") -> int:
         level=loglevel,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
+    for chatty in ("httpx", "httpcore"):  # they log URLs, which may hold a receiver's password
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     uvloop.install()
     worker = build(settings)
     process = faust.Worker(
