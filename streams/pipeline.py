@@ -20,7 +20,7 @@ from detectors.base import Alert, Detector, EntityKind, Event, Finding, digest
 from detectors.rules import RuleSet
 from detectors.rules.findings import finding as rule_finding
 from streams import topics
-from streams.codecs import decode_event, decode_finding, encode_alert, encode_event, encode_finding
+from streams.codecs import decode_finding, encode_alert, encode_event, encode_finding, timely_event
 from streams.deadletters import DeadLetters
 from streams.lineage import SCHEMA, NewerSchema, fingerprint
 from streams.privacy import Pseudonyms, release
@@ -109,9 +109,11 @@ class Ingest:
         event = released.event
         value = encode_event(event)
         mark = fingerprint(event.id)
-        outputs = [Output(topics.EVENTS, event.actor.encode(), value, mark)]
+        time = event.time if event.timely else 0
+        outputs = [Output(topics.EVENTS, event.actor.encode(), value, mark, time)]
         for kind in self._views:
-            outputs.extend(Output(topics.VIEWS, key.encode(), value, mark) for key in event.keys(kind))
+            for key in event.keys(kind):
+                outputs.append(Output(topics.VIEWS, key.encode(), value, mark, time))
         outputs.extend(finding_output(finding) for finding in released.findings)
         return outputs
 
@@ -121,7 +123,7 @@ def finding_output(finding: Finding) -> Output:
 
 
 class _Entity:
-    """What the detectors remember of one entity, and the last offset that is in it."""
+    """What the detectors remember of one entity, and the place of the last record that is in it."""
 
     __slots__ = ("own", "states")
 
@@ -148,30 +150,31 @@ class Behave:
         return [finding_output(finding) for finding in self.inspect(record, fresh, state)]
 
     def inspect(self, record: Record, fresh: bool, state: PartitionState) -> list[Finding]:
-        event = decode_event(record.value)
-        if not event.timely:
+        place, key, value, mark, time = record
+        if not time:
             return []
         watermark = state.watermarks.current
-        if event.time < watermark - LATENESS:
+        oldest = watermark - LATENESS
+        if time < oldest:
             state.counts["late"] += 1
             return []
-        assert record.lineage is not None
-        state.seen.drop_before((watermark - LATENESS) // _HOUR)
-        if not fresh or not state.seen.add(event.time // _HOUR, record.lineage.event):
+        state.seen.drop_before(oldest // _HOUR)
+        if not fresh or not state.seen.add(time // _HOUR, mark):
             state.counts["repeated"] += 1
             return []
-        detectors = self._detectors(record.key)
-        entity = state.values.get(record.key)
+        detectors = self._detectors(key)
+        entity = state.values.get(key)
         if entity is None:
             entity = _Entity(-1, [detector.new() for detector in detectors])
-        if record.offset <= entity.own:
+        if place <= entity.own:
             return []
-        key = record.key.decode()
+        event = timely_event(value, time)
+        name = key.decode()
         findings: list[Finding] = []
         for detector, memory in zip(detectors, entity.states, strict=True):
-            findings.extend(detector.inspect(event, key, memory, watermark))
-        entity.own = record.offset
-        state.values.put(record.key, entity)
+            findings.extend(detector.inspect(event, name, memory, watermark))
+        entity.own = place
+        state.values.put(key, entity)
         return findings
 
     def dump(self, key: bytes, value: _Entity) -> bytes:
@@ -196,12 +199,11 @@ class Alerting:
 
     def fold(self, record: Record, fresh: bool, state: PartitionState) -> Sequence[Output]:
         finding = decode_finding(record.value)
-        assert record.lineage is not None
         if finding.timely:
             state.watermarks.observe(finding.time)
         day = (finding.time if finding.timely else state.watermarks.current) // self._DAY
         state.seen.drop_before(state.watermarks.current // self._DAY - self._KEPT)
-        if not fresh or not state.seen.add(day, record.lineage.event):
+        if not fresh or not state.seen.add(day, record.event):
             state.counts["repeated"] += 1
             return ()
         alert = Alert(

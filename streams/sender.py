@@ -17,12 +17,17 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from streams.lineage import HEADER, NO_POSITION, Lineage, Position
+from streams.blocks import LIMIT, Row, pack
+from streams.lineage import BLOCK, HEADER, NO_POSITION, Lineage, Position
 from streams.records import Control, Output
+from streams.topics import BLOCKS
 
 __all__ = ["DeliveryFailed", "Sender", "partition_for"]
 
 _BATCH_BYTES = 900_000
+
+#: Key, value and the one header of a Kafka record.
+_Message = tuple[bytes | None, bytes, tuple[str, bytes]]
 
 
 class DeliveryFailed(Exception):
@@ -64,22 +69,21 @@ class Sender:
         ``derived`` gives each record's offset and its outputs, in offset order. Raises DeliveryFailed.
         """
         partitions = self._partitions
-        previous: dict[tuple[str, int], Position] = {}
-        batches: dict[tuple[str, int], list[tuple[bytes, bytes, bytes]]] = {}
+        targets: dict[tuple[str, int], _Target] = {}
         count = 0
         for offset, outputs in derived:
-            for index, (topic, key, value, event) in enumerate(outputs):
-                target = (topic, crc32(key) % partitions[topic])
-                position = Position(offset, index)
-                header = Lineage(topic_id, partition, position, previous.get(target, NO_POSITION), event).pack()
-                previous[target] = position
-                records = batches.get(target)
-                if records is None:
-                    records = batches[target] = []
-                records.append((key, value, header))
-                count += 1
-        if batches:
-            await self._deliver(batches)
+            for index, (topic, key, value, event, time) in enumerate(outputs):
+                name = (topic, crc32(key) % partitions[topic])
+                target = targets.get(name)
+                if target is None:
+                    target = targets[name] = _Target(topic_id, partition)
+                if topic in BLOCKS:
+                    target.add((offset, index, event, time, key.decode()), value)
+                else:
+                    target.append(Position(offset, index), event, key, value)
+            count += len(outputs)
+        if targets:
+            await self._deliver({name: target.messages() for name, target in targets.items()})
         return count
 
     async def control(self, control: Control) -> None:
@@ -95,21 +99,21 @@ class Sender:
             await self._abandon(producer)
             raise DeliveryFailed(f"{control.header} to {control.topic}: {exc!r}") from exc
 
-    async def _deliver(self, batches: Mapping[tuple[str, int], list[tuple[bytes, bytes, bytes]]]) -> None:
+    async def _deliver(self, messages: Mapping[tuple[str, int], Sequence[_Message]]) -> None:
         producer = await self._ready()
         sent: list[asyncio.Future[Any]] = []
         targets: list[tuple[str, int]] = []
         try:
-            for (topic, partition), records in batches.items():
+            for (topic, partition), waiting in messages.items():
                 builder, size = producer.create_batch(), 0
-                for key, value, header in records:
-                    record = len(key) + len(value) + len(header) + 32
+                for key, value, header in waiting:
+                    record = len(key or b"") + len(value) + len(header[1]) + 32
                     if size and size + record > _BATCH_BYTES:
                         builder.close()
                         sent.append(await producer.send_batch(builder, topic, partition=partition))
                         targets.append((topic, partition))
                         builder, size = producer.create_batch(), 0
-                    builder.append(key=key, value=value, timestamp=None, headers=[(HEADER, header)])
+                    builder.append(key=key, value=value, timestamp=None, headers=[header])
                     size += record
                 builder.close()
                 sent.append(await producer.send_batch(builder, topic, partition=partition))
@@ -133,6 +137,49 @@ class Sender:
         producer, self._producer = self._producer, None
         if producer is not None:
             await _stop(producer)
+
+
+class _Target:
+    """What one call sends to one partition, in the order of positions, each message linked to the one before it."""
+
+    __slots__ = ("_messages", "_partition", "_previous", "_rows", "_size", "_topic_id", "_values")
+
+    def __init__(self, topic_id: bytes, partition: int) -> None:
+        self._topic_id = topic_id
+        self._partition = partition
+        self._previous = NO_POSITION
+        self._messages: list[_Message] = []
+        self._rows: list[Row] = []
+        self._values: list[bytes] = []
+        self._size = 0
+
+    def append(self, position: Position, event: int, key: bytes, value: bytes) -> None:
+        """A record of its own."""
+        self._messages.append((key, value, (HEADER, self._link(position, event))))
+
+    def add(self, row: Row, value: bytes) -> None:
+        """One more line of a block; a topic carries either blocks or records of their own."""
+        self._rows.append(row)
+        self._values.append(value)
+        self._size += len(value)
+        if self._size >= LIMIT:
+            self._seal()
+
+    def messages(self) -> list[_Message]:
+        if self._rows:
+            self._seal()
+        return self._messages
+
+    def _seal(self) -> None:
+        offset, index, *_ = self._rows[-1]
+        block = pack(self._rows, self._values)
+        self._messages.append((None, block, (BLOCK, self._link(Position(offset, index), 0))))
+        self._rows, self._values, self._size = [], [], 0
+
+    def _link(self, position: Position, event: int) -> bytes:
+        lineage = Lineage(self._topic_id, self._partition, position, self._previous, event)
+        self._previous = position
+        return lineage.pack()
 
 
 async def _stop(producer: AIOKafkaProducer) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,13 +15,14 @@ from detectors.rules import starter_rules
 from streams import topics
 from streams.admin import topic_ids
 from streams.agents import VIEW_KINDS
+from streams.blocks import Block, unpack
 from streams.changelog import Changelog
 from streams.deadletters import DeadLetters
 from streams.keys import load_keys
-from streams.lineage import HEADER, Lineage
+from streams.lineage import Lineage, Marks
 from streams.pipeline import Alerting, Behave, Ingest, Reader
 from streams.privacy import Pseudonyms
-from streams.records import Output, RawRecord, Record
+from streams.records import Output, RawRecord
 from streams.settings import Settings
 from streams.state import KeyedStep, PartitionState
 
@@ -67,26 +68,24 @@ def read_topic(settings: Settings, topic: str) -> dict[int, list[Any]]:
         consumer.close()
 
 
-def as_record(record: Any) -> Record:
-    name, value = record.headers[0] if record.headers else ("", b"")
-    lineage = Lineage.unpack(value) if name == HEADER else None
-    return Record(record.offset, record.key or b"", record.value or b"", lineage, "" if lineage else name)
-
-
-def accepted(settings: Settings, topic: str) -> tuple[dict[int, list[Record]], Derived]:
-    """The records of a topic, and those among them that a reader takes."""
-    logs = {p: [as_record(r) for r in rs] for p, rs in read_topic(settings, topic).items()}
+def accepted(settings: Settings, topic: str) -> tuple[dict[int, list[Block]], Derived]:
+    """The blocks of a topic, and the records in them that a reader takes."""
+    logs = {p: [unpack(r) for r in rs] for p, rs in read_topic(settings, topic).items()}
     taken: Derived = Counter()
     for log in logs.values():
-        marks = PartitionState(Alerting()).marks
-        for record in log:
-            if record.lineage and marks.accept(record.lineage):
-                taken[_derived(record.lineage, record.key, record.value)] += 1
+        marks = Marks()
+        for block in log:
+            if block.lineage:
+                dropped = marks.accept(block.lineage, block.positions)
+                for position, record in zip(block.positions[dropped:], block.records[dropped:], strict=True):
+                    taken[_derived(block.lineage, position, record.key, record.value)] += 1
     return logs, taken
 
 
-def _derived(lineage: Lineage, key: bytes, value: bytes) -> tuple[bytes, int, int, int, bytes, bytes]:
-    return (lineage.topic, lineage.partition, *lineage.position, key, value)
+def _derived(
+    lineage: Lineage, position: Sequence[int], key: bytes, value: bytes
+) -> tuple[bytes, int, int, int, bytes, bytes]:
+    return (lineage.topic, lineage.partition, position[0], position[1], key, value)
 
 
 def judge(settings: Settings) -> Judgement:
@@ -161,12 +160,12 @@ async def _held(settings: Settings, keyed: KeyedStep, step: str, topic: str, par
 
 
 def _content(
-    state: PartitionState, position: int | None = None, log: list[Record] | None = None, keyed: KeyedStep | None = None
+    state: PartitionState, position: int | None = None, log: list[Block] | None = None, keyed: KeyedStep | None = None
 ) -> Any:
     """Everything a state holds, as the changelog would say it. With a position: as it was there."""
     if position is not None and log is not None and keyed is not None:
         state = PartitionState(keyed)
-        state.fold([record for record in log if record.offset < position], {})
+        state.fold([block for block in log if block.offset < position], {})
     dumped = {key: state._step.dump(key, value) for key, value in state.values.items()}
     return (
         position if position is None else None,

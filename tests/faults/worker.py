@@ -18,9 +18,9 @@ def no_marks() -> None:
     lineage.Marks.accept = _accept_all  # type: ignore[method-assign]
 
 
-def _accept_all(self: lineage.Marks, record: Lineage) -> bool:
+def _accept_all(self: lineage.Marks, record: Lineage, positions: Any) -> int:
     self._taken[record.topic, record.partition] = record.position
-    return True
+    return 0
 
 
 def findings_last() -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 import orjson
 
+from streams.blocks import Block
 from streams.lineage import NO_POSITION, Lineage, Marks, Position
 from streams.records import Output, Record
 from streams.state import PartitionState
@@ -47,8 +48,8 @@ class Counting:
 class AcceptAll(Marks):
     """Takes every record, however often it comes."""
 
-    def accept(self, lineage: Lineage) -> bool:
-        return True
+    def accept(self, lineage: Lineage, positions: Sequence[Sequence[int]]) -> int:
+        return 0
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class Rules:
 
 @dataclass
 class Partition:
-    log: list[Record] = field(default_factory=list)
+    log: list[Block] = field(default_factory=list)
     state: dict[bytes, bytes] = field(default_factory=dict)
     epoch: int = 0
 
@@ -90,7 +91,7 @@ class World:
         self.commits = [0, 0]
         self.generation: Counter[tuple[str, int]] = Counter()
         self.findings: dict[bytes, bytes] = {}
-        self.late: list[tuple[int, Record]] = []
+        self.late: list[tuple[int, Block]] = []
         self.idle: set[tuple[str, int]] = set()
 
     def _some_keys(self) -> list[int]:
@@ -102,7 +103,7 @@ class World:
         position = self.commits[source]
         while True:
             end = min(position + self.random.randint(1, 4), len(self.sources[source]))
-            queues: dict[int, list[tuple[Position, Record]]] = defaultdict(list)
+            queues: dict[int, list[tuple[Position, Block]]] = defaultdict(list)
             previous: dict[int, Position] = {}
             for offset in range(position, end):
                 event, keys = self.sources[source][offset]
@@ -111,7 +112,8 @@ class World:
                     here = Position(offset, index)
                     link = previous.get(target, NO_POSITION) if self.rules.link else NO_POSITION
                     lineage = Lineage(TOPIC, source, here, link, event + 1)
-                    queues[target].append((here, Record(0, key, b"%d" % event, lineage)))
+                    record = Record(0, key, b"%d" % event, event + 1)
+                    queues[target].append((here, Block(0, lineage, (here,), (record,))))
                     previous[target] = here
             failed = yield from self._send(queues)
             position = min(failed, default=end)
@@ -119,7 +121,7 @@ class World:
                 self.commits[source] = position
             yield "idle" if position >= len(self.sources[source]) else ""
 
-    def _send(self, queues: dict[int, list[tuple[Position, Record]]]) -> Iterator[Any]:
+    def _send(self, queues: dict[int, list[tuple[Position, Block]]]) -> Iterator[Any]:
         failed: list[int] = []
         acked: dict[int, list[tuple[Position, int]]] = defaultdict(list)
         while any(queues.values()):
@@ -128,15 +130,15 @@ class World:
             queue = queues[target]
             if self.bad_sends and len(queue) > 1 and self.random.random() < 0.25:
                 queue[0], queue[1] = queue[1], queue[0]
-            position, record = queue.pop(0)
+            position, block = queue.pop(0)
             if self.bad_sends and self.random.random() < 0.12:
                 failed.append(position.offset)
                 if self.random.random() < 0.3:
-                    self.late.append((target, record))
+                    self.late.append((target, block))
                 continue
-            acked[target].append((position, self._append(target, record)))
+            acked[target].append((position, self._append(target, block)))
             if self.bad_sends and self.random.random() < 0.2:
-                self.late.append((target, record))
+                self.late.append((target, block))
         if self.rules.ack_check:
             for deliveries in acked.values():
                 deliveries.sort()
@@ -145,9 +147,9 @@ class World:
                         failed.append(min(position.offset, deliveries[0][0].offset))
         return failed
 
-    def _append(self, target: int, record: Record) -> int:
+    def _append(self, target: int, block: Block) -> int:
         log = self.partitions[target].log
-        log.append(record._replace(offset=len(log)))
+        log.append(block._replace(offset=len(log)))
         self.idle.clear()
         return len(log) - 1
 
