@@ -79,11 +79,10 @@ class Marks:
             topic, _, partition = name.partition("/")
             self._taken[bytes.fromhex(topic), int(partition)] = Position(offset, output)
 
-    def accept(self, lineage: Lineage, positions: Sequence[Sequence[int]]) -> int:
+    def accept(self, lineage: Lineage, positions: Sequence[tuple[int, int]]) -> int:
         """Take what is new and unbroken, and remember that. How many of ``positions``, from the first, to drop.
 
-        ``positions``: (offset, output, …) of each record, rising; the last is that of ``lineage``. What is dropped is
-        never seen by any state.
+        ``positions``: of each record, rising; the last is that of ``lineage``. What is dropped no state ever sees.
         """
         mark = self._taken.get((lineage.topic, lineage.partition), NO_POSITION)
         if lineage.position <= mark or lineage.previous > mark:
@@ -91,7 +90,7 @@ class Marks:
         self._taken[lineage.topic, lineage.partition] = lineage.position
         if positions[0][0] > mark.offset:
             return 0
-        return bisect_right(positions, mark, key=lambda position: Position(position[0], position[1]))
+        return bisect_right(positions, tuple(mark))
 
     def save(self) -> dict[str, list[int]]:
         """JSON form: ``topic id in hex/partition`` to ``[offset, output]``."""

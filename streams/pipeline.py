@@ -10,8 +10,9 @@ The agents run these on what arrives, ``wardwatch detect`` on files, the tests o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import orjson
@@ -66,8 +67,10 @@ class Reader:
         self._rules = rules
         self._pseudonyms = pseudonyms
 
-    def read(self, record: Mapping[str, Any], source: Source, *, fallback_id: str, received: int) -> Released:
-        """One parsed record. ``fallback_id`` where it has no id of its own; ``received``: ms. Raises BadRecord."""
+    def read(
+        self, record: Mapping[str, Any], source: Source, *, fallback_id: Callable[[], str], received: int
+    ) -> Released:
+        """One parsed record. ``fallback_id`` is asked where it has no id; ``received``: ms. Raises BadRecord."""
         draft = source.normalise(record)
         event = release(draft, source, self._pseudonyms, fallback_id=fallback_id, received=received)
         matches = self._rules.match(record, draft.fields, source.logsource)
@@ -91,7 +94,7 @@ class Ingest:
             named = raw.headers.get(SOURCE)
             source = by_name(named.decode()) if named else recognise(record, raw.topic)
             given = raw.headers.get(EVENT_ID)
-            fallback = given.decode() if given else digest(raw.topic, raw.partition, raw.offset)
+            fallback = given.decode if given else partial(digest, raw.topic, raw.partition, raw.offset)
             released = self._reader.read(record, source, fallback_id=fallback, received=raw.received)
         except (BadRecord, ValueError) as exc:
             reason = str(exc) if isinstance(exc, BadRecord) else f"{type(exc).__name__} while reading"
@@ -137,14 +140,14 @@ class Behave:
 
     def __init__(self, detectors: Iterable[Detector[Any]], *, kinds: Iterable[EntityKind]) -> None:
         """``kinds``: the entities that the topic is keyed by: the actor on ``events``, the others on ``views``."""
-        self._by_kind = {kind: [d for d in detectors if d.entity == kind] for kind in kinds}
-        self._actor = self._by_kind.get("actor")
+        by_kind = {kind: [d for d in detectors if d.entity == kind] for kind in kinds}
+        self._actor = by_kind.get("actor")
+        self._views = {kind.encode(): found for kind, found in by_kind.items()}
 
     def _detectors(self, key: bytes) -> list[Detector[Any]]:
         if self._actor is not None:
             return self._actor
-        kind = key.partition(b":")[0].decode()
-        return self._by_kind.get(kind, [])  # type: ignore[call-overload, no-any-return]
+        return self._views.get(key.partition(b":")[0], [])
 
     def fold(self, record: Record, fresh: bool, state: PartitionState) -> Sequence[Output]:
         return [finding_output(finding) for finding in self.inspect(record, fresh, state)]

@@ -10,14 +10,17 @@ from __future__ import annotations
 
 import asyncio
 from binascii import crc32
+from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from itertools import accumulate
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from streams.blocks import LIMIT, Row, pack
+from streams.blocks import LIMIT, pack
 from streams.lineage import BLOCK, HEADER, NO_POSITION, Lineage, Position
 from streams.records import Control, Output
 from streams.topics import BLOCKS
@@ -26,6 +29,8 @@ __all__ = ["DeliveryFailed", "Sender", "partition_for"]
 
 _BATCH_BYTES = 900_000
 
+#: An output, and the offset and index of its position.
+_Placed = tuple[int, int, Output]
 #: Key, value and the one header of a Kafka record.
 _Message = tuple[bytes | None, bytes, tuple[str, bytes]]
 
@@ -69,22 +74,19 @@ class Sender:
         ``derived`` gives each record's offset and its outputs, in offset order. Raises DeliveryFailed.
         """
         partitions = self._partitions
-        targets: dict[tuple[str, int], _Target] = {}
-        count = 0
+        targets: dict[tuple[str, int], list[_Placed]] = defaultdict(list)
         for offset, outputs in derived:
-            for index, (topic, key, value, event, time) in enumerate(outputs):
-                name = (topic, crc32(key) % partitions[topic])
-                target = targets.get(name)
-                if target is None:
-                    target = targets[name] = _Target(topic_id, partition)
-                if topic in BLOCKS:
-                    target.add((offset, index, event, time, key.decode()), value)
-                else:
-                    target.append(Position(offset, index), event, key, value)
-            count += len(outputs)
+            for index, output in enumerate(outputs):
+                topic = output[0]
+                targets[topic, crc32(output[1]) % partitions[topic]].append((offset, index, output))
         if targets:
-            await self._deliver({name: target.messages() for name, target in targets.items()})
-        return count
+            await self._deliver(
+                {
+                    target: (_blocks if target[0] in BLOCKS else _by_themselves)(topic_id, partition, placed)
+                    for target, placed in targets.items()
+                }
+            )
+        return sum(map(len, targets.values()))
 
     async def control(self, control: Control) -> None:
         """Send one control record to every partition of its topic. Raises DeliveryFailed."""
@@ -139,47 +141,31 @@ class Sender:
             await _stop(producer)
 
 
-class _Target:
-    """What one call sends to one partition, in the order of positions, each message linked to the one before it."""
+def _by_themselves(topic_id: bytes, partition: int, placed: Sequence[_Placed]) -> list[_Message]:
+    """One message for each output, linked to the one before it."""
+    messages: list[_Message] = []
+    previous = NO_POSITION
+    for offset, index, output in placed:
+        position = Position(offset, index)
+        header = Lineage(topic_id, partition, position, previous, output.event).pack()
+        messages.append((output.key, output.value, (HEADER, header)))
+        previous = position
+    return messages
 
-    __slots__ = ("_messages", "_partition", "_previous", "_rows", "_size", "_topic_id", "_values")
 
-    def __init__(self, topic_id: bytes, partition: int) -> None:
-        self._topic_id = topic_id
-        self._partition = partition
-        self._previous = NO_POSITION
-        self._messages: list[_Message] = []
-        self._rows: list[Row] = []
-        self._values: list[bytes] = []
-        self._size = 0
-
-    def append(self, position: Position, event: int, key: bytes, value: bytes) -> None:
-        """A record of its own."""
-        self._messages.append((key, value, (HEADER, self._link(position, event))))
-
-    def add(self, row: Row, value: bytes) -> None:
-        """One more line of a block; a topic carries either blocks or records of their own."""
-        self._rows.append(row)
-        self._values.append(value)
-        self._size += len(value)
-        if self._size >= LIMIT:
-            self._seal()
-
-    def messages(self) -> list[_Message]:
-        if self._rows:
-            self._seal()
-        return self._messages
-
-    def _seal(self) -> None:
-        offset, index, *_ = self._rows[-1]
-        block = pack(self._rows, self._values)
-        self._messages.append((None, block, (BLOCK, self._link(Position(offset, index), 0))))
-        self._rows, self._values, self._size = [], [], 0
-
-    def _link(self, position: Position, event: int) -> bytes:
-        lineage = Lineage(self._topic_id, self._partition, position, self._previous, event)
-        self._previous = position
-        return lineage.pack()
+def _blocks(topic_id: bytes, partition: int, placed: Sequence[_Placed]) -> list[_Message]:
+    """As few messages as may be, each linked to the one before it."""
+    messages: list[_Message] = []
+    previous = NO_POSITION
+    while placed:
+        values = [output.value for _, _, output in placed]
+        full = bisect_left(list(accumulate(map(len, values))), LIMIT) + 1
+        rows = [(offset, index, o.event, o.time, o.key.decode()) for offset, index, o in placed[:full]]
+        position = Position(*rows[-1][:2])
+        header = Lineage(topic_id, partition, position, previous, 0).pack()
+        messages.append((None, pack(rows, values[:full]), (BLOCK, header)))
+        previous, placed = position, placed[full:]
+    return messages
 
 
 async def _stop(producer: AIOKafkaProducer) -> None:

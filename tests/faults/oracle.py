@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -83,7 +83,7 @@ def accepted(settings: Settings, topic: str) -> tuple[dict[int, list[Block]], De
 
 
 def _derived(
-    lineage: Lineage, position: Sequence[int], key: bytes, value: bytes
+    lineage: Lineage, position: tuple[int, int], key: bytes, value: bytes
 ) -> tuple[bytes, int, int, int, bytes, bytes]:
     return (lineage.topic, lineage.partition, position[0], position[1], key, value)
 

@@ -48,7 +48,7 @@ class Counting:
 class AcceptAll(Marks):
     """Takes every record, however often it comes."""
 
-    def accept(self, lineage: Lineage, positions: Sequence[Sequence[int]]) -> int:
+    def accept(self, lineage: Lineage, positions: Sequence[tuple[int, int]]) -> int:
         return 0
 
 
