@@ -152,7 +152,7 @@ class DeliveryHandler(KeyedHandler):
 
     async def flush(self) -> None:
         async with self._lock:
-            await super().flush()
+            await self._flush()
 
     async def close(self) -> None:
         await self._stop()
@@ -231,7 +231,7 @@ class DeliveryHandler(KeyedHandler):
                         delivery.attempts,
                         delay,
                     )
-            await super().flush()
+            await self._flush()
 
     async def _give_up(self, delivery: Delivery, outcome: Outcome) -> None:
         reason = f"receiver {delivery.receiver} did not take it in {delivery.attempts + 1} attempts: {outcome.detail}"

@@ -127,7 +127,7 @@ class KeyedHandler:
         self._unflushed.append(batch)
         if len(self._unflushed) < FLUSH_BATCHES and self._now() - self._flushed_at < FLUSH_SECONDS:
             return False
-        await self.flush()
+        await self._flush()
         return True
 
     def _fold(self, batch: Batch) -> list[tuple[int, Sequence[Output]]]:
@@ -146,6 +146,9 @@ class KeyedHandler:
                     self.state.fold([_record(record) for record in earlier.records], self._bad)
 
     async def flush(self) -> None:
+        await self._flush()
+
+    async def _flush(self) -> None:
         changes = self.state.changes()
         if changes:
             await self._changelog.commit(changes)

@@ -21,6 +21,7 @@ from streams import deliveries
 from streams.codecs import encode_alert
 from streams.deadletters import DeadLetters, open_letter
 from streams.deliveries import DeliveryHandler, Notify
+from streams.handlers import FLUSH_BATCHES
 from streams.lineage import HEADER, NO_POSITION, Lineage, Position
 from streams.records import Output
 from streams.settings import Receiver
@@ -81,7 +82,7 @@ class Running:
         self.clock = clock
         self._offset = handler.state.position
 
-    async def take(self, *alerts: Alert) -> None:
+    async def take(self, *alerts: Alert, flush: bool = True) -> None:
         records = []
         for taken in alerts:
             lineage = Lineage(TOPIC, 0, Position(self._offset, 0), NO_POSITION, 1)
@@ -92,7 +93,8 @@ class Running:
             self._offset += 1
         batch = Batch(SimpleNamespace(topic="notifications", partition=0), records, None)  # type: ignore[arg-type]
         await self.handler.process(batch)
-        await self.handler.flush()
+        if flush:
+            await self.handler.flush()
 
     async def pass_time(self, seconds: float) -> None:
         """Let ``seconds`` pass for the deliveries, which are woken as their timer would."""
@@ -137,6 +139,15 @@ async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
         while not condition():
             await asyncio.sleep(0.01)
+
+
+async def test_a_batch_that_comes_when_a_flush_is_due_is_taken() -> None:
+    with receiving() as receiver:
+        async with running({"oncall": receiver.url}) as run:
+            for number in range(FLUSH_BATCHES + 1):
+                await asyncio.wait_for(run.take(alert(f"{number}"), flush=False), 5)
+            await run.pass_time(0)
+        assert len(receiver.received) == FLUSH_BATCHES + 1
 
 
 async def test_an_alert_arrives_signed_and_is_forgotten() -> None:
