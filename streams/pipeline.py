@@ -108,10 +108,13 @@ class Ingest:
     def _outputs(self, released: Released) -> list[Output]:
         event = released.event
         value = encode_event(event)
-        mark = fingerprint(event.id)
-        outputs = [Output(topics.EVENTS, event.actor.encode(), value, mark)]
+        outputs = [Output(topics.EVENTS, event.actor.encode(), value, fingerprint(event.id))]
         for kind in self._views:
-            outputs.extend(Output(topics.VIEWS, key.encode(), value, mark) for key in event.keys(kind))
+            # one event is seen once for each entity, also where two of its entities share a partition
+            outputs.extend(
+                Output(topics.VIEWS, key.encode(), value, fingerprint(f"{event.id}\x1f{key}"))
+                for key in event.keys(kind)
+            )
         outputs.extend(finding_output(finding) for finding in released.findings)
         return outputs
 
