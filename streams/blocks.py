@@ -3,7 +3,7 @@
 ``events`` and ``views`` carry blocks: what one batch of a source partition derived for one downstream partition, as
 JSON lines. The first line tells of the others, column by column: offsets and outputs of their positions, fingerprints
 of the events' ids, times and keys. A Kafka record costs ten times what a line does, to write and to read, and a line
-that nobody asks about is never parsed. A block has no key of Kafka's: it was put where the keys of all its lines belong.
+that nobody asks about is never parsed. A block has no key of Kafka's: it lies where the keys of all its lines belong.
 
 Everywhere else a derived record is a Kafka record of its own, with its key.
 """

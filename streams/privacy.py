@@ -40,8 +40,8 @@ def release(
 ) -> Event:
     """The event of ``draft`` as it may leave. Never raises on what a source can put into a draft.
 
-    ``fallback_id`` is asked for the event's id where the record has none. ``received``: when the record arrived, ms since the
-    epoch; an event more than ``tolerance`` ms after or ``oldest`` ms before it is not timely.
+    ``fallback_id`` is asked for the event's id where the record has none. ``received``: when the record arrived, ms
+    since the epoch; an event more than ``tolerance`` ms after or ``oldest`` ms before it is not timely.
     """
     allowed = source.released
     fields = draft.fields.copy()

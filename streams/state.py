@@ -127,7 +127,7 @@ class PartitionState:
     def changes(self) -> dict[bytes, bytes | None]:
         """All that must become durable together; empty where nothing happened since :meth:`flushed`."""
         record = self._partition_record()
-        if record == self._durable:
+        if record == self._durable and not self.values.changed:
             return {}
         return {PARTITION: record, **self.values.changes(), **self.seen.changes()}
 
@@ -201,6 +201,11 @@ class Values:
 
     def __len__(self) -> int:
         return len(self._durable)
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything is staged that is not durable."""
+        return bool(self._dirty)
 
     def restore(self, key: bytes, value: bytes | None) -> None:
         if value is None:
