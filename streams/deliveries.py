@@ -174,7 +174,7 @@ class DeliveryHandler(KeyedHandler):
 
     async def flush(self) -> None:
         async with self._lock:
-            await super().flush()
+            await self._flush()
 
     async def close(self) -> None:
         await self._stop()
@@ -266,4 +266,4 @@ class DeliveryHandler(KeyedHandler):
                 delivery.attempts += 1
                 delivery.due = int((self._clock() + delay) * 1000)
                 self.state.values.put(delivery.webhook_id.encode(), delivery)
-            await super().flush()
+            await self._flush()

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from typing import Any
 
+from streams.blocks import address, unpack
 from streams.changelog import Changelog
 from streams.deadletters import DeadLetters
-from streams.lineage import HEADER, Lineage
 from streams.pipeline import Ingest
 from streams.records import Output, RawRecord, Record
 from streams.sender import Sender
@@ -128,30 +126,34 @@ class KeyedHandler:
         self._unflushed.append(batch)
         if len(self._unflushed) < FLUSH_BATCHES and self._now() - self._flushed_at < FLUSH_SECONDS:
             return False
-        await self.flush()
+        await self._flush()
         return True
 
     def _fold(self, batch: Batch) -> list[tuple[int, Sequence[Output]]]:
         """What the batch derives. A record that cannot be taken costs itself: the rest is folded again without it."""
-        records = [_record(record) for record in batch.records]
-        for record in records:
-            if record.foreign:
-                self._refuse(batch, record, "a foreign record on a topic that only Wardwatch writes to")
+        blocks = [unpack(record) for record in batch.records]
+        for block in blocks:
+            if block.foreign:
+                self._refuse(batch, block.records[0], "a foreign record on a topic that only Wardwatch writes to")
         while True:
             try:
-                return self.state.fold(records, self._bad)
+                return self.state.fold(blocks, self._bad)
             except BadDerived as exc:
                 reason = f"{type(exc.cause).__name__} in {self._stage}: a defect of the product, please report it"
                 self._refuse(batch, exc.record, reason)
                 # The state is back at its last flush: what came since is folded once more. Its outputs are out already.
                 for earlier in self._unflushed:
-                    self.state.fold([_record(record) for record in earlier.records], self._bad)
+                    self.state.fold([unpack(record) for record in earlier.records], self._bad)
 
     def _refuse(self, batch: Batch, record: Record, reason: str) -> None:
-        raw = RawRecord(batch.tp.topic, batch.tp.partition, record.offset, 0, record.value, {})
-        self._bad[record.offset] = (self._dead_letters.output(raw, stage=self._stage, reason=reason),)
+        offset, line = address(record.place)
+        raw = RawRecord(batch.tp.topic, batch.tp.partition, offset, 0, record.value, {}, line)
+        self._bad[record.place] = (self._dead_letters.output(raw, stage=self._stage, reason=reason),)
 
     async def flush(self) -> None:
+        await self._flush()
+
+    async def _flush(self) -> None:
         changes = self.state.changes()
         if changes:
             await self._changelog.commit(changes)
@@ -162,12 +164,3 @@ class KeyedHandler:
 
     async def close(self) -> None:
         await self._changelog.close()
-
-
-def _record(record: Any) -> Record:
-    headers = record.headers
-    name, value = headers[0] if headers else ("", b"")
-    if name == HEADER:
-        with suppress(ValueError):  # then it is nobody's, and the state refuses it
-            return Record(record.offset, record.key or b"", record.value or b"", Lineage.unpack(value or b""))
-    return Record(record.offset, record.key or b"", record.value or b"", None, name)

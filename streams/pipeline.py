@@ -10,9 +10,10 @@ The agents run these on what arrives, ``wardwatch detect`` on files, the tests o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, Final
 
 import orjson
 
@@ -20,7 +21,7 @@ from detectors.base import Alert, Detector, EntityKind, Event, Finding, digest
 from detectors.rules import RuleSet
 from detectors.rules.findings import finding as rule_finding
 from streams import topics
-from streams.codecs import decode_event, decode_finding, encode_alert, encode_event, encode_finding
+from streams.codecs import decode_finding, encode_alert, encode_event, encode_finding, timely_event
 from streams.deadletters import DeadLetters
 from streams.lineage import SCHEMA, NewerSchema, fingerprint
 from streams.privacy import Pseudonyms, release
@@ -39,6 +40,10 @@ LATENESS = _HOUR
 EVENT_ID = "event-id"
 #: Header that names the source, so that nothing has to be recognised by its shape.
 SOURCE = "source"
+
+
+#: What tells the views of one event apart, in its fingerprint.
+_KIND_BITS: Final[dict[EntityKind, int]] = {"actor": 0, "patient": 1 << 60, "device": 2 << 60, "address": 3 << 60}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +71,10 @@ class Reader:
         self._rules = rules
         self._pseudonyms = pseudonyms
 
-    def read(self, record: Mapping[str, Any], source: Source, *, fallback_id: str, received: int) -> Released:
-        """One parsed record. ``fallback_id`` where it has no id of its own; ``received``: ms. Raises BadRecord."""
+    def read(
+        self, record: Mapping[str, Any], source: Source, *, fallback_id: Callable[[], str], received: int
+    ) -> Released:
+        """One parsed record. ``fallback_id`` is asked where it has no id; ``received``: ms. Raises BadRecord."""
         draft = source.normalise(record)
         event = release(draft, source, self._pseudonyms, fallback_id=fallback_id, received=received)
         matches = self._rules.match(record, draft.fields, source.logsource)
@@ -82,7 +89,7 @@ class Ingest:
         """``views``: which entities, beside the actor, some detector is keyed by."""
         self._reader = reader
         self._dead_letters = dead_letters
-        self._views = tuple(views)
+        self._views = tuple((kind, _KIND_BITS[kind]) for kind in views)
 
     def derive(self, raw: RawRecord) -> Ingested:
         """Everything one record becomes; never raises: what cannot be read is a dead letter that says why."""
@@ -91,7 +98,7 @@ class Ingest:
             named = raw.headers.get(SOURCE)
             source = by_name(named.decode()) if named else recognise(record, raw.topic)
             given = raw.headers.get(EVENT_ID)
-            fallback = given.decode() if given else digest(raw.topic, raw.partition, raw.offset)
+            fallback = given.decode if given else partial(digest, raw.topic, raw.partition, raw.offset)
             released = self._reader.read(record, source, fallback_id=fallback, received=raw.received)
         except (BadRecord, ValueError) as exc:
             reason = str(exc) if isinstance(exc, BadRecord) else f"{type(exc).__name__} while reading"
@@ -109,9 +116,12 @@ class Ingest:
         event = released.event
         value = encode_event(event)
         mark = fingerprint(event.id)
-        outputs = [Output(topics.EVENTS, event.actor.encode(), value, mark)]
-        for kind in self._views:
-            outputs.extend(Output(topics.VIEWS, key.encode(), value, mark) for key in event.keys(kind))
+        time = event.time if event.timely else 0
+        outputs = [Output(topics.EVENTS, event.actor.encode(), value, mark, time)]
+        for kind, name in self._views:
+            for number, key in enumerate(event.keys(kind)):
+                # One event is seen once for each entity, also where two of its entities share a partition.
+                outputs.append(Output(topics.VIEWS, key.encode(), value, mark ^ (name + number), time))
         outputs.extend(finding_output(finding) for finding in released.findings)
         return outputs
 
@@ -121,7 +131,7 @@ def finding_output(finding: Finding) -> Output:
 
 
 class _Entity:
-    """What the detectors remember of one entity, and the last offset that is in it."""
+    """What the detectors remember of one entity, and the place of the last record that is in it."""
 
     __slots__ = ("own", "states")
 
@@ -135,44 +145,45 @@ class Behave:
 
     def __init__(self, detectors: Iterable[Detector[Any]], *, kinds: Iterable[EntityKind]) -> None:
         """``kinds``: the entities that the topic is keyed by: the actor on ``events``, the others on ``views``."""
-        self._by_kind = {kind: [d for d in detectors if d.entity == kind] for kind in kinds}
-        self._actor = self._by_kind.get("actor")
+        by_kind = {kind: [d for d in detectors if d.entity == kind] for kind in kinds}
+        self._actor = by_kind.get("actor")
+        self._views = {kind.encode(): found for kind, found in by_kind.items()}
 
     def _detectors(self, key: bytes) -> list[Detector[Any]]:
         if self._actor is not None:
             return self._actor
-        kind = key.partition(b":")[0].decode()
-        return self._by_kind.get(kind, [])  # type: ignore[call-overload, no-any-return]
+        return self._views.get(key.partition(b":")[0], [])
 
     def fold(self, record: Record, fresh: bool, state: PartitionState) -> Sequence[Output]:
         return [finding_output(finding) for finding in self.inspect(record, fresh, state)]
 
     def inspect(self, record: Record, fresh: bool, state: PartitionState) -> list[Finding]:
-        event = decode_event(record.value)
-        if not event.timely:
+        place, key, value, mark, time = record
+        if not time:
             return []
         watermark = state.watermarks.current
-        if event.time < watermark - LATENESS:
+        oldest = watermark - LATENESS
+        if time < oldest:
             state.counts["late"] += 1
             return []
-        assert record.lineage is not None
-        state.seen.drop_before((watermark - LATENESS) // _HOUR)
+        state.seen.drop_before(oldest // _HOUR)
         if not fresh:
             state.counts["repeated"] += 1
             return []
-        state.seen.add(event.time // _HOUR, record.lineage.event)
-        detectors = self._detectors(record.key)
-        entity = state.values.get(record.key)
+        state.seen.add(time // _HOUR, mark)
+        detectors = self._detectors(key)
+        entity = state.values.get(key)
         if entity is None:
             entity = _Entity(-1, [detector.new() for detector in detectors])
-        if record.offset <= entity.own:
+        if place <= entity.own:
             return []
-        key = record.key.decode()
+        event = timely_event(value, time)
+        name = key.decode()
         findings: list[Finding] = []
         for detector, memory in zip(detectors, entity.states, strict=True):
-            findings.extend(detector.inspect(event, key, memory, watermark))
-        entity.own = record.offset
-        state.values.put(record.key, entity)
+            findings.extend(detector.inspect(event, name, memory, watermark))
+        entity.own = place
+        state.values.put(key, entity)
         return findings
 
     def dump(self, key: bytes, value: _Entity) -> bytes:
@@ -197,7 +208,6 @@ class Alerting:
 
     def fold(self, record: Record, fresh: bool, state: PartitionState) -> Sequence[Output]:
         finding = decode_finding(record.value)
-        assert record.lineage is not None
         if finding.timely:
             state.watermarks.observe(finding.time)
         day = (finding.time if finding.timely else state.watermarks.current) // self._DAY
@@ -205,7 +215,7 @@ class Alerting:
         if not fresh:
             state.counts["repeated"] += 1
             return ()
-        state.seen.add(day, record.lineage.event)
+        state.seen.add(day, record.event)
         alert = Alert(
             id=digest("alert", finding.id),
             revision=1,

@@ -8,14 +8,16 @@ The same code is the oracle of the fault tests.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 import orjson
 
 from streams import seen
+from streams.blocks import Block
 from streams.lineage import SCHEMA, Marks, NewerSchema
-from streams.records import Output, Record
+from streams.records import WATERMARK, Output, Record
 from streams.seen import SeenIds
 from streams.watermarks import Watermarks
 
@@ -34,7 +36,7 @@ class BadDerived(Exception):
     """A step could not take a record of ours. :attr:`record` is the one; the state was rolled back."""
 
     def __init__(self, record: Record, cause: Exception) -> None:
-        super().__init__(f"{type(cause).__name__} at offset {record.offset}")
+        super().__init__(f"{type(cause).__name__} at place {record.place}")
         self.record = record
         self.cause = cause
 
@@ -67,45 +69,45 @@ class PartitionState:
     # Reading
 
     def fold(
-        self, records: Sequence[Record], replacements: dict[int, Sequence[Output]]
+        self, blocks: Sequence[Block], replacements: Mapping[int, Sequence[Output]]
     ) -> list[tuple[int, Sequence[Output]]]:
-        """Take records in log order; give each one's offset and outputs, for those that have any.
+        """Take blocks in log order; give each one's offset and outputs, for those that have any.
 
-        ``replacements`` holds, by offset, what to put out instead for records known to be bad. Raises BadDerived, after
+        ``replacements`` holds, by place, what to put out instead for records known to be bad. Raises BadDerived, after
         which the state is as it was at the last flush, and NewerSchema.
         """
-        self.seen.look_up(record.lineage.event for record in records if record.lineage)
+        self.seen.look_up([record.event for block in blocks for record in block.records])
         derived: list[tuple[int, Sequence[Output]]] = []
+        for block in blocks:
+            if block.offset < self.position:
+                continue
+            outputs = self._take(block, replacements)
+            if outputs:
+                derived.append((block.offset, outputs))
+            self.position = block.offset + 1
+        return derived
+
+    def _take(self, block: Block, replacements: Mapping[int, Sequence[Output]]) -> list[Output]:
+        outputs: list[Output] = []
+        records = block.records
+        fold: Callable[[Record, bool, PartitionState], Sequence[Output]] = self._step.fold
+        if block.lineage is None:
+            fold = partial(_control, block.control)
+        elif dropped := self.marks.accept(block.lineage, block.positions):
+            self.counts["duplicate"] += dropped
+            records = records[dropped:]
         for record in records:
-            if record.offset < self.position:
+            if record.place in replacements:
+                outputs.extend(replacements[record.place])
                 continue
             try:
-                outputs = self._take(record, replacements)
+                outputs.extend(fold(record, self.seen.fresh(record.event), self))
             except NewerSchema:
                 raise
             except Exception as exc:
                 self.rollback()
                 raise BadDerived(record, exc) from exc
-            if outputs:
-                derived.append((record.offset, outputs))
-            self.position = record.offset + 1
-        return derived
-
-    def _take(self, record: Record, replacements: dict[int, Sequence[Output]]) -> Sequence[Output]:
-        lineage = record.lineage
-        if lineage is None:
-            if record.offset in replacements:
-                return replacements[record.offset]
-            if record.foreign:
-                raise ValueError("neither derived from another record nor a control record")
-            self.watermarks.take(record.value)
-            return ()
-        if not self.marks.accept(lineage):
-            self.counts["duplicate"] += 1
-            return ()
-        if record.offset in replacements:
-            return replacements[record.offset]
-        return self._step.fold(record, self.seen.fresh(lineage.event), self)
+        return outputs
 
     # Durability
 
@@ -160,6 +162,14 @@ class PartitionState:
         self.marks = Marks(saved["marks"])
         self.watermarks = Watermarks(saved["watermarks"])
         self.counts = {**dict.fromkeys(_COUNTS, 0), **saved["counts"]}
+
+
+def _control(kind: str, record: Record, fresh: bool, state: PartitionState) -> tuple[()]:
+    """Take a control record. Raises on any other that no step of ours derived."""
+    if kind != WATERMARK:
+        raise ValueError("neither derived from another record nor a control record")
+    state.watermarks.take(record.value)
+    return ()
 
 
 class Values:

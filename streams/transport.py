@@ -41,13 +41,15 @@ class Batch:
 
     __slots__ = ("_consumer", "_epoch", "acked", "expected", "records", "tp")
 
-    def __init__(self, tp: TP, records: list[Any], consumer: BatchConsumer, *, expected: int | None = None) -> None:
+    def __init__(
+        self, tp: TP, records: list[Any], consumer: BatchConsumer, *, epoch: int = 0, expected: int | None = None
+    ) -> None:
         self.tp = tp
         self.records = records
         self.acked = False
         self.expected = expected  #: offset at which the batch before it ended, or reading began; None where unknown
         self._consumer = consumer
-        self._epoch = consumer.epoch(tp)
+        self._epoch = epoch
 
     @property
     def first_offset(self) -> int:
@@ -144,7 +146,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         if not isinstance(record, list):
             return super()._to_message(tp, record)
         tp = TP(tp.topic, tp.partition)  # aiokafka's own type is equal, and refused by Faust's flow control
-        batch = Batch(tp, record, self, expected=self._expected.get(tp))
+        batch = Batch(tp, record, self, epoch=self._epoch(tp), expected=self._expected.get(tp))
         self._expected[tp] = batch.next_offset
         queue = self._handed_out.setdefault(tp, deque())
         while queue and queue[-1].next_offset > batch.first_offset:
@@ -170,12 +172,13 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
             generation_id=self.app.consumer_generation_id,
         )
 
-    def epoch(self, tp: TP) -> int:
+    def _epoch(self, tp: TP) -> int:
         """Changes whenever what was handed out of ``tp`` will be handed out again."""
         return self._epochs.get(tp, 0)
 
     def is_stale(self, tp: TP, epoch: int) -> bool:
-        return tp in self._wanted or self.epoch(tp) != epoch
+        """Whether a batch of ``epoch`` will be handed out again, or its partition is no longer ours."""
+        return tp in self._wanted or self._epoch(tp) != epoch
 
     def on_batch_acked(self, tp: TP) -> None:
         queue = self._handed_out.get(tp)
@@ -213,7 +216,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
 
     def _forget(self) -> None:
         for tp in {*self._epochs, *self._handed_out}:
-            self._epochs[tp] = self.epoch(tp) + 1
+            self._epochs[tp] = self._epoch(tp) + 1
         self._handed_out.clear()
         self._done.clear()
         self._schemas.clear()
@@ -232,7 +235,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
     async def _seek_now(self) -> None:
         while self._wanted:
             tp, offset = self._wanted.popitem()
-            self._epochs[tp] = self.epoch(tp) + 1
+            self._epochs[tp] = self._epoch(tp) + 1
             self._handed_out.pop(tp, None)
             self._done.pop(tp, None)
             await super().seek(tp, offset)

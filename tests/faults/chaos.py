@@ -2,146 +2,216 @@
 
 from __future__ import annotations
 
-import heapq
-import itertools
-import json
+import asyncio
 import random
-import threading
 import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from cluster import Cluster, Worker
-from kafka import KafkaProducer
+from arrivals import check_arrivals, clear_elasticsearch, wait_until_durable
+from cluster import FROZEN, Cluster
 from oracle import Judgement, judge
-from poison import KINDS, poison
+from outages import Link
+from receiving import receiving
+from traffic import Traffic
 
-from streams.demo.hospital import Hospital
-from streams.demo.stories import STORIES
-from streams.topics import DEAD_LETTERS
+from streams.sinks.elasticsearch import Elasticsearch
 
-__all__ = ["run"]
-
-#: Seconds of event time that a run covers: enough for windows to close and for attacks to stand out.
-SPAN = 7200
+__all__ = ["Day", "run"]
 
 
-class Load(threading.Thread):
-    """Emits ``events`` and ``poisons`` at a steady pace, each acknowledged by the broker before the run is judged."""
+@dataclass(frozen=True, kw_only=True)
+class Day:
+    """How much of everything."""
 
-    def __init__(self, bootstrap: str, *, events: int, poisons: int, seconds: float, seed: int) -> None:
-        super().__init__(daemon=True)
-        self.events = events
-        self.poisons = poisons
-        self.seconds = seconds
-        self.poisoned = 0  #: poison records sent: the first waits for a good one to be made from
-        self.failures: list[str] = []
-        self._servers = bootstrap
-        self._seed = seed
-
-    def run(self) -> None:
-        hospital = Hospital(seed=self._seed, staff=400, patients=2000, devices=100)
-        rng = random.Random(self._seed)
-        producer = KafkaProducer(
-            bootstrap_servers=self._servers,
-            linger_ms=20,
-            acks="all",
-            delivery_timeout_ms=120_000,
-            max_block_ms=120_000,
-        )
-        start = time.time()
-        begin = int(start * 1000) - SPAN * 1000
-        attacks = (
-            story.tell(hospital, begin + (SPAN // 2 + number * SPAN // 40) * 1000)
-            for number, story in enumerate(STORIES * 3)
-        )
-        traffic = hospital.traffic(begin, per_second=self.events / SPAN)
-        merged = heapq.merge(traffic, itertools.chain.from_iterable(attacks), key=lambda emission: emission.time)
-        kinds = itertools.cycle(KINDS)
-        every = max(1, self.events // self.poisons) if self.poisons else self.events + 1
-        template = None
-        for number, emission in enumerate(itertools.islice(merged, self.events)):
-            producer.send(emission.topic, json.dumps(emission.record).encode(), key=emission.key).add_errback(
-                self._failed
-            )
-            if emission.topic == "audit.ehr":
-                template = emission.record
-            if template and not number % every:
-                self.poisoned += 1
-                key = b"%d" % rng.randrange(1 << 30)
-                producer.send("audit.ehr", poison(next(kinds), template), key=key).add_errback(self._failed)
-            ahead = number / self.events * self.seconds - (time.time() - start)
-            if ahead > 0.05:
-                time.sleep(ahead)
-        producer.flush(120)
-        producer.close()
-
-    def _failed(self, exc: BaseException) -> None:
-        self.failures.append(repr(exc))
+    events: int
+    poisons: int = 0
+    seconds: float  #: that the traffic takes
+    kills: int = 0  #: kill -9 of a worker, at a random moment
+    freezes: int = 0  #: SIGSTOP past the session timeout, then SIGCONT
+    joins: int = 0
+    leaves: int = 0
+    brokers: int = 0  #: the broker killed and started again
+    stores: int = 0  #: Elasticsearch away and back
+    receivers: int = 0  #: a webhook receiver away and back
+    resets: int = 0  #: the group's commits lost, to past everything
+    wrong: tuple[str, ...] = ("fragile_detector", "stumble=150", "tear=60")  #: with every worker, see worker.py
 
 
-def run(
-    folder: Path,
-    *,
-    seed: int,
-    events: int,
-    poisons: int,
-    kills: int,
-    seconds: float,
-    broker_restarts: int = 0,
-    switches: tuple[str, ...] = (),
-    settle: float = 120,
-) -> Judgement:
-    """Two workers under load while ``kills`` faults happen at random moments; then the judgement."""
+class Chaos:
+    """The day's faults at random moments, and a supervisor that never sleeps."""
+
+    def __init__(self, cluster: Cluster, day: Day, rng: random.Random, links: dict[str, Link]) -> None:
+        self.done: Counter[str] = Counter()
+        self.ended: Counter[int] = Counter()  #: exit codes of workers that ended by themselves
+        self._cluster = cluster
+        self._random = rng
+        self._links = links
+        self._later: list[tuple[float, Callable[[], object]]] = []
+        faults: list[tuple[int, Callable[[], None]]] = [
+            (day.kills, self.kill),
+            (day.freezes, self.freeze),
+            (day.joins, self.join),
+            (day.leaves, self.leave),
+            (day.brokers, self.broker),
+            (day.stores, self.store),
+            (day.receivers, self.receiver),
+            (day.resets, self.reset),
+        ]
+        plan = [fault for count, fault in faults for _ in range(count)]
+        rng.shuffle(plan)
+        step = day.seconds * 0.9 / max(1, len(plan))
+        self._plan = [((number + rng.random()) * step + 1.5, fault) for number, fault in enumerate(plan)]
+
+    def watch(self) -> None:
+        """One look at everything: what is due happens, what ended is started."""
+        now = time.monotonic()
+        for entry in [entry for entry in self._later if entry[0] <= now]:
+            self._later.remove(entry)
+            entry[1]()
+        self.ended.update(self._cluster.watch())
+
+    def happen(self, alive: Callable[[], bool]) -> None:
+        """Let the plan happen, and go on watching while ``alive``."""
+        began = time.monotonic()
+        while self._plan or alive():
+            if self._plan and time.monotonic() - began >= self._plan[0][0]:
+                _, fault = self._plan.pop(0)
+                self.done[fault.__name__] += 1
+                fault()
+            self.watch()
+            time.sleep(0.05)
+
+    def mend(self) -> None:
+        """Whatever is away comes back, and whoever is frozen goes on."""
+        for _, action in self._later:
+            action()
+        self._later.clear()
+        for worker in self._cluster.workers:
+            worker.thaw()
+
+    def _after(self, seconds: float, action: Callable[[], object]) -> None:
+        self._later.append((time.monotonic() + seconds, action))
+
+    def _victim(self) -> int | None:
+        awake = [number for number, worker in enumerate(self._cluster.workers) if not worker.frozen]
+        return self._random.choice(awake) if awake else None
+
+    # Faults
+
+    def kill(self) -> None:
+        """kill -9, of a frozen one where no other is left."""
+        number = self._victim()
+        victim = self._cluster.workers.pop(number if number is not None else 0)
+        victim.kill()
+        self._cluster.add_worker()
+
+    def freeze(self) -> None:
+        number = self._victim()
+        if number is not None:
+            victim = self._cluster.workers[number]
+            victim.freeze()
+            self._after(self._random.uniform(*FROZEN), lambda: victim.ended() or victim.thaw())
+
+    def join(self) -> None:
+        self._cluster.add_worker()
+
+    def leave(self) -> None:
+        if len(self._cluster.workers) > 1:
+            number = self._victim()
+            if number is not None:
+                self._cluster.workers.pop(number).stop()
+
+    def broker(self) -> None:
+        self._cluster.kafka.kill()
+        time.sleep(self._random.uniform(0.5, 2))
+        self._cluster.kafka.start()
+
+    def store(self) -> None:
+        self._away("store")
+
+    def receiver(self) -> None:
+        self._away("receiver")
+
+    def _away(self, name: str) -> None:
+        link = self._links[name]
+        link.cut()
+        self._after(self._random.uniform(2, 5), link.mend)
+
+    def reset(self) -> None:
+        count = len(self._cluster.workers)
+        self._cluster.stop_workers()
+        self._cluster.commit_the_ends()
+        for _ in range(max(2, count)):
+            self._cluster.add_worker()
+
+
+def run(folder: Path, day: Day, *, seed: int, elasticsearch: str = "", settle: float = 120) -> Judgement:
+    """Two workers and more under load while the day's faults happen; then the judgement."""
     rng = random.Random(seed)
-    cluster = Cluster(folder, switches=switches)
-    cluster.start()
-    frozen: list[tuple[float, Worker]] = []
-    try:
-        began = time.time()
+    began = time.monotonic()
+    with ExitStack() as stack:
+        oncall, pager = stack.enter_context(receiving()), stack.enter_context(receiving())
+        links = {"receiver": stack.enter_context(Link(*oncall.server.server_address[:2]))}
+        environment = {
+            "WARDWATCH_RECEIVERS__ONCALL__URL": f"http://127.0.0.1:{links['receiver'].port}/hook",
+            "WARDWATCH_RECEIVERS__ONCALL__MINIMUM_SEVERITY": "informational",
+            "WARDWATCH_RECEIVERS__PAGER__URL": pager.url,
+            "WARDWATCH_RECEIVERS__PAGER__MINIMUM_SEVERITY": "high",
+        }
+        if elasticsearch:
+            clear_elasticsearch(elasticsearch)
+            asyncio.run(_set_up(elasticsearch))
+            server = urlsplit(elasticsearch)
+            links["store"] = stack.enter_context(Link(server.hostname or "", server.port or 0))
+            environment["WARDWATCH_ELASTICSEARCH"] = f"http://127.0.0.1:{links['store'].port}"
+        cluster = Cluster(folder, wrong=day.wrong, environment=environment, seed=seed)
+        stack.callback(cluster.stop)
+        cluster.start()
         for _ in range(2):
             cluster.add_worker()
-        load = Load(cluster.kafka.bootstrap, events=events, poisons=poisons, seconds=seconds, seed=seed)
-        load.start()
-        faults = ["kill", "freeze", "join"] * kills
-        plan = rng.sample(faults, kills) + ["broker"] * broker_restarts
-        rng.shuffle(plan)
-        for fault in plan:
-            time.sleep(seconds / (len(plan) + 1) * rng.uniform(0.5, 1.3))
-            for until, worker in list(frozen):
-                if time.time() >= until:
-                    worker.thaw()
-                    frozen.remove((until, worker))
-            awake = [w for w in cluster.workers if all(w is not f for _, f in frozen)]
-            if fault == "broker":
-                cluster.kafka.kill()
-                time.sleep(1)
-                cluster.kafka.start()
-            elif fault == "join" or len(awake) < 2:
-                cluster.add_worker()
-                if len(cluster.workers) > 3:
-                    victim = rng.choice(awake)
-                    cluster.drop(victim)
-                    victim.stop()
-            elif fault == "kill":
-                victim = rng.choice(awake)
-                victim.kill()
-                cluster.drop(victim)
-                cluster.add_worker()
-            else:
-                victim = rng.choice(awake)
-                victim.freeze()
-                frozen.append((time.time() + rng.uniform(3.5, 6), victim))
-        load.join()
-        print(f"{time.time() - began:.0f} s until all was emitted")
-        for _, worker in frozen:
-            worker.thaw()
-        assert not load.failures, f"the load itself failed: {load.failures[:3]}"
-        cluster.settle(seconds=settle)
-        print(f"{time.time() - began:.0f} s until all was taken")
-        for worker in cluster.workers:
-            worker.stop()
-        judgement = judge(cluster.settings)
-        judgement.expect("dead letters of poison", judgement.counts[DEAD_LETTERS], load.poisoned)
+        traffic = Traffic(
+            cluster.kafka.bootstrap, events=day.events, poisons=day.poisons, seconds=day.seconds, seed=seed
+        )
+        traffic.start()
+        chaos = Chaos(cluster, day, rng, links)
+        chaos.happen(traffic.is_alive)
+        _say(began, f"all emitted; {_listed(chaos.done)}")
+        assert not traffic.failures, f"the load itself failed: {traffic.failures[:3]}"
+        chaos.mend()
+        cluster.settle(seconds=settle, then=chaos.watch)
+        _say(began, f"all taken; workers that ended by themselves, by exit code: {_listed(chaos.ended)}")
+        wait_until_durable(cluster.settings, cluster.ends, seconds=settle, then=chaos.watch)
+        _say(began, "all durable and delivered")
+        cluster.stop_workers()
+        fragile = "fragile_detector" in day.wrong
+        judgement = judge(cluster.settings, fragile=fragile)
+        check_arrivals(
+            judgement,
+            cluster.settings,
+            traffic,
+            receivers={"oncall": oncall, "pager": pager},
+            elasticsearch=elasticsearch,
+            fragile=fragile,
+        )
+        judgement.faults = chaos.done
+        _say(began, f"judged; {_listed(judgement.counts)}")
         return judgement
-    finally:
-        cluster.stop()
+
+
+async def _set_up(elasticsearch: str) -> None:
+    store = Elasticsearch(elasticsearch)
+    await store.set_up()
+    await store.close()
+
+
+def _say(began: float, what: str) -> None:
+    print(f"{time.monotonic() - began:.0f} s: {what}", flush=True)
+
+
+def _listed(counts: Counter[str] | Counter[int] | dict[str, int] | Sequence[str]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in dict(counts).items()) or "none"  # type: ignore[call-overload]

@@ -4,28 +4,39 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from unittest.mock import patch
 
+import orjson
+from defects import Fragile
 from kafka import KafkaConsumer, TopicPartition
 
+from detectors import registry
+from detectors.base import Alert
 from detectors.registry import registered
 from detectors.rules import starter_rules
 from streams import topics
 from streams.admin import topic_ids
 from streams.agents import VIEW_KINDS
+from streams.blocks import Block, address, unpack
 from streams.changelog import Changelog
+from streams.codecs import decode_alert
 from streams.deadletters import DeadLetters
+from streams.deliveries import Notify
 from streams.keys import load_keys
-from streams.lineage import HEADER, Lineage
+from streams.lineage import Marks
 from streams.pipeline import Alerting, Behave, Ingest, Reader
 from streams.privacy import Pseudonyms
-from streams.records import Output, RawRecord, Record
+from streams.records import Output, RawRecord
 from streams.settings import Settings
-from streams.state import KeyedStep, PartitionState
+from streams.state import BadDerived, KeyedStep, PartitionState
 
-__all__ = ["Judgement", "judge", "read_topic"]
+__all__ = ["Judgement", "judge", "read_topic", "reader"]
+
+#: Records folded at a time; the state is flushed after each lot, as a worker does it.
+LOT = 500
 
 #: A derived record: the topic and position it came from, and what it says.
 Derived = Counter[tuple[bytes, int, int, int, bytes, bytes]]
@@ -33,10 +44,18 @@ Derived = Counter[tuple[bytes, int, int, int, bytes, bytes]]
 
 @dataclass
 class Judgement:
-    """Differences between what is and what must be; empty where all is well."""
+    """Differences between what is and what must be; :attr:`wrong` is empty where all is well."""
 
     wrong: list[str] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
+    faults: Counter[str] = field(default_factory=Counter)
+    events: Counter[str] = field(default_factory=Counter)  #: ids in ``events``, as often as readers take them
+    findings: Counter[bytes] = field(default_factory=Counter)  #: their values, as often as readers take them
+    alerts: dict[str, Alert] = field(default_factory=dict)
+    deliveries: dict[str, bytes] = field(default_factory=dict)  #: webhook id to body
+    bad: Counter[str] = field(default_factory=Counter)  #: records that no step could take, by topic
+    counted: int = 0  #: events that the fragile detector counted
+    late: int = 0  #: and those that were too late for it
 
     def expect(self, what: str, got: Any, want: Any) -> None:
         if got == want:
@@ -44,8 +63,14 @@ class Judgement:
         if isinstance(want, Counter):
             lost, extra = want - got, got - want
             self.wrong.append(f"{what}: {lost.total()} lost, {extra.total()} too many of {want.total()}")
+        elif isinstance(want, dict):
+            lost, extra = want.keys() - got.keys(), got.keys() - want.keys()
+            other = sorted(str(key) for key in want.keys() & got.keys() if want[key] != got[key])
+            self.wrong.append(f"{what}: {len(lost)} lost, {len(extra)} too many, {len(other)} differ {other[:3]}")
+        elif isinstance(want, set):
+            self.wrong.append(f"{what}: {len(want - got)} lost, {len(got - want)} too many of {len(want)}")
         else:
-            self.wrong.append(f"{what} differ")
+            self.wrong.append(f"{what}: {got!r:.80}, not {want!r:.80}")
 
 
 def read_topic(settings: Settings, topic: str) -> dict[int, list[Any]]:
@@ -67,112 +92,176 @@ def read_topic(settings: Settings, topic: str) -> dict[int, list[Any]]:
         consumer.close()
 
 
-def as_record(record: Any) -> Record:
-    name, value = record.headers[0] if record.headers else ("", b"")
-    lineage = Lineage.unpack(value) if name == HEADER else None
-    return Record(record.offset, record.key or b"", record.value or b"", lineage, "" if lineage else name)
-
-
-def accepted(settings: Settings, topic: str) -> tuple[dict[int, list[Record]], Derived]:
-    """The records of a topic, and those among them that a reader takes."""
-    logs = {p: [as_record(r) for r in rs] for p, rs in read_topic(settings, topic).items()}
-    taken: Derived = Counter()
-    for log in logs.values():
-        marks = PartitionState(Alerting()).marks
-        for record in log:
-            if record.lineage and marks.accept(record.lineage):
-                taken[_derived(record.lineage, record.key, record.value)] += 1
-    return logs, taken
-
-
-def _derived(lineage: Lineage, key: bytes, value: bytes) -> tuple[bytes, int, int, int, bytes, bytes]:
-    return (lineage.topic, lineage.partition, *lineage.position, key, value)
-
-
-def judge(settings: Settings) -> Judgement:
-    """Compare every topic and every state with what the pure pipeline makes of the topics before it."""
-    judgement = Judgement()
-    ids = topic_ids(settings)
+def reader(settings: Settings) -> Reader:
+    """The product's own, with the installation's keys."""
     keys = load_keys(settings.home)
-    detectors = registered()
-    ingest = Ingest(
-        Reader(starter_rules(), Pseudonyms(keys.pseudonym, keys.pseudonym_id)),
-        DeadLetters(keys.dead_letter_public),
-        views=[kind for kind in VIEW_KINDS if any(d.entity == kind for d in detectors)],
-    )
-    want: dict[str, Derived] = {topic.name: Counter() for topic in topics.ALL}
-    dead: set[str] = set()
+    return Reader(starter_rules(), Pseudonyms(keys.pseudonym, keys.pseudonym_id))
 
-    def expect(topic_id: bytes, partition: int, offset: int, outputs: Iterable[Output]) -> None:
-        for number, output in enumerate(outputs):
-            if output.topic == topics.DEAD_LETTERS:
-                dead.add(output.key.decode())
-            else:
-                derived = (topic_id, partition, offset, number, output.key, output.value)
-                want[output.topic][derived] += 1
 
-    for topic in topics.INPUTS:
-        for partition, records in read_topic(settings, topic).items():
-            for r in records:
-                raw = RawRecord(topic, partition, r.offset, r.timestamp, r.value or b"", dict(r.headers))
-                expect(ids[topic], partition, r.offset, ingest.derive(raw).outputs)
-            judgement.counts[topic] = judgement.counts.get(topic, 0) + len(records)
+def judge(
+    settings: Settings, *, fragile: bool = False, refused: Callable[[RawRecord], bool] = lambda _: False
+) -> Judgement:
+    """Compare every topic and every state with what the pure pipeline makes of the topics before it.
 
-    steps: list[tuple[str, str, KeyedStep]] = [
-        (topics.EVENTS, "behave", Behave(detectors, kinds=["actor"])),
-        (topics.VIEWS, "behave", Behave(detectors, kinds=VIEW_KINDS)),
-        (topics.FINDINGS, "alert", Alerting()),
-    ]
-    for topic, step, keyed in steps:
-        logs, got = accepted(settings, topic)
-        judgement.expect(topic, got, want[topic])
-        judgement.counts[topic] = got.total()
+    ``fragile``: the workers had the fragile detector. ``refused``: which source records a defect made dead letters.
+    """
+    detectors = (*registered(), Fragile()) if fragile else registered()
+    with patch.object(registry, "_REGISTERED", detectors):
+        return _Judge(settings, refused).judge()
+
+
+class _Judge:
+    def __init__(self, settings: Settings, refused: Callable[[RawRecord], bool]) -> None:
+        self.settings = settings
+        self.refused = refused
+        self.judgement = Judgement()
+        self.ids = topic_ids(settings)
+        self.letters = DeadLetters(load_keys(settings.home).dead_letter_public)
+        self.want: dict[str, Derived] = {topic.name: Counter() for topic in topics.ALL}
+        self.dead: set[str] = set()
+
+    def judge(self) -> Judgement:
+        detectors = registered()
+        self._inputs([kind for kind in VIEW_KINDS if any(d.entity == kind for d in detectors)])
+        self._step(topics.EVENTS, "behave", Behave(detectors, kinds=["actor"]))
+        self._step(topics.VIEWS, "behave", Behave(detectors, kinds=VIEW_KINDS))
+        self._step(topics.FINDINGS, "alert", Alerting())
+        self._step(topics.NOTIFICATIONS, "notify", Notify(self.settings.receivers, self.letters))
+        alerts = self._accepted(topics.ALERTS)
+        for record in (record for log in alerts.values() for block in log for record in block.records):
+            alert = decode_alert(record.value)
+            if alert.id in self.judgement.alerts:
+                self.judgement.wrong.append("an alert was made twice")
+            self.judgement.alerts[alert.id] = alert
+        letters = {r.key.decode() for rs in read_topic(self.settings, topics.DEAD_LETTERS).values() for r in rs}
+        self.judgement.expect("dead letters", letters, self.dead)
+        self.judgement.counts[topics.DEAD_LETTERS] = len(letters)
+        return self.judgement
+
+    def _expect(self, topic_id: bytes, partition: int, derived: Iterable[tuple[int, Sequence[Output]]]) -> None:
+        for offset, outputs in derived:
+            for number, output in enumerate(outputs):
+                if output.topic == topics.DEAD_LETTERS:
+                    self.dead.add(output.key.decode())
+                else:
+                    position = (topic_id, partition, offset, number, output.key, output.value)
+                    self.want[output.topic][position] += 1
+
+    def _inputs(self, views: Sequence[Any]) -> None:
+        ingest = Ingest(reader(self.settings), self.letters, views=views)
+        for topic in topics.INPUTS:
+            for partition, records in read_topic(self.settings, topic).items():
+                for r in records:
+                    raw = RawRecord(topic, partition, r.offset, r.timestamp, r.value or b"", dict(r.headers))
+                    if self.refused(raw):
+                        self.dead.add(f"{topic}/{partition}/{r.offset}")
+                    else:
+                        self._expect(self.ids[topic], partition, [(r.offset, ingest.derive(raw).outputs)])
+                self.judgement.counts[topic] = self.judgement.counts.get(topic, 0) + len(records)
+
+    def _accepted(self, topic: str) -> dict[int, list[Block]]:
+        """The records that readers take, against those wanted; and the whole log of each partition."""
+        logs = {p: [unpack(r) for r in rs] for p, rs in read_topic(self.settings, topic).items()}
+        taken: Derived = Counter()
+        accepted: dict[int, list[Block]] = {}
         for partition, log in logs.items():
+            marks = Marks()
+            accepted[partition] = []
+            for block in log:
+                if block.lineage is None:
+                    continue
+                dropped = marks.accept(block.lineage, block.positions)
+                left = block._replace(positions=block.positions[dropped:], records=block.records[dropped:])
+                accepted[partition].append(left)
+                for position, r in zip(left.positions, left.records, strict=True):
+                    taken[(*block.lineage.source, *position, r.key, r.value)] += 1
+        self.judgement.expect(topic, taken, self.want[topic])
+        self.judgement.counts[topic] = taken.total()
+        for record in (record for log in accepted.values() for block in log for record in block.records):
+            if topic == topics.EVENTS:
+                self.judgement.events[orjson.loads(record.value)["id"]] += 1
+            elif topic == topics.FINDINGS:
+                self.judgement.findings[record.value] += 1
+        return logs if topic != topics.ALERTS else accepted
+
+    def _step(self, topic: str, step: str, keyed: KeyedStep) -> None:
+        for partition, log in self._accepted(topic).items():
+            name = f"state of {step}.{topic}[{partition}]"
+            held = asyncio.run(self._held(keyed, step, topic, partition))
+            last = max((block.offset for block in log if block.lineage), default=-1)
+            if held.position <= last:
+                self.judgement.wrong.append(f"{name}: at {held.position}, and {last} is there to be taken")
             state = PartitionState(keyed)
-            for offset, outputs in state.fold(log, {}):
-                expect(ids[topic], partition, offset, outputs)
-            held = asyncio.run(_held(settings, keyed, step, topic, partition))
-            judgement.expect(
-                f"state of {step}.{topic}[{partition}]", _content(held), _content(state, held.position, log, keyed)
-            )
-    for topic in (topics.ALERTS, topics.NOTIFICATIONS):
-        _, got = accepted(settings, topic)
-        judgement.expect(topic, got, want[topic])
-        judgement.counts[topic] = got.total()
-    letters = {r.key.decode() for rs in read_topic(settings, topics.DEAD_LETTERS).values() for r in rs}
-    judgement.expect("dead letters", letters, dead)
-    judgement.counts[topics.DEAD_LETTERS] = len(letters)
-    return judgement
+            derived = self._fold(state, [r for r in log if r.offset < held.position], topic, partition, step)
+            self.judgement.expect(name, *self._comparable(held, state, keyed))
+            derived += self._fold(state, [r for r in log if r.offset >= held.position], topic, partition, step)
+            self._expect(self.ids[topic], partition, derived)
 
+    def _fold(
+        self, state: PartitionState, log: list[Block], topic: str, partition: int, step: str
+    ) -> list[tuple[int, Sequence[Output]]]:
+        """What a log derives. What cannot be taken is a dead letter and nothing else."""
+        bad: dict[int, Sequence[Output]] = {}
+        derived: list[tuple[int, Sequence[Output]]] = []
+        for start in range(0, len(log), LOT):
+            lot = log[start : start + LOT]
+            while True:
+                try:
+                    derived += state.fold(lot, bad)
+                    break
+                except BadDerived as exc:
+                    offset, line = address(exc.record.place)
+                    raw = RawRecord(topic, partition, offset, 0, exc.record.value, {}, line)
+                    self.judgement.bad[topic] += 1
+                    bad[exc.record.place] = (self.letters.output(raw, stage=step, reason="defect"),)
+            state.changes()
+            state.flushed()
+        return derived
 
-async def _held(settings: Settings, keyed: KeyedStep, step: str, topic: str, partition: int) -> PartitionState:
-    """The committed state of one partition, as a worker taking over would find it."""
-    state = PartitionState(keyed)
-    changelog = Changelog(
-        client={"bootstrap_servers": settings.kafka},
-        topic=topics.state_of(topic, step),
-        partition=partition,
-        transactional_id=f"{settings.application}.{step}.{topic}.{partition}",
-    )
-    await changelog.open(state.restore)
-    await changelog.close()
-    state.restored()
-    return state
+    def _comparable(self, held: PartitionState, state: PartitionState, keyed: KeyedStep) -> tuple[Any, Any]:
+        got, want = _content(held, keyed), _content(state, keyed)
+        if isinstance(keyed, Notify):
+            # What is delivered is forgotten: nothing may be left of what the alerts asked for.
+            self.judgement.deliveries |= {delivery.webhook_id: delivery.body for _, delivery in state.values.items()}
+            want["values"] = {}
+            want["counts"] = {name: 0 if "." in name else count for name, count in want["counts"].items()}
+        elif isinstance(keyed, Behave):
+            self.judgement.counts["entities"] = self.judgement.counts.get("entities", 0) + len(got["values"])
+            if keyed._actor is not None:
+                self.judgement.late += held.counts["late"]
+                self.judgement.counted += sum(
+                    memory[0]
+                    for _, entity in held.values.items()
+                    for detector, memory in zip(keyed._actor, entity.states, strict=True)
+                    if isinstance(detector, Fragile)
+                )
+        return got, want
 
-
-def _content(
-    state: PartitionState, position: int | None = None, log: list[Record] | None = None, keyed: KeyedStep | None = None
-) -> Any:
-    """Everything a state holds, as the changelog would say it. With a position: as it was there."""
-    if position is not None and log is not None and keyed is not None:
+    async def _held(self, keyed: KeyedStep, step: str, topic: str, partition: int) -> PartitionState:
+        """The committed state of one partition, as a worker taking over would find it."""
         state = PartitionState(keyed)
-        state.fold([record for record in log if record.offset < position], {})
-    dumped = {key: state._step.dump(key, value) for key, value in state.values.items()}
-    return (
-        position if position is None else None,
-        dumped,
-        state.marks.save(),
-        state.watermarks.save(),
-        state.counts,
-        len(state.seen),
-    )
+        changelog = Changelog(
+            client={"bootstrap_servers": self.settings.kafka},
+            topic=topics.state_of(topic, step),
+            partition=partition,
+            transactional_id=f"{self.settings.application}.{step}.{topic}.{partition}",
+        )
+        await changelog.open(state.restore)
+        await changelog.close()
+        state.restored()
+        return state
+
+
+def _content(state: PartitionState, keyed: KeyedStep) -> dict[str, Any]:
+    """Everything a state holds but its position."""
+    return {
+        "values": {key: keyed.dump(key, value) for key, value in state.values.items()},
+        "marks": state.marks.save(),
+        "watermarks": state.watermarks.save(),
+        "counts": dict(state.counts),
+        "seen": {
+            number: {*bucket.base.tolist(), *bucket.recent}
+            for number, bucket in state.seen._buckets.items()
+            if len(bucket.base) or bucket.recent
+        },
+    }

@@ -1,36 +1,75 @@
-"""A randomised world of kills, zombies and bad sends around the product's own state, to see that each event counts
-once.
+"""A randomised world of kills, zombies and bad sends around the product's own handler and state, to see that each event
+counts once.
 
-Actors are generators; every ``yield`` is a point where a kill, a takeover or another actor may come in. ``World``
-takes switches that take one rule of ``docs/replay.md`` away each; the tests see that every one of them is missed.
+Actors are coroutines; every :class:`Pause` is a point where a kill, a takeover or another actor may come in. ``Rules``
+takes rules of ``docs/replay.md`` away; the tests see that every one of them is missed.
 """
 
 from __future__ import annotations
 
 import random
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Coroutine, Generator, Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from itertools import pairwise
-from typing import Any
+from itertools import count, pairwise
+from typing import NamedTuple
+from unittest.mock import patch
 
 import orjson
+from faust.types import TP
+from nacl.public import PrivateKey
 
-from streams.lineage import NO_POSITION, Lineage, Marks, Position
+from streams import state as state_module
+from streams import topics
+from streams.blocks import address, pack, unpack
+from streams.changelog import Fenced
+from streams.deadletters import DeadLetters
+from streams.handlers import KeyedHandler
+from streams.lineage import BLOCK, NO_POSITION, Lineage, Marks, Position, fingerprint
 from streams.records import Output, Record
-from streams.state import PartitionState
+from streams.seen import SeenIds
+from streams.sender import DeliveryFailed
+from streams.state import BadDerived, PartitionState
+from streams.transport import Batch
 
 TOPIC = b"\x01" * 16
 FINDING_EVERY = 3
+#: One event in so many cannot be taken by the keyed step; one in so many is sent twice by its service.
+BAD_EVERY = 9
+TWICE = 0.2
+
+LETTERS = DeadLetters(bytes(PrivateKey.generate().public_key))
+
+Actor = Coroutine[str, None, None]
+
+
+class Pause:
+    """Lets others in. ``idle`` where the actor has nothing left to do."""
+
+    def __init__(self, word: str = "") -> None:
+        self._word = word
+
+    def __await__(self) -> Generator[str, None, None]:
+        yield self._word
 
 
 class Counting:
-    """A keyed step whose state is the list of event ids applied to a key; every third one is a finding."""
+    """A keyed step whose state is the list of event ids applied to a key; every third one is a finding.
+
+    Some events it cannot take, and finds that out when the list has already changed.
+    """
 
     def fold(self, record: Record, fresh: bool, state: PartitionState) -> Sequence[Output]:
+        if not fresh:
+            return ()
+        state.seen.add(0, record.event)
+        event = int(record.value)
         applied = state.values.get(record.key) or []
-        applied.append(int(record.value))
+        applied.append(event)
         state.values.put(record.key, applied)
+        if is_bad(event):
+            raise ValueError("an event that cannot be taken")
         if len(applied) % FINDING_EVERY:
             return ()
         name = b"%s/%d" % (record.key, len(applied))
@@ -44,30 +83,127 @@ class Counting:
         return value
 
 
+def is_bad(event: int) -> bool:
+    return event % BAD_EVERY == BAD_EVERY - 1
+
+
 class AcceptAll(Marks):
     """Takes every record, however often it comes."""
 
-    def accept(self, lineage: Lineage) -> bool:
+    def accept(self, lineage: Lineage, positions: Sequence[tuple[int, int]]) -> int:
+        return 0
+
+
+class FindingsLast(KeyedHandler):
+    """Flushes before what the batch derived is acknowledged."""
+
+    async def process(self, batch: Batch) -> bool:
+        derived = self._fold(batch)
+        self._unflushed.append(batch)
+        await self.flush()
+        await self._sender.send(self._topic_id, batch.tp.partition, derived)
         return True
 
 
 @dataclass(frozen=True)
 class Rules:
-    """Which rules hold; all do in the product."""
+    """Which rules hold; all do in the product. The numbers are those of ``docs/replay.md``."""
 
-    marks: bool = True  #: readers take a position once
-    link: bool = True  #: records name the one before them
-    ack_check: bool = True  #: acked offsets must rise
-    findings_first: bool = True  #: findings are acknowledged before the flush
-    atomic: bool = True  #: a flush is one transaction
-    fence: bool = True  #: an old owner cannot write
+    pure: bool = True  #: 1: a step derives the same from the same record
+    output: bool = True  #: 1: a position says which output of its record it is
+    link: bool = True  #: 1: records name the one before them
+    order: bool = True  #: 2: outputs leave in the order of their positions
+    durable_first: bool = True  #: 3: ingest commits what is durable
+    stop: bool = True  #: 3: nothing passes a batch that failed
+    ack_check: bool = True  #: 3: acked offsets must rise
+    marks: bool = True  #: 4: readers take a position once
+    findings_first: bool = True  #: 6: findings are acknowledged before the flush
+    atomic: bool = True  #: 6: a flush is one transaction
+    seek: bool = True  #: 6: recovery goes to the position, whatever the group committed
+    fence: bool = True  #: 7: an old owner cannot write
+    ids: bool = True  #: 9: an event that was sent twice counts once
+    staged: bool = True  #: 10: a record that cannot be taken leaves nothing behind
+
+    def broken(self) -> ExitStack:
+        """The product's own code without the rules that are off, until the stack is closed."""
+        stack = ExitStack()
+        if not self.marks:
+            stack.enter_context(patch.object(state_module, "Marks", AcceptAll))
+        if not self.ids:
+            stack.enter_context(patch.object(SeenIds, "fresh", lambda *_: True))
+        if not self.staged:
+            stack.enter_context(patch.object(PartitionState, "rollback", lambda _: None))
+        return stack
+
+
+class Logged(NamedTuple):
+    """A record as a consumer gives it: a block."""
+
+    offset: int
+    key: None
+    value: bytes
+    headers: list[tuple[str, bytes]]
+
+
+@dataclass
+class Zombie:
+    """An owner that was stopped, and goes on later without knowing that another took its place."""
+
+    asleep: int  #: turns until it wakes
+    left: int  #: turns until it finds out
+    actor: Actor
+
+    def live(self) -> bool:
+        """One turn. True when it was its last."""
+        if self.asleep:
+            self.asleep -= 1
+        elif self.left:
+            self.left -= 1
+            self.actor.send(None)
+        else:
+            self.actor.close()
+            return True
+        return False
 
 
 @dataclass
 class Partition:
-    log: list[Record] = field(default_factory=list)
+    log: list[Logged] = field(default_factory=list)
     state: dict[bytes, bytes] = field(default_factory=dict)
     epoch: int = 0
+    commit: int = 0  #: what the group committed: a hint
+
+
+class Changelog:
+    """What :mod:`streams.changelog` promises, over one partition of the world."""
+
+    def __init__(self, partition: Partition, rules: Rules) -> None:
+        self._partition = partition
+        self._rules = rules
+        self._epoch = 0
+
+    async def open(self, on_record: Callable[[bytes, bytes | None], None]) -> None:
+        self._partition.epoch += 1
+        self._epoch = self._partition.epoch
+        await Pause()
+        for key, value in self._partition.state.items():
+            on_record(key, value)
+        await Pause()
+
+    async def commit(self, changes: dict[bytes, bytes | None]) -> None:
+        writes = [changes] if self._rules.atomic else [{key: changes[key]} for key in sorted(changes, reverse=True)]
+        for write in writes:
+            await Pause()
+            if self._rules.fence and self._epoch != self._partition.epoch:
+                raise Fenced("another owner")
+            for key, value in write.items():
+                if value is None:
+                    self._partition.state.pop(key, None)
+                else:
+                    self._partition.state[key] = value
+
+    async def close(self) -> None:
+        """Ownership ends when the next owner opens."""
 
 
 class World:
@@ -79,51 +215,67 @@ class World:
         self.faults = faults
         self.bad_sends = bad_sends
         self.sources: list[list[tuple[int, list[bytes]]]] = []
-        event = 0
+        events = [(event, self._some_keys()) for event in range(2 * records)]
         for _ in range(2):
-            source = []
-            for _ in range(records):
-                source.append((event, [b"k%d" % k for k in self._some_keys()]))
-                event += 1
+            source = [events.pop() for _ in range(records)]
+            source += [self.random.choice(source) for _ in source if self.random.random() < TWICE]
+            self.random.shuffle(source)
             self.sources.append(source)
         self.partitions = [Partition(), Partition()]
         self.commits = [0, 0]
         self.generation: Counter[tuple[str, int]] = Counter()
         self.findings: dict[bytes, bytes] = {}
-        self.late: list[tuple[int, Record]] = []
+        self.letters: set[bytes] = set()
+        self.late: list[tuple[int, Logged]] = []
         self.idle: set[tuple[str, int]] = set()
 
-    def _some_keys(self) -> list[int]:
-        return [self.random.randrange(3) for _ in range(self.random.choice((0, 1, 1, 2, 3)))]
+    def _some_keys(self) -> list[bytes]:
+        return [b"k%d" % k for k in self.random.sample(range(4), self.random.choice((0, 1, 1, 2, 3)))]
 
     # Actors
 
-    def ingest(self, source: int, generation: int) -> Iterator[str]:
+    async def ingest(self, source: int) -> None:
+        generation = self.generation["ingest", source]
         position = self.commits[source]
         while True:
             end = min(position + self.random.randint(1, 4), len(self.sources[source]))
-            queues: dict[int, list[tuple[Position, Record]]] = defaultdict(list)
-            previous: dict[int, Position] = {}
-            for offset in range(position, end):
-                event, keys = self.sources[source][offset]
-                for index, key in enumerate(keys):
-                    target = int(key[1:]) % len(self.partitions)
-                    here = Position(offset, index)
-                    link = previous.get(target, NO_POSITION) if self.rules.link else NO_POSITION
-                    lineage = Lineage(TOPIC, source, here, link, event + 1)
-                    queues[target].append((here, Record(0, key, b"%d" % event, lineage)))
-                    previous[target] = here
-            failed = yield from self._send(queues)
-            position = min(failed, default=end)
+            if not self.rules.durable_first:
+                self.commits[source] = end
+            failed = await self._send(self._derive(source, position, end))
+            position = min(failed, default=end) if self.rules.stop else end
             if generation == self.generation["ingest", source]:
                 self.commits[source] = position
-            yield "idle" if position >= len(self.sources[source]) else ""
+            await Pause("idle" if position >= len(self.sources[source]) else "")
 
-    def _send(self, queues: dict[int, list[tuple[Position, Record]]]) -> Iterator[Any]:
+    def _derive(self, source: int, begin: int, end: int) -> dict[int, list[tuple[Position, Logged]]]:
+        queues: dict[int, list[tuple[Position, bytes, int]]] = defaultdict(list)
+        for offset in range(begin, end):
+            event, keys = self.sources[source][offset]
+            if not self.rules.pure:
+                keys = self.random.sample(keys, len(keys))
+            for index, key in enumerate(keys):
+                here = Position(offset, index if self.rules.output else 0)
+                queues[int(key[1:]) % len(self.partitions)].append((here, key, event))
+        linked: dict[int, list[tuple[Position, Logged]]] = {}
+        for target, queue in queues.items():
+            if not self.rules.order:
+                self.random.shuffle(queue)
+            previous, linked[target] = NO_POSITION, []
+            while queue:
+                lines = [queue.pop(0) for _ in range(min(len(queue), self.random.randint(1, 3)))]
+                rows = [(*at, fingerprint(f"{event} {key.decode()}"), 0, key.decode()) for at, key, event in lines]
+                first, last = lines[0][0], lines[-1][0]
+                lineage = Lineage(TOPIC, source, last, previous if self.rules.link else NO_POSITION, 0)
+                value = pack(rows, [b"%d" % event for _, _, event in lines])
+                linked[target].append((first, Logged(0, None, value, [(BLOCK, lineage.pack())])))
+                previous = last
+        return linked
+
+    async def _send(self, queues: dict[int, list[tuple[Position, Logged]]]) -> list[int]:
         failed: list[int] = []
         acked: dict[int, list[tuple[Position, int]]] = defaultdict(list)
         while any(queues.values()):
-            yield ""
+            await Pause()
             target = self.random.choice([t for t, queue in queues.items() if queue])
             queue = queues[target]
             if self.bad_sends and len(queue) > 1 and self.random.random() < 0.25:
@@ -137,7 +289,7 @@ class World:
             acked[target].append((position, self._append(target, record)))
             if self.bad_sends and self.random.random() < 0.2:
                 self.late.append((target, record))
-        if self.rules.ack_check:
+        if self.rules.ack_check and self.rules.order:
             for deliveries in acked.values():
                 deliveries.sort()
                 for (_, before), (position, after) in pairwise(deliveries):
@@ -145,91 +297,107 @@ class World:
                         failed.append(min(position.offset, deliveries[0][0].offset))
         return failed
 
-    def _append(self, target: int, record: Record) -> int:
+    def _append(self, target: int, record: Logged) -> int:
         log = self.partitions[target].log
         log.append(record._replace(offset=len(log)))
         self.idle.clear()
         return len(log) - 1
 
-    def behave(self, number: int, generation: int) -> Iterator[str]:
+    async def behave(self, number: int) -> None:
+        """A lane around the product's handler: what failed is opened again, or passed over where the rule is off."""
         partition = self.partitions[number]
-        partition.epoch += 1
-        epoch = partition.epoch
-        yield ""
-        state = self.recover(number)
-        yield ""
-        at = state.position
-        pending: list[Output] = []
+        handler = self._handler(number)
+        position = None
         while True:
-            records = partition.log[at : at + self.random.randint(1, 4)]
-            for _, outputs in state.fold(records, {}):
-                pending.extend(outputs)
-            at += len(records)
-            yield ""
-            if self.rules.findings_first:
-                yield from self._find(pending)
-            if self.random.random() < 0.5 or not records:
-                changes = state.changes()
-                if self.rules.fence and epoch != partition.epoch:
-                    return
-                if self.rules.atomic:
-                    partition.state.update({k: v for k, v in changes.items() if v is not None})
+            try:
+                if position is None:
+                    position = await handler.open()
+                    if not self.rules.seek:
+                        position = partition.commit
+                await Pause()
+                records = partition.log[position : position + self.random.randint(1, 4)]
+                position += len(records)
+                if not records:
+                    await handler.flush()
+                    partition.commit = position
+                elif await handler.process(Batch(TP("views", number), records, None)):  # type: ignore[arg-type]
+                    partition.commit = position
+                at_end = position == len(partition.log)
+                await Pause("idle" if at_end and not handler.state.changes() else "")
+            except (Fenced, DeliveryFailed) as exc:
+                await Pause()
+                if self.rules.stop or isinstance(exc, Fenced):
+                    position = None
+            except BadDerived:
+                if self.rules.stop:
+                    raise
+                position = None
+
+    def _handler(self, number: int) -> KeyedHandler:
+        kind = KeyedHandler if self.rules.findings_first else FindingsLast
+        clock = count()
+        return kind(
+            Counting(),
+            self,  # type: ignore[arg-type]
+            Changelog(self.partitions[number], self.rules),  # type: ignore[arg-type]
+            LETTERS,
+            stage="behave",
+            topic_id=TOPIC,
+            now=lambda: next(clock) * 0.1,
+        )
+
+    async def send(self, topic_id: bytes, partition: int, derived: Iterable[tuple[int, Sequence[Output]]]) -> None:
+        """The handler's sender: findings are created once, in whatever state the world is. Raises DeliveryFailed."""
+        for _, outputs in derived:
+            for output in outputs:
+                await Pause()
+                if self.faults and self.random.random() < 0.04:
+                    raise DeliveryFailed("as a broker that went away")
+                if output.topic == topics.DEAD_LETTERS:
+                    self.letters.add(output.key)
                 else:
-                    for key in sorted(changes, reverse=True):
-                        yield ""
-                        if self.rules.fence and epoch != partition.epoch:
-                            return
-                        partition.state[key] = changes[key] or b""
-                state.flushed()
-                yield from self._find(pending)
-            yield "idle" if at == len(partition.log) and not pending and not state.changes() else ""
-
-    def _find(self, pending: list[Output]) -> Iterator[str]:
-        while pending:
-            yield ""
-            found = pending.pop(0)
-            self.findings.setdefault(found.key, found.value)
-
-    def recover(self, number: int) -> PartitionState:
-        state = PartitionState(Counting())
-        for key, value in self.partitions[number].state.items():
-            state.restore(key, value)
-        if not self.rules.marks:
-            state.marks = AcceptAll()
-        state.restored()
-        return state
+                    self.findings.setdefault(output.key, output.value)
 
     # Schedule
 
-    def start(self, kind: str, number: int) -> Iterator[str]:
+    def start(self, kind: str, number: int) -> Actor:
         self.generation[kind, number] += 1
         actor = self.ingest if kind == "ingest" else self.behave
-        return actor(number, self.generation[kind, number])
+        return actor(number)
 
     def run(self) -> None:
         names = [(kind, number) for kind in ("ingest", "behave") for number in (0, 1)]
         actors = {name: self.start(*name) for name in names}
-        zombies: list[tuple[int, Iterator[str]]] = []
+        zombies: list[Zombie] = []
+        with self.rules.broken():
+            self._run(names, actors, zombies)
+        for actor in actors.values():
+            actor.close()
+
+    def _run(self, names: list[tuple[str, int]], actors: dict[tuple[str, int], Actor], zombies: list[Zombie]) -> None:
         budget, idle = (5 if self.faults else 0), self.idle
         while True:
             if budget and self.random.random() < 0.04:
                 budget, name = budget - 1, self.random.choice(names)
                 if self.random.random() < 0.5:
-                    zombies.append((self.random.randint(3, 50), actors[name]))
+                    zombies.append(Zombie(self.random.randint(0, 40), self.random.randint(3, 20), actors[name]))
+                else:
+                    actors[name].close()
+                if self.random.random() < 0.3:
+                    reset = self.partitions[name[1]]  # somebody resets the group, to the latest
+                    reset.commit = len(reset.log)
                 actors[name] = self.start(*name)
                 idle.clear()
             if self.late and self.random.random() < 0.1:
                 self._append(*self.late.pop(self.random.randrange(len(self.late))))
             choice = self.random.choice([*names, *range(len(zombies))])
             if isinstance(choice, int):
-                left, actor = zombies.pop(choice)
-                if next(actor, "dead") != "dead" and left:
-                    zombies.append((left - 1, actor))
+                zombie = zombies[choice]
+                if zombie.live():
+                    zombies.remove(zombie)
+                    idle.clear()  # it may have fenced whoever is there
                 continue
-            result = next(actors[choice], "dead")
-            if result == "dead":
-                actors[choice] = self.start(*choice)
-            if result == "idle":
+            if actors[choice].send(None) == "idle":
                 idle.add(choice)
             else:
                 idle.discard(choice)
@@ -240,28 +408,48 @@ class World:
     # Judgement
 
     def violations(self) -> set[str]:
-        """What went wrong: ``lost``, ``twice``, ``findings``, ``payloads``."""
+        """What went wrong: ``lost``, ``twice``, ``findings``, ``payloads``, ``letters``."""
         bad: set[str] = set()
         want: dict[bytes, Counter[int]] = defaultdict(Counter)
         for source in self.sources:
             for event, keys in source:
                 for key in keys:
-                    want[key][event] += 1
+                    if not is_bad(event):
+                        want[key][event] = 1
         got: dict[bytes, Counter[int]] = defaultdict(Counter)
-        for number in range(len(self.partitions)):
-            for key, value in self.recover(number).values.items():
+        for partition in self.partitions:
+            state = PartitionState(Counting())
+            for key, value in partition.state.items():
+                state.restore(key, value)
+            for key, value in state.values.items():
                 got[key] = Counter(value)
-        for key, expected in want.items():
-            if expected - got[key]:
+        for key in {*want, *got}:
+            if want[key] - got[key]:
                 bad.add("lost")
-            if got[key] - expected:
+            if got[key] - want[key]:
                 bad.add("twice")
         oracle: dict[bytes, bytes] = {}
-        for partition in self.partitions:
-            for _, outputs in PartitionState(Counting()).fold(partition.log, {}):
-                oracle.update((output.key, output.value) for output in outputs)
+        letters: set[bytes] = set()
+        for number, partition in enumerate(self.partitions):
+            derived, refused = _fold(partition.log)
+            oracle.update((output.key, output.value) for _, outputs in derived for output in outputs)
+            for offset, line in map(address, refused):
+                letters.add(b"views/%d/%d" % (number, offset) + (b".%d" % line if line else b""))
         if set(oracle) != set(self.findings):
             bad.add("findings")
         elif oracle != self.findings:
             bad.add("payloads")
+        if letters != self.letters:
+            bad.add("letters")
         return bad
+
+
+def _fold(log: list[Logged]) -> tuple[list[tuple[int, Sequence[Output]]], dict[int, Sequence[Output]]]:
+    """What the pure step makes of a log, and the places of what it cannot take."""
+    blocks = [unpack(logged) for logged in log]
+    refused: dict[int, Sequence[Output]] = {}
+    while True:
+        try:
+            return PartitionState(Counting()).fold(blocks, refused), refused
+        except BadDerived as exc:
+            refused[exc.record.place] = ()

@@ -60,9 +60,6 @@ def derived(offset: int, value: bytes, *, key: bytes = b"k", event: int = 1) -> 
 
 
 class _Consumer:
-    def epoch(self, tp: Any) -> int:
-        return 0
-
     def on_batch_acked(self, tp: Any) -> None:
         pass
 

@@ -22,6 +22,7 @@ from streams import deliveries
 from streams.codecs import encode_alert
 from streams.deadletters import DeadLetters, open_letter
 from streams.deliveries import DeliveryHandler, Notify
+from streams.handlers import FLUSH_BATCHES
 from streams.settings import Receiver
 from streams.sinks import webhook
 
@@ -46,11 +47,12 @@ class Running:
         self.clock = clock
         self._offset = handler.state.position
 
-    async def take(self, *alerts: Alert) -> None:
+    async def take(self, *alerts: Alert, flush: bool = True) -> None:
         records = [derived(self._offset + n, encode_alert(taken)) for n, taken in enumerate(alerts)]
         self._offset += len(records)
         await self.handler.process(batch_of("notifications", records))
-        await self.handler.flush()
+        if flush:
+            await self.handler.flush()
 
     async def pass_time(self, seconds: float) -> None:
         """Let ``seconds`` pass for the deliveries, which are woken as their timer would."""
@@ -100,6 +102,15 @@ async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
         while not condition():
             await asyncio.sleep(0.01)
+
+
+async def test_a_batch_that_comes_when_a_flush_is_due_is_taken() -> None:
+    with receiving() as receiver:
+        async with running({"oncall": receiver.url}) as run:
+            for number in range(FLUSH_BATCHES + 1):
+                await asyncio.wait_for(run.take(alert(f"{number}"), flush=False), 5)
+            await run.pass_time(0)
+        assert len(receiver.received) == FLUSH_BATCHES + 1
 
 
 async def test_an_alert_arrives_signed_and_is_forgotten() -> None:

@@ -26,9 +26,6 @@ class Acks:
     def on_batch_acked(self, tp: TP) -> None:
         self.count += 1
 
-    def epoch(self, tp: TP) -> int:
-        return 0
-
     def is_stale(self, tp: TP, epoch: int) -> bool:
         return self.stale
 

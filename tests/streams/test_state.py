@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from streams import seen
+from streams.blocks import Block
 from streams.lineage import NO_POSITION, Lineage, Position
 from streams.records import Output, Record
 from streams.seen import SeenIds
@@ -29,9 +30,8 @@ class Remembering:
         if not fresh:
             state.counts["repeated"] += 1
             return ()
-        assert record.lineage is not None
-        state.seen.add(bucket, record.lineage.event)
-        state.values.put(record.key, [*(state.values.get(record.key) or []), record.offset])
+        state.seen.add(bucket, record.event)
+        state.values.put(record.key, [*(state.values.get(record.key) or []), record.place])
         return ()
 
     def dump(self, key: bytes, value: list[int]) -> bytes:
@@ -41,14 +41,16 @@ class Remembering:
         return [int(number) for number in raw.split(b",")]
 
 
-def log(rng: random.Random, count: int) -> list[Record]:
+def log(rng: random.Random, count: int) -> list[Block]:
     """Few events, told again and again with times that differ, while time passes."""
     records = []
     for offset in range(count):
         event = rng.randrange(1, 30)
-        lineage = Lineage(TOPIC, 0, Position(offset, 0), NO_POSITION, event)
+        position = Position(offset, 0)
+        lineage = Lineage(TOPIC, 0, position, NO_POSITION, event)
         bucket = max(0, offset // 20 - rng.randrange(5))
-        records.append(Record(offset, b"k%d" % rng.randrange(3), b"%d" % bucket, lineage))
+        record = Record(offset, b"k%d" % rng.randrange(3), b"%d" % bucket, event)
+        records.append(Block(offset, lineage, (position,), (record,)))
     return records
 
 

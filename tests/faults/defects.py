@@ -1,0 +1,71 @@
+"""Defects that records meet: a detector that fails half way through some events, a source that refuses good records.
+
+The oracle has the detector too: what it fails on is a matter of the event alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from detectors import registry
+from detectors.base import EntityKind, Event, Finding
+from streams.lineage import fingerprint
+from streams.sources.base import BadRecord, Draft
+from streams.sources.fhir import FhirAuditEvent
+
+__all__ = ["DEFECTS", "Fragile", "fails_on", "refuses"]
+
+FAILS_EVERY = 400
+
+
+def fails_on(event_id: str) -> bool:
+    """Whether the fragile detector fails on the event."""
+    return fingerprint(event_id) % FAILS_EVERY == 0
+
+
+class Fragile:
+    """Counts the events of an actor, and fails on some of them when it has counted already."""
+
+    name = "fragile"
+    entity: EntityKind = "actor"
+
+    def new(self) -> list[int]:
+        return [0]
+
+    def inspect(self, event: Event, key: str, state: list[int], watermark: int) -> Iterable[Finding]:
+        state[0] += 1
+        if fails_on(event.id):
+            raise ArithmeticError("a defect of a detector")
+        return ()
+
+    def save(self, state: list[int]) -> list[Any]:
+        return list(state)
+
+    def load(self, saved: list[Any]) -> list[int]:
+        return list(saved)
+
+
+def fragile_detector() -> None:
+    """Switch the fragile detector on, beside the product's own."""
+    registry._REGISTERED = (*registry._REGISTERED, Fragile())  # type: ignore[misc]
+
+
+def refuses(record: Mapping[str, Any]) -> bool:
+    """Whether the defective source refuses the record, which is a good one."""
+    return record.get("action") in ("U", "D")
+
+
+def defective_source() -> None:
+    """The FHIR source refuses every update and delete, as after a change that went wrong."""
+    normalise = FhirAuditEvent.normalise
+
+    def refuse(self: FhirAuditEvent, record: Mapping[str, Any]) -> Draft:
+        if refuses(record):
+            raise BadRecord("action is not one of C, R, E")
+        return normalise(self, record)
+
+    FhirAuditEvent.normalise = refuse  # type: ignore[method-assign]
+
+
+DEFECTS: dict[str, Callable[[], None]] = {f.__name__: f for f in (fragile_detector, defective_source)}

@@ -1,0 +1,88 @@
+"""What services emit while things die: a hospital's day with attacks, events sent twice, and poison."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import json
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+
+from kafka import KafkaProducer
+from poison import KINDS, poison
+
+from streams.demo.hospital import Emission, Hospital
+from streams.demo.stories import STORIES
+
+__all__ = ["Traffic"]
+
+#: Seconds of event time that a run covers: enough for windows to close and for attacks to stand out.
+SPAN = 7200
+#: One event in so many is sent again by its service, a while later.
+TWICE_EVERY = 80
+
+
+class Traffic(threading.Thread):
+    """Emits ``events`` different events and ``poisons`` at a steady pace; keeps what it emitted, to be judged by."""
+
+    def __init__(self, bootstrap: str, *, events: int, poisons: int, seconds: float, seed: int) -> None:
+        super().__init__(daemon=True)
+        self.emitted: list[Emission] = []  #: every good record, as often as it was sent
+        self.poisoned: Counter[bytes] = Counter()  #: every poison record
+        self.failures: list[str] = []
+        self._events = events
+        self._poisons = poisons
+        self._seconds = seconds
+        self._servers = bootstrap
+        self._seed = seed
+
+    def run(self) -> None:
+        rng = random.Random(self._seed)
+        producer = KafkaProducer(
+            bootstrap_servers=self._servers,
+            linger_ms=20,
+            acks="all",
+            enable_idempotence=True,
+            delivery_timeout_ms=120_000,
+            max_block_ms=120_000,
+        )
+        kinds = itertools.cycle(KINDS)
+        every = self._events // self._poisons if self._poisons else 0
+        start, template = time.time(), None
+        for number, emission in enumerate(self._day(start)):
+            self._send(producer, emission)
+            if not number % TWICE_EVERY:
+                self._send(producer, rng.choice(self.emitted[-400:]))
+            if emission.topic == "audit.ehr":
+                template = emission.record
+            while every and template and self.poisoned.total() * every <= number:
+                value, key = poison(next(kinds), template), b"%d" % rng.randrange(1 << 30)
+                self.poisoned[value] += 1
+                producer.send("audit.ehr", value, key=key).add_errback(self._failed)
+            ahead = number / self._events * self._seconds - (time.time() - start)
+            if ahead > 0.05:
+                time.sleep(ahead)
+        producer.flush(120)
+        producer.close()
+
+    def _day(self, now: float) -> Iterator[Emission]:
+        hospital = Hospital(seed=self._seed, staff=400, patients=2000, devices=100)
+        begin = int(now * 1000) - SPAN * 1000
+        attacks = (
+            story.tell(hospital, begin + (SPAN // 2 + number * SPAN // 40) * 1000)
+            for number, story in enumerate(STORIES * 3)
+        )
+        traffic = hospital.traffic(begin, per_second=self._events / SPAN)
+        merged = heapq.merge(traffic, itertools.chain.from_iterable(attacks), key=lambda emission: emission.time)
+        return itertools.islice(merged, self._events)
+
+    def _send(self, producer: KafkaProducer, emission: Emission) -> None:
+        self.emitted.append(emission)
+        value = json.dumps(emission.record).encode()
+        producer.send(emission.topic, value, key=emission.key).add_errback(self._failed)
+
+    def _failed(self, exc: BaseException) -> None:
+        self.failures.append(repr(exc))
