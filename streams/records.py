@@ -19,6 +19,7 @@ class RawRecord(NamedTuple):
     received: int  #: ms, the broker's own time
     value: bytes
     headers: Mapping[str, bytes]
+    key: bytes | None = None
 
 
 class Record(NamedTuple):
