@@ -29,7 +29,7 @@ from types import TracebackType
 from typing import Any, ClassVar
 
 from kafka import KafkaProducer
-from kafka.errors import KafkaError, KafkaTimeoutError
+from kafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
 
 __all__ = ["AuditEvent", "BufferFull", "CloudTrailEvent", "DeliveryError", "DeviceEvent", "Emitter", "Failure"]
 
@@ -235,6 +235,9 @@ class Emitter:
         except KafkaTimeoutError as exc:
             self._give_room(len(value))
             raise BufferFull(f"the broker took nothing for {self._max_block:.0f} s") from exc
+        except MessageSizeTooLargeError as exc:
+            self._give_room(len(value))
+            raise ValueError(f"the event has {len(value)} bytes, and Kafka takes a megabyte") from exc
         except KafkaError:
             self._give_room(len(value))
             raise

@@ -10,12 +10,24 @@ from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
 )
 
 from detectors.base import Severity
 
 __all__ = ["Receiver", "Settings"]
+
+
+def _file() -> Path:
+    """The settings file: the one that ``WARDWATCH_CONFIG`` names, else ``wardwatch.toml`` here if there is one.
+
+    Raises SettingsError where the named one is missing.
+    """
+    named = os.environ.get("WARDWATCH_CONFIG")
+    if named and not Path(named).is_file():
+        raise SettingsError(f"WARDWATCH_CONFIG names {named}, which is no file: mend the path, or unset it")
+    return Path(named or "wardwatch.toml")
 
 
 class Receiver(BaseModel):
@@ -33,7 +45,9 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="WARDWATCH_", env_nested_delimiter="__", extra="forbid")
 
-    kafka: str = Field("127.0.0.1:9092", description="Kafka bootstrap servers, host:port, comma separated")
+    kafka: str = Field(
+        "127.0.0.1:8901", description="Kafka bootstrap servers, host:port, comma separated; as set, where up serves"
+    )
     application: str = Field("wardwatch", description="consumer group, and prefix of transactional ids")
     partitions: int = Field(4, ge=1, le=512, description="partitions of every topic, fixed by setup")
     replication: int = Field(1, ge=1, le=7, description="replicas of every topic")
@@ -56,8 +70,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        path = Path(os.environ.get("WARDWATCH_CONFIG", "wardwatch.toml"))
-        return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=path))
+        return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=_file()))
 
     @property
     def store_path(self) -> Path:
