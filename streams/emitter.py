@@ -29,7 +29,7 @@ from types import TracebackType
 from typing import Any, ClassVar
 
 from kafka import KafkaProducer
-from kafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
+from kafka.errors import KafkaError, KafkaTimeoutError
 
 __all__ = ["AuditEvent", "BufferFull", "CloudTrailEvent", "DeliveryError", "DeviceEvent", "Emitter", "Failure"]
 
@@ -37,6 +37,11 @@ log = logging.getLogger(__name__)
 
 #: Where each kind of record goes.
 TOPICS = {"fhir": "audit.ehr", "device": "audit.iot", "cloudtrail": "audit.cloud"}
+
+#: Bytes of a record, and of these what id, names and key may take. The topics take a megabyte; one record that the
+#: broker refuses for its size would end an idempotent producer for all.
+_LARGEST = 1024 * 1024 - 128
+_FRAME = 4096
 
 
 class BufferFull(Exception):
@@ -197,6 +202,7 @@ class Emitter:
             acks="all",
             enable_idempotence=True,
             linger_ms=client.pop("linger_ms", 5),
+            max_request_size=_LARGEST,
             max_block_ms=int(max_block * 1000),
             delivery_timeout_ms=int(delivery_timeout * 1000),
             **client,
@@ -227,6 +233,8 @@ class Emitter:
             value = json.dumps(record, separators=(",", ":"), allow_nan=False).encode()
         except (TypeError, ValueError) as exc:
             raise ValueError(f"the event is not JSON: {exc}") from exc
+        if len(value) > _LARGEST - _FRAME:
+            raise ValueError(f"the event has {len(value)} bytes where {_LARGEST - _FRAME} are taken")
         self._take_room(len(value))
         headers = [("event-id", event_id.encode()), ("source", name.encode()), ("producer", self._name.encode())]
         failure = _FailureOf(event_id, name, record)
@@ -235,9 +243,6 @@ class Emitter:
         except KafkaTimeoutError as exc:
             self._give_room(len(value))
             raise BufferFull(f"the broker took nothing for {self._max_block:.0f} s") from exc
-        except MessageSizeTooLargeError as exc:
-            self._give_room(len(value))
-            raise ValueError(f"the event has {len(value)} bytes, and Kafka takes a megabyte") from exc
         except KafkaError:
             self._give_room(len(value))
             raise

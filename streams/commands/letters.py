@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.errors import KafkaError
+from kafka.errors import MessageSizeTooLargeError
 
 from detectors.base import digest
 from streams import topics
@@ -23,6 +23,8 @@ from streams.settings import Settings
 
 __all__ = ["Envelope", "Replay", "envelopes", "open_envelope", "replay"]
 
+#: Bytes of a record; a batch's own are left of the topics' megabyte. A larger one would end the producer for all.
+_LARGEST = 1024 * 1024 - 128
 #: Letters, and bytes of them, that are sent before the broker has to have them all.
 _BATCH = 500
 _BATCH_BYTES = 16 * 1024 * 1024
@@ -109,7 +111,7 @@ def replay(settings: Settings, private_key: bytes, wanted: Callable[[Envelope], 
     """Send what is ``wanted`` to where it came from, under its key, headers and event id, and answer its letters.
 
     What counted meanwhile counts once: a record without an id of its own gets the one it would have had where it lay.
-    What the broker refuses stays open. Raises kafka's errors where it takes nothing at all.
+    Raises kafka's errors where the broker does not take them; what is not answered by then stays open.
     """
     done = Replay()
     producer = KafkaProducer(
@@ -117,7 +119,7 @@ def replay(settings: Settings, private_key: bytes, wanted: Callable[[Envelope], 
         acks="all",
         enable_idempotence=True,
         linger_ms=20,
-        max_request_size=_BATCH_BYTES,  # the topic's own limit decides
+        max_request_size=_LARGEST,
     )
     batch: list[tuple[Envelope, Any]] = []
     size = 0
@@ -126,16 +128,8 @@ def replay(settings: Settings, private_key: bytes, wanted: Callable[[Envelope], 
         """Answered only once the broker has what was sent: a failure between the two sends it twice, never not."""
         nonlocal size
         producer.flush()
-        failures = 0
         for envelope, delivery in batch:
-            try:
-                delivery.get(timeout=30)
-            except KafkaError as exc:
-                failures += 1
-                if failures == len(batch) > 1:
-                    raise
-                done.keep(envelope, f"Kafka refused it ({type(exc).__name__})")
-                continue
+            delivery.get(timeout=30)
             producer.send(topics.DEAD_LETTERS, None, key=envelope.name.encode(), partition=envelope.partition)
             done.sent.add(envelope.name)
         producer.flush()
@@ -156,7 +150,11 @@ def replay(settings: Settings, private_key: bytes, wanted: Callable[[Envelope], 
             except ValueError:
                 done.keep(envelope, "it was sealed to another key than this installation's")
                 continue
-            batch.append((envelope, _send(producer, letter)))
+            try:
+                batch.append((envelope, _send(producer, letter)))
+            except MessageSizeTooLargeError:
+                done.keep(envelope, "it is larger than its topic takes")
+                continue
             size += len(letter.value)
             if len(batch) >= _BATCH or size >= _BATCH_BYTES:
                 settle()

@@ -99,7 +99,8 @@ def test_thousands_are_sent_again_whole_and_answered(settings: Settings, keys: K
 
 @pytest.mark.kafka
 def test_what_cannot_be_sent_is_told_and_stays_open(settings: Settings, keys: Keys, tmp_path: Path) -> None:
-    write(settings, keys, [raw(0), RawRecord("audit.ehr", 0, 2, 1, b"x" * 1_100_000, {})])
+    large, largest = (RawRecord("audit.ehr", 0, n, 1, b"x" * n, {}) for n in (1_100_000, 1_048_300))
+    write(settings, keys, [raw(0), large, largest])
     write(settings, load_keys(tmp_path / "another installation"), [raw(1)])
     write(settings, keys, [raw(4, topic=topics.ALERTS)], stage="index")
     for delivery in ("msg_1", "msg_2"):
@@ -108,7 +109,7 @@ def test_what_cannot_be_sent_is_told_and_stays_open(settings: Settings, keys: Ke
     names = {envelope.name for envelope in envelopes(settings)}
     assert {"notifications/0/0/msg_1", "notifications/0/0/msg_2"} < names
     done = replay(settings, keys.dead_letter_private(), every)
-    assert done.sent == {"audit.ehr/0/0"}
+    assert done.sent == {"audit.ehr/0/0", "audit.ehr/0/1048300"}
     assert sorted(done.kept.values()) == [1, 1, 1, 2]
     assert sum(map(every, envelopes(settings))) == 5
 
