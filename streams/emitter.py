@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import threading
 import uuid
 from collections.abc import Callable, Mapping
@@ -170,7 +171,7 @@ class CloudTrailEvent:
 
 
 class Emitter:
-    """Emits events from any thread. One for a process is enough."""
+    """Emits events from any thread. One for a process is enough; after a fork each process has its own by itself."""
 
     def __init__(
         self,
@@ -192,21 +193,31 @@ class Emitter:
         self._buffer = buffer
         self._max_block = max_block
         self._on_error = on_error
+        self._client = {
+            "linger_ms": 5,
+            **client,
+            "bootstrap_servers": kafka.split(","),
+            "client_id": producer,
+            "acks": "all",
+            "enable_idempotence": True,
+            "max_request_size": _LARGEST,
+            "max_block_ms": int(max_block * 1000),
+            "delivery_timeout_ms": int(delivery_timeout * 1000),
+        }
+        self._open()
+
+    def _open(self) -> None:
+        self._process = os.getpid()
         self._room = threading.Condition()
         self._waiting = 0
         self._failed = 0
         self._failures: list[Failure] = []
-        self._producer = KafkaProducer(
-            bootstrap_servers=kafka.split(","),
-            client_id=producer,
-            acks="all",
-            enable_idempotence=True,
-            linger_ms=client.pop("linger_ms", 5),
-            max_request_size=_LARGEST,
-            max_block_ms=int(max_block * 1000),
-            delivery_timeout_ms=int(delivery_timeout * 1000),
-            **client,
-        )
+        self._producer = KafkaProducer(**self._client)
+
+    def _here(self) -> None:
+        """In a process forked since, begin anew: what waited at the fork is the parent's, and so is its connection."""
+        if self._process != os.getpid():
+            self._open()
 
     def emit(
         self,
@@ -235,6 +246,7 @@ class Emitter:
             raise ValueError(f"the event is not JSON: {exc}") from exc
         if len(value) > _LARGEST - _FRAME:
             raise ValueError(f"the event has {len(value)} bytes where {_LARGEST - _FRAME} are taken")
+        self._here()
         self._take_room(len(value))
         headers = [("event-id", event_id.encode()), ("source", name.encode()), ("producer", self._name.encode())]
         failure = _FailureOf(event_id, name, record)
@@ -252,6 +264,7 @@ class Emitter:
 
     def flush(self, timeout: float | None = None) -> None:
         """Wait until all is delivered. Raises DeliveryError for what is not, TimeoutError after ``timeout`` seconds."""
+        self._here()
         try:
             self._producer.flush(timeout)
         except KafkaTimeoutError as exc:
