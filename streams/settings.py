@@ -55,7 +55,9 @@ class Settings(BaseSettings):
     data_dir: Path = Field(Path("~/.wardwatch"), description="keys, embedded store, embedded Kafka")
     elasticsearch: str = Field("", description="URL of Elasticsearch; empty: the embedded store alone")
     elasticsearch_api_key: SecretStr = Field(SecretStr(""), description="API key, base64")
-    rules: list[Path] = Field(default_factory=list, description="folders of Sigma rules beside the starter pack")
+    rules: list[Path] = Field(
+        default_factory=list, description="files or folders of Sigma rules, beside the starter pack"
+    )
     embedded_store: bool = Field(default=True, description="keep alerts in the embedded store, for the console")
     receivers: dict[str, Receiver] = Field(default_factory=dict, description="webhooks by name")
     idle_after: float = Field(5.0, gt=0, description="seconds after which a silent input stops holding time back")

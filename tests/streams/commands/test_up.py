@@ -199,7 +199,7 @@ def test_without_a_network_the_first_start_says_what_it_needs(tmp_path: Path) ->
     said = only_sentence(
         Up(
             tmp_path / "data",
-            free_port(),
+            free_pair(),
             XDG_CACHE_HOME=str(tmp_path / "cache"),
             HTTPS_PROXY=closed,
             https_proxy=closed,
@@ -228,7 +228,7 @@ def test_the_first_start_fetches_from_a_mirror_and_tells_how_far_it_is(tmp_path:
         settings = tmp_path / "jgo.conf"
         settings.write_text(f"[repositories]\nmirror = http://127.0.0.1:{server.server_port}\n")
         environment = {"JGO_CONFIG_FILE": str(settings), "XDG_CACHE_HOME": str(tmp_path / "cache")}
-        up = Up(tmp_path / "data", free_port(), HTTPS_PROXY=closed, https_proxy=closed, **environment)
+        up = Up(tmp_path / "data", free_pair(), HTTPS_PROXY=closed, https_proxy=closed, **environment)
         try:
             up.until(r"^Apache Kafka 4\.2\.0: fetched 10 of \d+ files", 60)
             up.until(r"^Apache Kafka 4\.2\.0: fetched (\d+) of \1 files", 60)
