@@ -76,7 +76,7 @@ class Worker:
         detectors = registered()
         rules = load([path.expanduser() for path in settings.rules], beside_starter=True)
         for problem in rules.problems:
-            log.error("rule not loaded: %s: %s", problem.path, problem.reason)
+            log.error("rule not loaded: %s", problem)
         self.ingest = Ingest(
             Reader(rules, Pseudonyms(keys.pseudonym, keys.pseudonym_id)),
             self.dead_letters,

@@ -64,6 +64,12 @@ def test_every_link_leads_somewhere(paper: str) -> None:
             assert (ROOT / paper).parent.joinpath(target.partition("#")[0]).exists(), target
 
 
+@pytest.mark.parametrize("paper", PAPERS)
+def test_every_file_named_is_there(paper: str) -> None:
+    for named in re.findall(r"(?<![\w/.-])(?:streams|detectors|dashboards|tests|docs|\.ci)/[\w./-]*\w", PAPERS[paper]):
+        assert (ROOT / named).exists(), named
+
+
 def test_the_pictures_are_small() -> None:
     pictures = list((ROOT / "docs" / "images").iterdir())
     assert {picture.name for picture in pictures} == {"console.png", "architecture.svg"}

@@ -23,7 +23,7 @@ def rules_of(paths: Sequence[Path], errors: TextIO) -> RuleSet:
     """The rules at ``paths``, the starter pack without any. What cannot be loaded is told to ``errors``."""
     rules = load(paths) if paths else starter_rules()
     for problem in rules.problems:
-        print(f"{problem.path}: {problem.reason}", file=errors)
+        print(problem, file=errors)
     return rules
 
 

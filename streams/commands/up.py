@@ -145,6 +145,8 @@ def _watch(tree: _Tree, kafka: EmbeddedKafka, folder: Path) -> int:
                 colour = terminal and "NO_COLOR" not in os.environ
                 print(alert_line(alert, now=time.time(), width=width, colour=colour), flush=True)
                 shown = max(shown, alert["sequence"])
+            for line in tree.said("demo"):
+                print(f"{time.strftime('%H:%M:%S')}  the demo attacks: {line}", flush=True)
             if not kafka.running():
                 raise EmbeddedError(kafka.why_ended())
             tree.check()
@@ -163,6 +165,7 @@ class _Tree:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._read: dict[str, int] = {}
 
     def start(self, name: str, module: Sequence[str], environment: Mapping[str, str]) -> None:
         """``module`` and its arguments, in a process that ends with this one, its output in ``NAME.log``."""
@@ -176,6 +179,17 @@ class _Tree:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+
+    def said(self, name: str) -> list[str]:
+        """Whole lines that child ``name`` wrote since this was last asked."""
+        log = self._folder / f"{name}.log"
+        if name not in self._children:
+            return []
+        with log.open("rb") as file:
+            file.seek(self._read.get(name, 0))
+            whole, end, _ = file.read().rpartition(b"\n")
+        self._read[name] = self._read.get(name, 0) + len(whole) + len(end)
+        return whole.decode(errors="replace").splitlines()
 
     def check(self) -> None:
         """Raises EmbeddedError where a child has ended."""

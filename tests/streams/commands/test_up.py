@@ -105,6 +105,7 @@ def test_a_demo_from_start_to_second_start(tmp_path: Path) -> None:
     try:
         up.until(r"ready after", 60)
         up.until(rf"web page +http://127\.0\.0\.1:{port}", 1)
+        up.until(r"\d\d:\d\d:\d\d  the demo attacks: cloud takeover: Root logs in without a second factor", 60)
         alert = up.until(r"\d\d:\d\d:\d\d  critical", 60)
         assert "Root logged in to the console without a second factor" in alert
         assert httpx.get(f"http://127.0.0.1:{port}/").status_code == 200
