@@ -23,6 +23,7 @@ import logging
 import os
 import threading
 import uuid
+import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -204,20 +205,32 @@ class Emitter:
             "max_block_ms": int(max_block * 1000),
             "delivery_timeout_ms": int(delivery_timeout * 1000),
         }
-        self._open()
+        self._forked()
+        self._here()
+        if hasattr(os, "register_at_fork"):  # where processes fork at all
+            this = weakref.ref(self)
 
-    def _open(self) -> None:
-        self._process = os.getpid()
+            def forked() -> None:
+                if (emitter := this()) is not None:
+                    emitter._forked()
+
+            os.register_at_fork(after_in_child=forked)
+
+    def _forked(self) -> None:
+        """Begin anew: what waited at the fork is the parent's, and so are its connection and its locks."""
+        self._opening = threading.Lock()
         self._room = threading.Condition()
         self._waiting = 0
         self._failed = 0
         self._failures: list[Failure] = []
-        self._producer = KafkaProducer(**self._client)
+        self._opened: KafkaProducer | None = None
 
-    def _here(self) -> None:
-        """In a process forked since, begin anew: what waited at the fork is the parent's, and so is its connection."""
-        if self._process != os.getpid():
-            self._open()
+    def _here(self) -> KafkaProducer:
+        """This process's own producer."""
+        with self._opening:
+            if self._opened is None:
+                self._opened = KafkaProducer(**self._client)
+            return self._opened
 
     def emit(
         self,
@@ -246,12 +259,11 @@ class Emitter:
             raise ValueError(f"the event is not JSON: {exc}") from exc
         if len(value) > _LARGEST - _FRAME:
             raise ValueError(f"the event has {len(value)} bytes where {_LARGEST - _FRAME} are taken")
-        self._here()
         self._take_room(len(value))
         headers = [("event-id", event_id.encode()), ("source", name.encode()), ("producer", self._name.encode())]
         failure = _FailureOf(event_id, name, record)
         try:
-            sent = self._producer.send(topic, value, key=key.encode() if key else None, headers=headers)
+            sent = self._here().send(topic, value, key=key.encode() if key else None, headers=headers)
         except KafkaTimeoutError as exc:
             self._give_room(len(value))
             raise BufferFull(f"the broker took nothing for {self._max_block:.0f} s") from exc
@@ -264,9 +276,8 @@ class Emitter:
 
     def flush(self, timeout: float | None = None) -> None:
         """Wait until all is delivered. Raises DeliveryError for what is not, TimeoutError after ``timeout`` seconds."""
-        self._here()
         try:
-            self._producer.flush(timeout)
+            self._here().flush(timeout)
         except KafkaTimeoutError as exc:
             raise TimeoutError(f"{self._waiting} bytes of events wait for the broker still") from exc
         self._raise_failures()
@@ -276,7 +287,7 @@ class Emitter:
         try:
             self.flush(timeout)
         finally:
-            self._producer.close(timeout)
+            self._here().close(timeout)
 
     def __enter__(self) -> Emitter:
         return self

@@ -19,6 +19,7 @@ from kafka.admin import NewTopic
 
 from streams import cli
 from streams.emitter import TOPICS
+from streams.keys import load_keys
 from streams.settings import Receiver, Settings
 from streams.sinks.elasticsearch import ALERTS, FINDINGS
 from streams.sinks.webhook import decode_secret, sign
@@ -157,6 +158,15 @@ def test_a_receiver_s_check_takes_our_signature_and_no_other() -> None:
     assert not verify(secret, headers(now - 600), b"{}")
     assert not verify(secret, headers(now, bytes(32)), b"{}")
     assert not verify(secret, {**headers(now), "webhook-id": "msg_2"}, b"{}")
+
+
+def test_the_installation_s_own_key_is_printed_as_receivers_want_it(tmp_path: Path) -> None:
+    (command,) = re.findall(r"^    (printf .*)$", PAPERS["docs/settings.md"], re.MULTILINE)
+    keys = load_keys(tmp_path / ".wardwatch")
+    printed = subprocess.run(
+        ["sh", "-c", command], env={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}, capture_output=True, check=True
+    )
+    assert decode_secret(printed.stdout.decode().strip()) == keys.webhook
 
 
 def test_every_setting_is_in_its_table_and_no_other() -> None:
