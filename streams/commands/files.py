@@ -16,7 +16,7 @@ from streams.reading import Item, read_files
 from streams.sources.base import BadRecord
 from streams.sources.catalog import by_name, recognise
 
-__all__ = ["detect", "normalise", "rules_of"]
+__all__ = ["Memory", "detect", "normalise", "rules_of"]
 
 
 def rules_of(paths: Sequence[Path], errors: TextIO) -> RuleSet:
@@ -75,7 +75,7 @@ def detect(
     ``detectors``: those with memory, beside the rules. The exit code: 1 where a record could not be read.
     """
     failed = False
-    memory = _Memory(detectors)
+    memory = Memory(detectors)
     for item in read_files(files):
         try:
             if source == "raw":
@@ -92,7 +92,7 @@ def detect(
     return 1 if failed else 0
 
 
-class _Memory:
+class Memory:
     """What detectors remember while files are read. The watermark is the latest event time, less the lateness."""
 
     def __init__(self, detectors: Iterable[Detector[Any]]) -> None:
@@ -101,6 +101,7 @@ class _Memory:
         self._watermark = 0
 
     def inspect(self, released: Released) -> Iterator[Finding]:
+        """What detectors find in one event; they remember it."""
         event = released.event
         if not event.timely:
             return

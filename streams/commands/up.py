@@ -105,7 +105,7 @@ def _start(tree: _Tree, kafka: EmbeddedKafka, folder: Path, port: int, demo: Dem
         arguments = ["--rate", str(demo.rate), "--staff", str(demo.staff), "--seed", str(demo.seed)]
         tree.start("demo", ["streams.demo", *arguments], environment)
         print(f"  demo      a synthetic hospital, {demo.rate:g} events/s, seed {demo.seed}; no person in it exists.")
-        print("            Its last 45 minutes come first, so that the models know what is usual; then attacks begin.")
+        print("            Its last half hour comes first, so that the models know what is usual; then attacks begin.")
     print("Ctrl-C stops it. Alerts as they come:", flush=True)
 
 

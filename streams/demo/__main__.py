@@ -1,6 +1,6 @@
 """Emits a synthetic hospital's day through the real emitter: ``python -m streams.demo``.
 
-It begins with the last three quarters of an hour, sent at full speed, so that detectors know what is usual; then
+It begins with the last half hour, sent at full speed, so that detectors know what is usual; then
 events come as they happen, with an attack in the first minute and another every two minutes. Each attack is told on
 standard output as it begins, and nowhere else: no record says what it belongs to.
 """
@@ -18,8 +18,8 @@ from streams.demo.stories import STORIES
 from streams.emitter import Emitter
 from streams.settings import Settings
 
-#: Seconds of quiet history before now.
-HISTORY = 2700
+#: Seconds of quiet history before now: as many as models need to have learned, for the first alert waits for them.
+HISTORY = 1800
 #: Seconds until the first story, and between two.
 FIRST_STORY = 8
 NEXT_STORY = 120
