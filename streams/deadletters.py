@@ -1,7 +1,10 @@
 """Records that could not be processed: why in clear, what they said under seal, and nothing lost.
 
-The value is a JSON envelope. Its ``sealed`` part is a NaCl sealed box (X25519, XSalsa20-Poly1305): workers hold the
-public key and cannot read it back; only the dead-letter commands hold the private one.
+The value is a JSON envelope. Its ``sealed`` part, and ``sealed_key`` where the record had a key, are NaCl sealed boxes
+(X25519, XSalsa20-Poly1305): workers hold the public key and cannot read them back; only the dead-letter commands hold
+the private one. A key is sealed like the record, for it may name a patient.
+
+A later record of the same key without a value says that the letter was sent again.
 """
 
 from __future__ import annotations
@@ -38,6 +41,7 @@ class DeadLetter:
     received: int  #: ms
     headers: Mapping[str, str]  #: those of CLEAR_HEADERS that it had
     value: bytes  #: the record, whole
+    key: bytes | None = None  #: the record's, which keeps it in order with others
 
     @property
     def position(self) -> str:
@@ -66,6 +70,8 @@ class DeadLetters:
             "headers": _clear(raw.headers),
             "sealed": b64encode(self._box.encrypt(raw.value)).decode(),
         }
+        if raw.key is not None:
+            envelope["sealed_key"] = b64encode(self._box.encrypt(raw.key)).decode()
         return Output(topics.DEAD_LETTERS, position.encode(), orjson.dumps(envelope))
 
 
@@ -78,8 +84,11 @@ def _clear(headers: Mapping[str, bytes]) -> dict[str, str]:
 def open_letter(value: bytes, private_key: bytes) -> DeadLetter:
     """Read one letter back. Raises ValueError where the key is not the one it was sealed to."""
     envelope = orjson.loads(value)
+    box = SealedBox(PrivateKey(private_key))
+    key = envelope.get("sealed_key")
     try:
-        content = SealedBox(PrivateKey(private_key)).decrypt(b64decode(envelope["sealed"]))
+        content = box.decrypt(b64decode(envelope["sealed"]))
+        content_key = None if key is None else box.decrypt(b64decode(key))
     except CryptoError as exc:
         raise ValueError("this dead letter was sealed to another key") from exc
     return DeadLetter(
@@ -91,4 +100,5 @@ def open_letter(value: bytes, private_key: bytes) -> DeadLetter:
         envelope["received"],
         envelope["headers"],
         content,
+        content_key,
     )

@@ -66,6 +66,7 @@ class IngestHandler:
                     record.timestamp,
                     record.value or b"",
                     dict(record.headers),
+                    record.key,
                 )
             )
             append((record.offset, ingested.outputs))
