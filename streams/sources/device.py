@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from ipaddress import ip_address
 from typing import Any, Final
 
+from streams.pseudonyms import canonical
 from streams.sources.base import BadRecord, Draft, LogSource
 from streams.sources.times import milliseconds
 
@@ -68,7 +69,7 @@ class DeviceEvent:
     )
 
     def __init__(self) -> None:
-        self._addresses: dict[str, bool] = {}
+        self._addresses: dict[str, str] = {}
 
     def recognises(self, record: Mapping[str, Any]) -> bool:
         schema = record.get("schema")
@@ -111,20 +112,25 @@ class DeviceEvent:
         )
         if "network" in record:
             self._network(record["network"], draft)
-        if "operator" in record:
-            operator = _text(record, "operator", "operator")
-            draft.actor = f"user:{operator}"
-            fields["user.id"] = operator
-        if "patient" in record:
-            patient = _text(record, "patient", "patient")
-            draft.patients.append(patient)
-            draft.identifiers.update((patient, patient.rpartition("/")[2]))
-            fields["wardwatch.patient"] = [patient]
+        self._people(record, draft)
         if not isinstance(record.get("details", {}), dict):
             raise BadRecord("details is no object")
         if not isinstance(record.get("measurements", []), list):
             raise BadRecord("measurements is no list")
         return draft
+
+    def _people(self, record: Mapping[str, Any], draft: Draft) -> None:
+        if "operator" in record:
+            operator = _text(record, "operator", "operator")
+            draft.actor = f"user:{operator}"
+            draft.fields["user.id"] = operator
+            if "Patient/" in operator and canonical(operator).startswith("Patient/"):
+                draft.actor = f"patient:{operator}"
+                _patient(operator, draft)
+        if "patient" in record:
+            _patient(_text(record, "patient", "patient"), draft)
+        if draft.patients:
+            draft.fields["wardwatch.patient"] = draft.patients
 
     def _network(self, network: Any, draft: Draft) -> None:
         if not isinstance(network, dict):
@@ -135,11 +141,9 @@ class DeviceEvent:
             if known is None:
                 if len(self._addresses) >= _KEPT:
                     self._addresses.clear()
-                known = self._addresses[address] = _is_address(address)
-            if not known:
-                raise BadRecord("network.ip is no IP address")
-            draft.fields["source.ip"] = address
-            draft.address = f"address:{address}"
+                known = self._addresses[address] = _address(address)
+            draft.fields["source.ip"] = known
+            draft.address = f"address:{known}"
         if "mac" in network:
             draft.fields["source.mac"] = _text(network, "mac", "network.mac").upper().replace(":", "-")
         if "port" in network:
@@ -149,6 +153,21 @@ class DeviceEvent:
             draft.fields["source.port"] = port
 
 
+def _patient(patient: str, draft: Draft) -> None:
+    """Note a patient by reference (``Patient/7``, also absolute), by identifier (``system|value``), or by number."""
+    if patient in draft.patients:
+        return
+    draft.patients.append(patient)
+    kind, _, id_ = patient.partition("/")
+    if kind == "Patient" and id_ and "/" not in id_:  # most of them
+        draft.identifiers |= {patient, id_}
+        return
+    known = canonical(patient)
+    draft.identifiers |= {patient, known, known.rpartition("|")[2]} - {""}
+    if known.startswith("Patient/"):
+        draft.identifiers.add(known[8:])
+
+
 def _text(record: Mapping[str, Any], name: str, field: str) -> str:
     value = record.get(name)
     if not isinstance(value, str) or not value:
@@ -156,12 +175,12 @@ def _text(record: Mapping[str, Any], name: str, field: str) -> str:
     return value
 
 
-def _is_address(text: str) -> bool:
+def _address(text: str) -> str:
+    """An IP address in its one spelling, so that every source writes the same."""
     try:
-        ip_address(text)
+        return str(ip_address(text))
     except ValueError:
-        return False
-    return True
+        raise BadRecord("network.ip is no IP address") from None
 
 
 DEVICE: Final = DeviceEvent()
