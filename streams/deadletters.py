@@ -1,7 +1,8 @@
 """Records that could not be processed: why in clear, what they said under seal, and nothing lost.
 
-The value is a JSON envelope. Its ``sealed`` part is a NaCl sealed box (X25519, XSalsa20-Poly1305): workers hold the
-public key and cannot read it back; only the dead-letter commands hold the private one.
+The value is a JSON envelope. Its ``sealed`` part, the record, and its ``sealed_headers`` are NaCl sealed boxes (X25519,
+XSalsa20-Poly1305): workers hold the public key and cannot read them back; only the dead-letter commands hold the
+private one. Headers are a service's own words, an event's id among them, and may name a patient as a record does.
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ class DeadLetters:
     def output(self, raw: RawRecord, *, stage: str, reason: str) -> Output:
         """The letter of one record. ``reason`` must quote nothing from it."""
         position = f"{raw.topic}/{raw.partition}/{raw.offset}"
+        headers = {name: value.decode("utf-8", "replace") for name, value in raw.headers.items()}
         envelope = {
             "v": SCHEMA,
             "stage": stage,
@@ -58,7 +60,7 @@ class DeadLetters:
             "partition": raw.partition,
             "offset": raw.offset,
             "received": raw.received,
-            "headers": {name: value.decode("utf-8", "replace") for name, value in raw.headers.items()},
+            "sealed_headers": b64encode(self._box.encrypt(orjson.dumps(headers))).decode(),
             "sealed": b64encode(self._box.encrypt(raw.value)).decode(),
         }
         return Output(topics.DEAD_LETTERS, position.encode(), orjson.dumps(envelope))
@@ -67,8 +69,12 @@ class DeadLetters:
 def open_letter(value: bytes, private_key: bytes) -> DeadLetter:
     """Read one letter back. Raises ValueError where the key is not the one it was sealed to."""
     envelope = orjson.loads(value)
+    box = SealedBox(PrivateKey(private_key))
     try:
-        content = SealedBox(PrivateKey(private_key)).decrypt(b64decode(envelope["sealed"]))
+        content = box.decrypt(b64decode(envelope["sealed"]))
+        # The first version wrote headers in clear.
+        sealed = envelope.get("sealed_headers")
+        headers = orjson.loads(box.decrypt(b64decode(sealed))) if sealed else envelope["headers"]
     except CryptoError as exc:
         raise ValueError("this dead letter was sealed to another key") from exc
     return DeadLetter(
@@ -78,6 +84,6 @@ def open_letter(value: bytes, private_key: bytes) -> DeadLetter:
         envelope["partition"],
         envelope["offset"],
         envelope["received"],
-        envelope["headers"],
+        headers,
         content,
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from ipaddress import ip_address
+from re import compile as regex
 from typing import Any, Final
 
 from streams.pseudonyms import canonical
@@ -35,6 +36,11 @@ _OPTIONAL: Final = (
     ("model", "device.model.name"),
     ("firmware", "wardwatch.firmware"),
 )
+#: EUI-48 and EUI-64, as pairs or, as some write it, in fours: ``0000.5e00.5301``.
+_MAC: Final = regex(
+    r"(?:[0-9A-Fa-f]{2}([:-]?))(?:[0-9A-Fa-f]{2}\1){4}(?:[0-9A-Fa-f]{2}\1){0,2}[0-9A-Fa-f]{2}|(?:[0-9A-Fa-f]{4}\.){2,3}[0-9A-Fa-f]{4}"
+)
+_PAIR: Final = regex(r"[0-9A-Fa-f]{2}")
 _OUTCOMES: Final = frozenset({"success", "failure", "unknown"})
 _KEPT: Final = 16_384
 
@@ -145,7 +151,10 @@ class DeviceEvent:
             draft.fields["source.ip"] = known
             draft.address = f"address:{known}"
         if "mac" in network:
-            draft.fields["source.mac"] = _text(network, "mac", "network.mac").upper().replace(":", "-")
+            mac = _text(network, "mac", "network.mac")
+            if not _MAC.fullmatch(mac):
+                raise BadRecord("network.mac is no MAC address such as 00:00:5e:00:53:01")
+            draft.fields["source.mac"] = "-".join(pair.upper() for pair in _PAIR.findall(mac))
         if "port" in network:
             port = network["port"]
             if type(port) is not int or not 0 <= port <= 65535:

@@ -7,6 +7,7 @@ from ipaddress import ip_address
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from streams.identifiers import identifiers_of
 from streams.sources.base import Draft
 from streams.sources.fhir_patients import Malformed, add_patient, kind_of, leaves, short, text, typed
 from streams.sources.fhir_terms import PATIENT_ROLES
@@ -153,6 +154,12 @@ def _address(network: _Json, draft: Draft) -> None:
     if field:
         draft.fields[field] = value
         draft.address = f"address:{value}"
+        if (
+            field == "source.domain"
+            and value != address
+            and identifiers_of(frozenset(draft.identifiers)).holds(address)
+        ):
+            draft.identifiers.add(value)  # in small letters nobody could tell any more what it says
     if draft.actor.startswith("patient:"):
         draft.identifiers |= {address, value} - {""}
 

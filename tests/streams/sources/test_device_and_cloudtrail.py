@@ -83,6 +83,11 @@ def test_a_patient_who_operates_a_device_is_a_patient() -> None:
     assert DEVICE.normalise(record).patients == ["Patient/synthetic-0002"]
 
 
+@pytest.mark.parametrize("mac", ["00:00:5e:00:53:01", "00-00-5E-00-53-01", "00005e005301", "0000.5e00.5301"])
+def test_a_mac_has_one_spelling(mac: str) -> None:
+    assert DEVICE.normalise(device(network={"mac": mac})).fields["source.mac"] == "00-00-5E-00-53-01"
+
+
 def test_an_address_of_a_device_has_one_spelling() -> None:
     assert DEVICE.normalise(device(network={"ip": "2001:0DB8::0:7"})).address == "address:2001:db8::7"
 
@@ -99,6 +104,7 @@ def test_an_address_of_a_device_has_one_spelling() -> None:
         ({"event": "party"}, "event is none of telemetry"),
         ({"outcome": "maybe"}, "outcome is none of"),
         ({"network": {"ip": "ward 7"}}, "network.ip is no IP address"),
+        ({"network": {"mac": "c3ludGhldGlj"}}, "network.mac is no MAC address"),
         ({"network": {"port": True}}, "network.port is no port number"),
         ({"details": []}, "details is no object"),
     ],
