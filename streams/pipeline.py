@@ -96,9 +96,9 @@ class Ingest:
         try:
             record = parse(raw.value)
             named = raw.headers.get(SOURCE)
-            source = by_name(named.decode()) if named else recognise(record, raw.topic)
+            source = _named(named) if named else recognise(record, raw.topic)
             given = raw.headers.get(EVENT_ID)
-            fallback = given.decode if given else partial(digest, raw.topic, raw.partition, raw.offset)
+            fallback = partial(_event_id, given) if given else partial(digest, raw.topic, raw.partition, raw.offset)
             released = self._reader.read(record, source, fallback_id=fallback, received=raw.received)
         except (BadRecord, ValueError) as exc:
             reason = str(exc) if isinstance(exc, BadRecord) else f"{type(exc).__name__} while reading"
@@ -124,6 +124,20 @@ class Ingest:
                 outputs.append(Output(topics.VIEWS, key.encode(), value, mark ^ (name + number), time))
         outputs.extend(finding_output(finding) for finding in released.findings)
         return outputs
+
+
+def _named(header: bytes) -> Source:
+    try:
+        return by_name(header.decode("utf-8", "replace"))
+    except ValueError as exc:
+        raise BadRecord(f"header {SOURCE}: {exc}") from None
+
+
+def _event_id(header: bytes) -> str:
+    try:
+        return header.decode()
+    except UnicodeDecodeError:
+        raise BadRecord(f"header {EVENT_ID}: is not UTF-8") from None
 
 
 def finding_output(finding: Finding) -> Output:
