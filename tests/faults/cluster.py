@@ -127,6 +127,12 @@ class Cluster:
         self.workers.clear()
         return codes
 
+    def kill_workers(self) -> None:
+        """kill -9 of all of them, as a power cut."""
+        for worker in self.workers:
+            worker.kill()
+        self.workers.clear()
+
     def stop(self) -> None:
         self.stop_workers()
         self.kafka.stop()

@@ -47,6 +47,7 @@ class Judgement:
     wrong: list[str] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
     faults: Counter[str] = field(default_factory=Counter)
+    felt: Counter[str] = field(default_factory=Counter)  #: what workers said, see chaos.py
     events: Counter[str] = field(default_factory=Counter)  #: ids in ``events``, as often as readers take them
     findings: Counter[bytes] = field(default_factory=Counter)  #: their values, as often as readers take them
     alerts: dict[str, Alert] = field(default_factory=dict)

@@ -72,8 +72,7 @@ class Traffic(threading.Thread):
         hospital = Hospital(seed=self._seed, staff=400, patients=2000, devices=100)
         begin = int(now * 1000) - SPAN * 1000
         attacks = (
-            story.tell(hospital, begin + (SPAN // 2 + number * SPAN // 40) * 1000)
-            for number, story in enumerate(STORIES * 3)
+            story.tell(hospital, begin + (number + 1) * SPAN // 16 * 1000) for number, story in enumerate(STORIES * 3)
         )
         traffic = hospital.traffic(begin, per_second=self._events / SPAN)
         merged = heapq.merge(traffic, itertools.chain.from_iterable(attacks), key=lambda emission: emission.time)
