@@ -25,6 +25,7 @@ from functools import partial
 from typing import Any
 
 import httpx
+from faust.types import TP
 
 from detectors.base import EntityKind
 from detectors.registry import registered
@@ -38,6 +39,7 @@ from streams.handlers import IngestHandler, KeyedHandler
 from streams.indexing import IndexHandler, Stores
 from streams.keys import Keys, load_keys
 from streams.lanes import Handler, Lanes
+from streams.lineage import TopicReplaced
 from streams.pipeline import Alerting, Behave, Ingest, Reader
 from streams.privacy import Pseudonyms
 from streams.records import Control
@@ -68,7 +70,7 @@ class Worker:
         self.client: dict[str, Any] = {"bootstrap_servers": settings.kafka}
         self.topic_ids = topic_ids(settings)
         self.app = _faust_app(settings)
-        self.lanes = Lanes(self._seek)
+        self.lanes = Lanes(self)
         self.sender = Sender(client=self.client, partitions={topic.name: settings.partitions for topic in topics.ALL})
         self.clocks = InputClocks(inputs=settings.partitions * len(topics.INPUTS), idle_after=settings.idle_after)
         keys = load_keys(settings.home)
@@ -93,8 +95,24 @@ class Worker:
         )
         self._hook()
 
-    async def _seek(self, tp: Any, offset: int) -> None:
+    # What the lanes ask of the log: see streams.lanes.Log
+
+    async def seek(self, tp: TP, offset: int) -> None:
         await self.app.consumer.seek(tp, offset)
+
+    async def start(self, tp: TP) -> int:
+        return int((await self.app.consumer.earliest_offsets(tp))[tp])
+
+    async def position(self, tp: TP) -> int | None:
+        position: int | None = await self.app.consumer.position(tp)
+        return position
+
+    def committed(self, tp: TP) -> int | None:
+        return self.app.consumer.committed(tp)  # type: ignore[no-any-return]
+
+    async def identify(self, topic: str) -> None:
+        if (await asyncio.to_thread(topic_ids, self.settings))[topic] != self.topic_ids[topic]:
+            raise TopicReplaced("the topic was deleted and made again while this worker ran: start the workers again")
 
     def _agent(self, topic: str, step: str, handler: Callable[[int], Handler], *, max_inflight: int = 8) -> None:
         """One Faust agent for ``topic``; its lanes do the work and acknowledge."""

@@ -37,7 +37,7 @@ class Changelog:
     def __init__(self, *, client: Mapping[str, Any], topic: str, partition: int, transactional_id: str) -> None:
         """``client``: connection settings as aiokafka's clients take them."""
         self._client = dict(client)
-        self._topic = topic
+        self.topic = topic
         self._partition = partition
         self._transactional_id = transactional_id
         self._producer: AIOKafkaProducer | None = None
@@ -56,7 +56,7 @@ class Changelog:
             await self._producer.start()
             await self._producer.begin_transaction()  # waits for the producer id: from here on others are fenced
             claim = uuid.uuid4().bytes
-            sent = await self._producer.send(self._topic, claim, OWNER, partition=self._partition)
+            sent = await self._producer.send(self.topic, claim, OWNER, partition=self._partition)
             await self._producer.commit_transaction()
             end = (await sent).offset
             await self._producer.begin_transaction()
@@ -74,7 +74,7 @@ class Changelog:
         )
         await consumer.start()
         try:
-            tp = TopicPartition(self._topic, self._partition)
+            tp = TopicPartition(self.topic, self._partition)
             consumer.assign([tp])
             await consumer.seek_to_beginning(tp)
             while True:
@@ -100,13 +100,13 @@ class Changelog:
                 record = len(key) + len(value or b"") + 32
                 if size and size + record > _BATCH_BYTES:
                     batch.close()
-                    sent.append(await producer.send_batch(batch, self._topic, partition=self._partition))
+                    sent.append(await producer.send_batch(batch, self.topic, partition=self._partition))
                     batch, size = producer.create_batch(), 0
                 if batch.append(key=key, value=value, timestamp=None) is None:
                     raise ValueError(f"state of {len(value or b'')} bytes does not fit a batch")
                 size += record
             batch.close()
-            sent.append(await producer.send_batch(batch, self._topic, partition=self._partition))
+            sent.append(await producer.send_batch(batch, self.topic, partition=self._partition))
             failures = [r for r in await asyncio.gather(*sent, return_exceptions=True) if isinstance(r, Exception)]
             if failures:
                 raise failures[0]
@@ -124,4 +124,4 @@ class Changelog:
                 await producer.stop()
 
     def _describe(self) -> str:
-        return f"state of {self._topic}[{self._partition}] ({self._transactional_id})"
+        return f"state of {self.topic}[{self._partition}] ({self._transactional_id})"

@@ -3,6 +3,9 @@
 A lane is one step on one input partition. A dependency that fails stops that lane alone: it says so, waits, comes
 back from what is durable, and tries the same batch again. Meanwhile its unacknowledged batches hold the commit and
 the fetching of that partition back; every other lane goes on.
+
+The group's commit is a hint: a consumer that stands past what is durable is sent back. Records that are gone from the
+log before they were taken are counted and told; a topic made anew under the old name stops the lane.
 """
 
 from __future__ import annotations
@@ -16,15 +19,17 @@ from typing import Protocol
 
 from faust.types import TP
 
-from streams.lineage import NewerSchema
+from streams.lineage import NewerSchema, TopicReplaced
 from streams.transport import Batch
 
-__all__ = ["Handler", "Lane", "LaneStatus", "Lanes"]
+__all__ = ["Handler", "Lane", "LaneStatus", "Lanes", "Log"]
 
 log = logging.getLogger(__name__)
 
 #: Seconds without a batch after which what is unflushed is made durable.
 IDLE_FLUSH = 0.1
+#: Seconds after which a lane without work looks whether it still stands where it should.
+IDLE_CHECK = 1.0
 #: First and longest wait of a stopped lane, in seconds.
 BACKOFF = (0.25, 15.0)
 #: Seconds that a lane may use to make durable what it holds, when its partition is given up.
@@ -47,6 +52,30 @@ class Handler(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+class Log(Protocol):
+    """What a lane asks of the log it reads, and of the consumer that stands in it."""
+
+    async def seek(self, tp: TP, offset: int) -> None:
+        """Send the consumer to ``offset``; what it brought before comes again."""
+        ...
+
+    async def start(self, tp: TP) -> int:
+        """The first offset that is still there."""
+        ...
+
+    async def position(self, tp: TP) -> int | None:
+        """Where the consumer stands, None while it finds out."""
+        ...
+
+    def committed(self, tp: TP) -> int | None:
+        """What the group has committed, None where it never has."""
+        ...
+
+    async def identify(self, topic: str) -> None:
+        """Raise TopicReplaced where ``topic`` is not the one that was there when the worker started."""
+        ...
 
 
 @dataclass(slots=True)
@@ -72,19 +101,20 @@ class Lane:
         tp: TP,
         handler: Handler,
         *,
-        seek: Callable[[TP, int], Awaitable[None]],
+        log: Log,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """``seek`` sends the consumer back; ``sleep`` waits before another try, in seconds."""
+        """``sleep`` waits before another try, in seconds."""
         self.status = LaneStatus(step, tp.topic, tp.partition)
         self._tp = tp
         self._handler = handler
-        self._seek = seek
+        self._log = log
         self._sleep = sleep
         self._queue: asyncio.Queue[Batch | None] = asyncio.Queue()
         self._unacked: deque[Batch] = deque()
-        self._position: int | None = None
-        self._sought: int | None = None
+        self._next: int | None = None  #: offset due next, None where nobody knows yet
+        self._own = False  #: the handler knows its position, and the consumer may stand elsewhere
+        self._sought: int | None = None  #: first offset of the batch for which the consumer was sent back
         self._releasing = False
         self._task: asyncio.Task[None] | None = None
 
@@ -114,10 +144,14 @@ class Lane:
         pause = BACKOFF[0]
         while not self._releasing:
             try:
-                self._position = await self._handler.open()
+                position = await self._handler.open()
                 self._say_running()
                 if self._unacked:
-                    self._position = None  # what they cover begins at or before what is durable
+                    pass  # what they cover begins at or before what is durable
+                elif position is None:
+                    self._next = self._next or self._log.committed(self._tp)
+                else:
+                    self._next, self._own, self._sought = position, True, None
                 for batch in list(self._unacked):
                     await self._process(batch)
                 pause = BACKOFF[0]
@@ -127,16 +161,17 @@ class Lane:
                 return
             except Exception as exc:
                 self._say_stopped(exc)
-                pause = BACKOFF[1] if isinstance(exc, NewerSchema) else pause
+                pause = BACKOFF[1] if isinstance(exc, NewerSchema | TopicReplaced) else pause
                 await self._sleep(pause)
                 pause = min(2 * pause, BACKOFF[1])
 
     async def _loop(self) -> None:
         while not self._releasing:
             try:
-                batch = await asyncio.wait_for(self._queue.get(), IDLE_FLUSH if self._unacked else None)
+                batch = await asyncio.wait_for(self._queue.get(), IDLE_FLUSH if self._unacked else IDLE_CHECK)
             except TimeoutError:
                 await self._flush()
+                await self._look_back()
                 continue
             if batch is None:
                 break
@@ -146,6 +181,8 @@ class Lane:
         await self._flush()
 
     async def _process(self, batch: Batch) -> None:
+        if batch.first_offset < self.status.position:
+            await self._log.identify(self._tp.topic)  # offsets that begin again may be those of another topic
         durable = await self._handler.process(batch)
         self.status.records += len(batch)
         self.status.position = batch.next_offset
@@ -162,25 +199,43 @@ class Lane:
 
     async def _in_sequence(self, batch: Batch) -> bool:
         """False where the consumer stands past what is durable: it is sent back, and the batch comes again."""
-        position, self._position = self._position, None
-        if position is None or batch.first_offset <= position:
-            return True
-        if self._sought == position:
-            self.status.lost += batch.first_offset - position
-            log.error(
-                "%s: offsets %d to %d of %s[%d] are gone from the log and were not processed",
-                self.status.step,
-                position,
-                batch.first_offset - 1,
-                self._tp.topic,
-                self._tp.partition,
-            )
-            return True
-        self._sought = self._position = position
-        while not self._queue.empty():
-            self._queue.get_nowait()
-        await self._seek(self._tp, position)
-        return False
+        if self._next is not None and batch.first_offset > self._next:
+            await self._count_lost(self._next)
+            if self._own and batch.first_offset > self._next and batch.first_offset != self._sought:
+                self._sought = batch.first_offset
+                while not self._queue.empty():
+                    self._queue.get_nowait()
+                await self._log.seek(self._tp, self._next)
+                return False
+            # It came again, or the consumer only ever went on: what lies between is no record.
+        self._own = False
+        self._next = batch.next_offset
+        return True
+
+    async def _count_lost(self, due: int) -> None:
+        start = await self._log.start(self._tp)
+        if start <= due:
+            return
+        self._next = start
+        self.status.lost += start - due
+        log.error(
+            "%s: offsets %d to %d of %s[%d] are gone from the log and were not processed (%d): they were kept for a "
+            "shorter time than this step was behind",
+            self.status.step,
+            due,
+            start - 1,
+            self._tp.topic,
+            self._tp.partition,
+            start - due,
+        )
+
+    async def _look_back(self) -> None:
+        """Without a batch to tell, see whether the consumer stands past what is durable, and send it back."""
+        if self._own and self._next is not None:
+            position = await self._log.position(self._tp)
+            if position is not None and position > self._next:
+                await self._count_lost(self._next)
+                await self._log.seek(self._tp, self._next)
 
     def _say_running(self) -> None:
         if self.status.stopped:
@@ -202,8 +257,8 @@ class Lane:
 class Lanes:
     """The lanes of one worker."""
 
-    def __init__(self, seek: Callable[[TP, int], Awaitable[None]]) -> None:
-        self._seek = seek
+    def __init__(self, log: Log) -> None:
+        self._log = log
         self._steps: dict[str, tuple[str, Callable[[int], Handler]]] = {}
         self._lanes: dict[TP, Lane] = {}
 
@@ -216,7 +271,7 @@ class Lanes:
         for tp in partitions:
             if tp.topic in self._steps and tp not in self._lanes:
                 step, handler = self._steps[tp.topic]
-                lane = self._lanes[tp] = Lane(step, tp, handler(tp.partition), seek=self._seek)
+                lane = self._lanes[tp] = Lane(step, tp, handler(tp.partition), log=self._log)
                 lane.start()
 
     def put(self, batch: Batch) -> None:

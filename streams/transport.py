@@ -141,6 +141,9 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         schema = self.batch_schema(tp.topic)
         if schema is not None and len(queue) >= schema.max_inflight:
             self.on_buffer_full(tp)
+        # Faust drops what lies before the last offset it delivered, and notes that one also where a seek came between:
+        # what was sought for would never come. What comes twice is for the reader to tell.
+        self._read_offset[tp] = None
         last = record[-1]
         return ConsumerMessage(
             tp.topic,
@@ -204,6 +207,11 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         await super().seek(partition, offset)
         self._committed_offset[partition] = None
         self.on_buffer_drop(partition)
+
+    def committed(self, tp: TP) -> int | None:
+        """What the group has committed of ``tp``; None where it never has."""
+        offset: int | None = self._committed_offset.get(tp)
+        return offset
 
     async def seek_to_committed(self) -> Mapping[TP, int | None]:
         """Go back to the commits; where there is none yet, to the start of the log.

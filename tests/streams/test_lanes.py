@@ -7,10 +7,11 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from faust.types import TP
 
 from streams.lanes import Lane, Lanes
-from streams.lineage import NewerSchema
+from streams.lineage import NewerSchema, TopicReplaced
 from streams.transport import Batch
 
 T = TP("topic", 0)
@@ -62,17 +63,41 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-async def no_seek(tp: TP, offset: int) -> None:
-    raise AssertionError("nothing to go back for")
+class Standing:
+    """A log that begins at ``begin``, and a consumer in it that notes where it is sent."""
+
+    def __init__(self, *, begin: int = 0, position: int | None = None, committed: int | None = None) -> None:
+        self.begin = begin
+        self.stands = position
+        self.commit = committed
+        self.sought: list[int] = []
+        self.replaced = False
+
+    async def seek(self, tp: TP, offset: int) -> None:
+        self.sought.append(offset)
+        self.stands = offset
+
+    async def start(self, tp: TP) -> int:
+        return self.begin
+
+    async def position(self, tp: TP) -> int | None:
+        return self.stands
+
+    def committed(self, tp: TP) -> int | None:
+        return self.commit
+
+    async def identify(self, topic: str) -> None:
+        if self.replaced:
+            raise TopicReplaced("deleted and made again")
 
 
-def lane(handler: Any, *, seek: Any = no_seek, pauses: list[float] | None = None) -> Lane:
+def lane(handler: Any, *, log: Standing | None = None, pauses: list[float] | None = None) -> Lane:
     async def sleep(seconds: float) -> None:
         if pauses is not None:
             pauses.append(seconds)
         await asyncio.sleep(0)
 
-    made = Lane("step", T, handler, seek=seek, sleep=sleep)
+    made = Lane("step", T, handler, log=log or Standing(), sleep=sleep)
     made.start()
     return made
 
@@ -123,7 +148,7 @@ async def test_a_stopped_lane_says_why_and_acknowledges_nothing() -> None:
     async def forever(_: float) -> None:
         await asyncio.Event().wait()
 
-    running = Lane("step", T, handler, seek=no_seek, sleep=forever)
+    running = Lane("step", T, handler, log=Standing(), sleep=forever)
     running.start()
     running.put(batch(0, acks=acks))
     await settle()
@@ -163,16 +188,12 @@ async def test_acknowledgement_waits_for_the_flush() -> None:
 
 
 async def test_a_consumer_past_what_is_durable_is_sent_back() -> None:
-    handler, sought = Recording(position=5), []
-
-    async def seek(tp: TP, offset: int) -> None:
-        sought.append(offset)
-
-    running = lane(handler, seek=seek)
+    handler, log = Recording(position=5), Standing()
+    running = lane(handler, log=log)
     running.put(batch(20))
     running.put(batch(30))
     await settle()
-    assert sought == [5]
+    assert log.sought == [5]
     assert handler.taken == []
     for first in (5, 15, 25):
         running.put(batch(first))
@@ -182,19 +203,82 @@ async def test_a_consumer_past_what_is_durable_is_sent_back() -> None:
     await running.release()
 
 
-async def test_records_the_broker_no_longer_has_are_counted() -> None:
-    handler = Recording(position=5)
+async def test_what_was_under_way_when_the_consumer_was_sent_back_is_not_taken() -> None:
+    handler, log = Recording(position=5), Standing()
+    running = lane(handler, log=log)
+    for first in (20, 30, 40, 5, 15):
+        running.put(batch(first))
+        await settle()
+    assert handler.taken == [5, 15]
+    assert set(log.sought) == {5}
+    await running.release()
 
-    async def seek(tp: TP, offset: int) -> None:
-        pass
 
-    running = lane(handler, seek=seek)
-    running.put(batch(20))
-    await settle()
+async def test_a_consumer_past_what_is_durable_is_sent_back_where_no_record_comes() -> None:
+    handler, log = Recording(position=5), Standing(position=20)
+    running = lane(handler, log=log)
+    async with asyncio.timeout(10):
+        while not log.sought:
+            await asyncio.sleep(0.05)
+    assert log.sought == [5]
+    await running.release()
+
+
+async def test_offsets_that_hold_no_record_are_not_lost() -> None:
+    """A transaction's marker, or what compaction took."""
+    handler, log = Recording(position=5), Standing()
+    running = lane(handler, log=log)
+    for first in (7, 7, 20):
+        running.put(batch(first))
+        await settle()
+    assert log.sought == [5]
+    assert handler.taken == [7, 20]
+    assert running.status.lost == 0
+    await running.release()
+
+
+@pytest.mark.parametrize(("position", "committed"), [(5, None), (5, 30), (None, 5)])
+async def test_records_the_broker_no_longer_has_are_counted(
+    position: int | None, committed: int | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where the step keeps its position, and where the group's commit is all there is."""
+    handler = Recording(position=position)
+    running = lane(handler, log=Standing(begin=20, committed=committed))
     running.put(batch(20))
     await settle()
     assert handler.taken == [20]
     assert running.status.lost == 15
+    assert "offsets 5 to 19 of topic[0] are gone from the log and were not processed (15)" in caplog.text
+    await running.release()
+
+
+async def test_records_that_go_while_a_step_is_behind_are_counted() -> None:
+    handler, log = Recording(), Standing()
+    running = lane(handler, log=log)
+    running.put(batch(0))
+    await settle()
+    log.begin = 100
+    running.put(batch(100))
+    await settle()
+    assert handler.taken == [0, 100]
+    assert running.status.lost == 90
+    await running.release()
+
+
+async def test_a_topic_made_again_stops_its_lane_and_costs_no_batch() -> None:
+    handler, log, pauses = Recording(), Standing(), []
+    running = lane(handler, log=log, pauses=pauses)
+    running.put(batch(50))
+    await settle()
+    log.replaced = True
+    running.put(batch(0))
+    await settle()
+    assert handler.taken == [50]
+    assert running.status.stopped == "TopicReplaced: deleted and made again"
+    assert set(pauses) == {15.0}
+    log.replaced = False  # the consumer had only gone back, and what had to be asked could not be answered
+    await settle()
+    assert handler.taken[-1] == 0
     await running.release()
 
 
@@ -205,7 +289,7 @@ async def test_one_stopped_partition_holds_no_other() -> None:
         raise ConnectionError
 
     bad.fail = fail
-    lanes = Lanes(no_seek)
+    lanes = Lanes(Standing())
     lanes.register("topic", "step", lambda partition: bad if partition == 0 else good)
     lanes.assign([TP("topic", 0), TP("topic", 1), TP("other", 0)])
     lanes.put(batch(0, tp=TP("topic", 0)))

@@ -190,6 +190,21 @@ async def test_seek_hands_out_again_what_was_not_acknowledged(kafka: str, unique
         assert values(got)[40:] == list(range(10, 40))
 
 
+async def test_a_seek_that_comes_while_batches_are_delivered_is_not_undone(kafka: str, unique: str) -> None:
+    await asyncio.to_thread(fill, kafka, unique, 40, partitions=1)
+    got: list[Batch] = []
+
+    async def receive(batch: Batch) -> None:
+        got.append(batch)
+
+    async with running(kafka, unique, receive, max_inflight=100) as app:
+        await until(lambda: sum(map(len, got)) == 40)
+        await app.consumer.seek(TP(unique, 0), 10)
+        app.consumer._read_offset[TP(unique, 0)] = 39  # what Faust notes of the batch it was delivering meanwhile
+        await until(lambda: sum(map(len, got)) == 70)
+        assert values(got)[40:] == list(range(10, 40))
+
+
 async def test_without_a_commit_it_goes_back_to_the_start(kafka: str, unique: str) -> None:
     """After a rebalance Faust seeks to the commits; a partition that has none must not go on where it stood."""
     await asyncio.to_thread(fill, kafka, unique, 40, partitions=1)
