@@ -59,6 +59,9 @@ log = logging.getLogger(__name__)
 #: Seconds between two reports of a worker on itself.
 REPORT_SECONDS = 2.0
 
+#: Blocks that a lane takes at once; each holds what a batch of a source partition derived.
+BLOCKS_AT_ONCE = 4
+
 VIEW_KINDS: tuple[EntityKind, ...] = ("patient", "device", "address")
 
 
@@ -117,7 +120,7 @@ class Worker:
     def _agent(self, topic: str, step: str, handler: Callable[[int], Handler], *, max_inflight: int = 8) -> None:
         """One Faust agent for ``topic``; its lanes do the work and acknowledge."""
         self.lanes.register(topic, step, handler)
-        schema = BatchSchema(max_inflight=max_inflight)
+        schema = BatchSchema(max_records=BLOCKS_AT_ONCE if topic in topics.BLOCKS else 500, max_inflight=max_inflight)
         channel = self.app.topic(topic, schema=schema, maxsize=16384)
 
         async def hand_over(stream: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import orjson
 
@@ -12,12 +12,12 @@ from streams.lineage import SCHEMA, NewerSchema
 __all__ = [
     "alert_document",
     "decode_alert",
-    "decode_event",
     "decode_finding",
     "encode_alert",
     "encode_event",
     "encode_finding",
     "finding_document",
+    "timely_event",
 ]
 
 
@@ -38,20 +38,37 @@ def encode_event(event: Event) -> bytes:
     )
 
 
-def decode_event(raw: bytes) -> Event:
-    """Raises NewerSchema on a later version, ValueError (KeyError) on what :func:`encode_event` did not write."""
-    value = _load(raw)
-    return Event(
-        value["id"],
-        value["time"],
-        value["source"],
-        value["actor"],
-        tuple(value["patients"]),
-        value["device"],
-        value["address"],
-        value["timely"],
-        value["fields"],
-    )
+class _Unread:
+    """An event whose time is known and whose rest is read when somebody asks for it: most events nobody asks about."""
+
+    __slots__ = ("_raw", "actor", "address", "device", "fields", "id", "patients", "source", "time", "timely")
+
+    def __init__(self, raw: bytes, time: int) -> None:
+        self._raw = raw
+        self.time = time
+        self.timely = True
+
+    def __getattr__(self, name: str) -> Any:
+        # Only what has no value yet comes here, so this happens once.
+        value = _load(self._raw)
+        self.id = value["id"]
+        self.source = value["source"]
+        self.actor = value["actor"]
+        self.patients = tuple(value["patients"])
+        self.device = value["device"]
+        self.address = value["address"]
+        self.fields = value["fields"]
+        return object.__getattribute__(self, name)
+
+    keys = Event.keys
+
+
+def timely_event(raw: bytes, time: int) -> Event:
+    """The timely event of ``time`` that ``raw`` holds, read when first asked for more than its time.
+
+    NewerSchema on a later version and ValueError (KeyError) on what :func:`encode_event` did not write are raised then.
+    """
+    return cast(Event, _Unread(raw, time))
 
 
 def finding_document(finding: Finding) -> dict[str, Any]:

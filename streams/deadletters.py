@@ -49,7 +49,7 @@ class DeadLetters:
 
     def output(self, raw: RawRecord, *, stage: str, reason: str) -> Output:
         """The letter of one record. ``reason`` must quote nothing from it."""
-        position = f"{raw.topic}/{raw.partition}/{raw.offset}"
+        position = f"{raw.topic}/{raw.partition}/{raw.offset}" + (f".{raw.line}" if raw.line else "")
         envelope = {
             "v": SCHEMA,
             "stage": stage,

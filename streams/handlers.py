@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any
 
+from streams.blocks import address, unpack
 from streams.changelog import Changelog
 from streams.deadletters import DeadLetters
-from streams.lineage import HEADER, Lineage, TopicReplaced
+from streams.lineage import TopicReplaced
 from streams.pipeline import Ingest
-from streams.records import Output, RawRecord, Record
+from streams.records import Output, RawRecord
 from streams.sender import Sender
 from streams.state import BadDerived, KeyedStep, PartitionState
 from streams.transport import Batch
@@ -138,18 +138,19 @@ class KeyedHandler:
 
     def _fold(self, batch: Batch) -> list[tuple[int, Sequence[Output]]]:
         """What the batch derives. A record that cannot be taken costs itself: the rest is folded again without it."""
-        records = [_record(record) for record in batch.records]
+        blocks = [unpack(record) for record in batch.records]
         while True:
             try:
-                return self.state.fold(records, self._bad)
+                return self.state.fold(blocks, self._bad)
             except BadDerived as exc:
-                raw = RawRecord(batch.tp.topic, batch.tp.partition, exc.record.offset, 0, exc.record.value, {})
+                offset, line = address(exc.record.place)
+                raw = RawRecord(batch.tp.topic, batch.tp.partition, offset, 0, exc.record.value, {}, line)
                 reason = f"{type(exc.cause).__name__} in {self._stage}: a defect of the product, please report it"
                 letter = self._dead_letters.output(raw, stage=self._stage, reason=reason)
-                self._bad[exc.record.offset] = (letter,)
+                self._bad[exc.record.place] = (letter,)
                 # The state is back at its last flush: what came since is folded once more. Its outputs are out already.
                 for earlier in self._unflushed:
-                    self.state.fold([_record(record) for record in earlier.records], self._bad)
+                    self.state.fold([unpack(record) for record in earlier.records], self._bad)
 
     async def flush(self) -> None:
         await self._flush()
@@ -165,11 +166,3 @@ class KeyedHandler:
 
     async def close(self) -> None:
         await self._changelog.close()
-
-
-def _record(record: Any) -> Record:
-    headers = record.headers
-    name, value = headers[0] if headers else ("", b"")
-    if name == HEADER:
-        return Record(record.offset, record.key or b"", record.value or b"", Lineage.unpack(value))
-    return Record(record.offset, record.key or b"", record.value or b"", None, name)

@@ -8,11 +8,14 @@ between is missing. Rules 1 and 4 of ``docs/replay.md``; the table there shows w
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Sequence
 from hashlib import blake2b
 from struct import Struct, error
 from typing import NamedTuple
 
 __all__ = [
+    "BLOCK",
     "HEADER",
     "NO_POSITION",
     "SCHEMA",
@@ -24,8 +27,10 @@ __all__ = [
     "fingerprint",
 ]
 
-#: The Kafka header that carries a :class:`Lineage`.
+#: The Kafka header that carries the :class:`Lineage` of a record that lies by itself.
 HEADER = "lineage"
+#: The same where many lie in one (:mod:`streams.blocks`): its position is that of the last.
+BLOCK = "block"
 #: Version of every value on a topic of ours; a worker stops its partition at a newer one.
 SCHEMA = 1
 
@@ -89,13 +94,18 @@ class Marks:
             topic, _, partition = name.partition("/")
             self._taken[bytes.fromhex(topic), int(partition)] = Position(offset, output)
 
-    def accept(self, lineage: Lineage) -> bool:
-        """Take the record if it is new and unbroken, and remember that. False: drop it, unseen by any state."""
+    def accept(self, lineage: Lineage, positions: Sequence[tuple[int, int]]) -> int:
+        """Take what is new and unbroken, and remember that. How many of ``positions``, from the first, to drop.
+
+        ``positions``: of each record, rising; the last is that of ``lineage``. What is dropped no state ever sees.
+        """
         mark = self._taken.get((lineage.topic, lineage.partition), NO_POSITION)
         if lineage.position <= mark or lineage.previous > mark:
-            return False
+            return len(positions)
         self._taken[lineage.topic, lineage.partition] = lineage.position
-        return True
+        if positions[0][0] > mark.offset:
+            return 0
+        return bisect_right(positions, tuple(mark))
 
     def save(self) -> dict[str, list[int]]:
         """JSON form: ``topic id in hex/partition`` to ``[offset, output]``."""

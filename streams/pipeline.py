@@ -10,8 +10,9 @@ The agents run these on what arrives, ``wardwatch detect`` on files, the tests o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import orjson
@@ -20,7 +21,7 @@ from detectors.base import Alert, Detector, EntityKind, Event, Finding, digest
 from detectors.rules import RuleSet
 from detectors.rules.findings import finding as rule_finding
 from streams import topics
-from streams.codecs import decode_event, decode_finding, encode_alert, encode_event, encode_finding
+from streams.codecs import decode_finding, encode_alert, encode_event, encode_finding, timely_event
 from streams.deadletters import DeadLetters
 from streams.lineage import SCHEMA, NewerSchema, fingerprint
 from streams.privacy import Pseudonyms, release
@@ -66,8 +67,10 @@ class Reader:
         self._rules = rules
         self._pseudonyms = pseudonyms
 
-    def read(self, record: Mapping[str, Any], source: Source, *, fallback_id: str, received: int) -> Released:
-        """One parsed record. ``fallback_id`` where it has no id of its own; ``received``: ms. Raises BadRecord."""
+    def read(
+        self, record: Mapping[str, Any], source: Source, *, fallback_id: Callable[[], str], received: int
+    ) -> Released:
+        """One parsed record. ``fallback_id`` is asked where it has no id; ``received``: ms. Raises BadRecord."""
         draft = source.normalise(record)
         event = release(draft, source, self._pseudonyms, fallback_id=fallback_id, received=received)
         matches = self._rules.match(record, draft.fields, source.logsource)
@@ -91,7 +94,7 @@ class Ingest:
             named = raw.headers.get(SOURCE)
             source = by_name(named.decode()) if named else recognise(record, raw.topic)
             given = raw.headers.get(EVENT_ID)
-            fallback = given.decode() if given else digest(raw.topic, raw.partition, raw.offset)
+            fallback = given.decode if given else partial(digest, raw.topic, raw.partition, raw.offset)
             released = self._reader.read(record, source, fallback_id=fallback, received=raw.received)
         except (BadRecord, ValueError) as exc:
             reason = str(exc) if isinstance(exc, BadRecord) else f"{type(exc).__name__} while reading"
@@ -108,13 +111,12 @@ class Ingest:
     def _outputs(self, released: Released) -> list[Output]:
         event = released.event
         value = encode_event(event)
-        outputs = [Output(topics.EVENTS, event.actor.encode(), value, fingerprint(event.id))]
+        time = event.time if event.timely else 0
+        outputs = [Output(topics.EVENTS, event.actor.encode(), value, fingerprint(event.id), time)]
         for kind in self._views:
-            # one event is seen once for each entity, also where two of its entities share a partition
-            outputs.extend(
-                Output(topics.VIEWS, key.encode(), value, fingerprint(f"{event.id}\x1f{key}"))
-                for key in event.keys(kind)
-            )
+            for key in event.keys(kind):
+                # one event is seen once for each entity, also where two of its entities share a partition
+                outputs.append(Output(topics.VIEWS, key.encode(), value, fingerprint(f"{event.id}\x1f{key}"), time))
         outputs.extend(finding_output(finding) for finding in released.findings)
         return outputs
 
@@ -124,7 +126,7 @@ def finding_output(finding: Finding) -> Output:
 
 
 class _Entity:
-    """What the detectors remember of one entity, and the last offset that is in it."""
+    """What the detectors remember of one entity, and the place of the last record that is in it."""
 
     __slots__ = ("own", "states")
 
@@ -138,43 +140,44 @@ class Behave:
 
     def __init__(self, detectors: Iterable[Detector[Any]], *, kinds: Iterable[EntityKind]) -> None:
         """``kinds``: the entities that the topic is keyed by: the actor on ``events``, the others on ``views``."""
-        self._by_kind = {kind: [d for d in detectors if d.entity == kind] for kind in kinds}
-        self._actor = self._by_kind.get("actor")
+        by_kind = {kind: [d for d in detectors if d.entity == kind] for kind in kinds}
+        self._actor = by_kind.get("actor")
+        self._views = {kind.encode(): found for kind, found in by_kind.items()}
 
     def _detectors(self, key: bytes) -> list[Detector[Any]]:
         if self._actor is not None:
             return self._actor
-        kind = key.partition(b":")[0].decode()
-        return self._by_kind.get(kind, [])  # type: ignore[call-overload, no-any-return]
+        return self._views.get(key.partition(b":")[0], [])
 
     def fold(self, record: Record, fresh: bool, state: PartitionState) -> Sequence[Output]:
         return [finding_output(finding) for finding in self.inspect(record, fresh, state)]
 
     def inspect(self, record: Record, fresh: bool, state: PartitionState) -> list[Finding]:
-        event = decode_event(record.value)
-        if not event.timely:
+        place, key, value, mark, time = record
+        if not time:
             return []
         watermark = state.watermarks.current
-        if event.time < watermark - LATENESS:
+        oldest = watermark - LATENESS
+        if time < oldest:
             state.counts["late"] += 1
             return []
-        assert record.lineage is not None
-        state.seen.drop_before((watermark - LATENESS) // _HOUR)
-        if not fresh or not state.seen.add(event.time // _HOUR, record.lineage.event):
+        state.seen.drop_before(oldest // _HOUR)
+        if not fresh or not state.seen.add(time // _HOUR, mark):
             state.counts["repeated"] += 1
             return []
-        detectors = self._detectors(record.key)
-        entity = state.values.get(record.key)
+        detectors = self._detectors(key)
+        entity = state.values.get(key)
         if entity is None:
             entity = _Entity(-1, [detector.new() for detector in detectors])
-        if record.offset <= entity.own:
+        if place <= entity.own:
             return []
-        key = record.key.decode()
+        event = timely_event(value, time)
+        name = key.decode()
         findings: list[Finding] = []
         for detector, memory in zip(detectors, entity.states, strict=True):
-            findings.extend(detector.inspect(event, key, memory, watermark))
-        entity.own = record.offset
-        state.values.put(record.key, entity)
+            findings.extend(detector.inspect(event, name, memory, watermark))
+        entity.own = place
+        state.values.put(key, entity)
         return findings
 
     def dump(self, key: bytes, value: _Entity) -> bytes:
@@ -199,12 +202,11 @@ class Alerting:
 
     def fold(self, record: Record, fresh: bool, state: PartitionState) -> Sequence[Output]:
         finding = decode_finding(record.value)
-        assert record.lineage is not None
         if finding.timely:
             state.watermarks.observe(finding.time)
         day = (finding.time if finding.timely else state.watermarks.current) // self._DAY
         state.seen.drop_before(state.watermarks.current // self._DAY - self._KEPT)
-        if not fresh or not state.seen.add(day, record.lineage.event):
+        if not fresh or not state.seen.add(day, record.event):
             state.counts["repeated"] += 1
             return ()
         alert = Alert(

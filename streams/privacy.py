@@ -14,7 +14,7 @@ the source did not list, such as a name in free text: so sources release no free
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from detectors.base import Event
@@ -33,21 +33,21 @@ def release(
     source: Source,
     pseudonyms: Pseudonyms,
     *,
-    fallback_id: str,
+    fallback_id: Callable[[], str],
     received: int,
     tolerance: int = 300_000,
     oldest: int = 10 * _YEAR,
 ) -> Event:
     """The event of ``draft`` as it may leave. Never raises on what a source can put into a draft.
 
-    ``fallback_id``: the event's id where the record has none. ``received``: when the record arrived, ms since the
+    ``fallback_id`` is asked for the event's id where the record has none. ``received``: when the record arrived, ms since the
     epoch; an event more than ``tolerance`` ms after or ``oldest`` ms before it is not timely.
     """
     allowed = source.released
     fields = draft.fields.copy()
     if not allowed.issuperset(fields):
         fields = {name: value for name, value in fields.items() if name in allowed}
-    event_id, actor, device, address = draft.id or fallback_id, draft.actor, draft.device, draft.address
+    event_id, actor, device, address = draft.id or fallback_id(), draft.actor, draft.device, draft.address
     raw_ids = draft.patients
     patients: tuple[str, ...] = ()
     if raw_ids:
@@ -66,7 +66,7 @@ def release(
         if identifiers.suspects(_text([draft.id, actor, device, address], fields)):
             gate = _Gate(identifiers, raw_ids, pseudonyms)
             fields = {name: kept for name, value in fields.items() if (kept := gate.value(value)) is not None}
-            event_id = gate.entity("id", draft.id) or fallback_id
+            event_id = gate.entity("id", draft.id) or fallback_id()
             actor = actor if own else gate.entity("actor", actor)
             device = gate.entity("device", device)
             address = gate.entity("address", address)

@@ -1,11 +1,9 @@
-"""The records that pass between Kafka and the steps, as plain tuples."""
+"""The records that pass between Kafka and the steps, as plain tuples. How they lie in Kafka: :mod:`streams.blocks`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import NamedTuple
-
-from streams.lineage import Lineage
 
 __all__ = ["Control", "Output", "RawRecord", "Record"]
 
@@ -19,16 +17,17 @@ class RawRecord(NamedTuple):
     received: int  #: ms, the broker's own time
     value: bytes
     headers: Mapping[str, bytes]
+    line: int = 0  #: which of a block's records, for one of ours
 
 
 class Record(NamedTuple):
-    """One record of a topic of ours."""
+    """One derived record as a step takes it."""
 
-    offset: int
+    place: int  #: where in the log, rising with it; :func:`streams.blocks.address` tells the offset
     key: bytes
     value: bytes
-    lineage: Lineage | None  #: None on a control record
-    control: str = ""  #: header key of a control record
+    event: int  #: fingerprint of the event's domain id
+    time: int = 0  #: event time in ms where it lies beside the value; 0: no window opens or closes on it
 
 
 class Output(NamedTuple):
@@ -38,6 +37,7 @@ class Output(NamedTuple):
     key: bytes
     value: bytes
     event: int = 0  #: fingerprint of the event's domain id
+    time: int = 0  #: event time in ms, on topics that carry blocks; 0: no window opens or closes on it
 
 
 class Control(NamedTuple):

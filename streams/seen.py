@@ -29,6 +29,7 @@ class SeenIds:
     def __init__(self) -> None:
         self._buckets: dict[int, _Bucket] = {}
         self._dropped: dict[int, _Bucket] = {}
+        self._floor = 0
 
     def known(self, ids: Iterable[int]) -> set[int]:
         """Which of ``ids`` are in any bucket. One call for a whole batch: its cost is shared."""
@@ -52,6 +53,9 @@ class SeenIds:
 
     def drop_before(self, bucket: int) -> None:
         """Forget every bucket below ``bucket``."""
+        if bucket <= self._floor:
+            return
+        self._floor = bucket
         for number in [n for n in self._buckets if n < bucket]:
             self._dropped[number] = self._buckets.pop(number)
 
@@ -95,6 +99,7 @@ class SeenIds:
         """Be again as after the last :meth:`flushed`."""
         self._buckets.update(self._dropped)
         self._dropped.clear()
+        self._floor = 0
         for bucket in self._buckets.values():
             bucket.recent.difference_update(bucket.staged)
             bucket.staged.clear()

@@ -10,19 +10,29 @@ from __future__ import annotations
 
 import asyncio
 from binascii import crc32
+from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from itertools import accumulate
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from streams.lineage import HEADER, NO_POSITION, Lineage, Position
+from streams.blocks import LIMIT, pack
+from streams.lineage import BLOCK, HEADER, NO_POSITION, Lineage, Position
 from streams.records import Control, Output
+from streams.topics import BLOCKS
 
 __all__ = ["DeliveryFailed", "Sender", "partition_for"]
 
 _BATCH_BYTES = 900_000
+
+#: An output, and the offset and index of its position.
+_Placed = tuple[int, int, Output]
+#: Key, value and the one header of a Kafka record.
+_Message = tuple[bytes | None, bytes, tuple[str, bytes]]
 
 
 class DeliveryFailed(Exception):
@@ -64,23 +74,19 @@ class Sender:
         ``derived`` gives each record's offset and its outputs, in offset order. Raises DeliveryFailed.
         """
         partitions = self._partitions
-        previous: dict[tuple[str, int], Position] = {}
-        batches: dict[tuple[str, int], list[tuple[bytes, bytes, bytes]]] = {}
-        count = 0
+        targets: dict[tuple[str, int], list[_Placed]] = defaultdict(list)
         for offset, outputs in derived:
-            for index, (topic, key, value, event) in enumerate(outputs):
-                target = (topic, crc32(key) % partitions[topic])
-                position = Position(offset, index)
-                header = Lineage(topic_id, partition, position, previous.get(target, NO_POSITION), event).pack()
-                previous[target] = position
-                records = batches.get(target)
-                if records is None:
-                    records = batches[target] = []
-                records.append((key, value, header))
-                count += 1
-        if batches:
-            await self._deliver(batches)
-        return count
+            for index, output in enumerate(outputs):
+                topic = output[0]
+                targets[topic, crc32(output[1]) % partitions[topic]].append((offset, index, output))
+        if targets:
+            await self._deliver(
+                {
+                    target: (_blocks if target[0] in BLOCKS else _by_themselves)(topic_id, partition, placed)
+                    for target, placed in targets.items()
+                }
+            )
+        return sum(map(len, targets.values()))
 
     async def control(self, control: Control) -> None:
         """Send one control record to every partition of its topic. Raises DeliveryFailed."""
@@ -95,21 +101,21 @@ class Sender:
             await self._abandon(producer)
             raise DeliveryFailed(f"{control.header} to {control.topic}: {exc!r}") from exc
 
-    async def _deliver(self, batches: Mapping[tuple[str, int], list[tuple[bytes, bytes, bytes]]]) -> None:
+    async def _deliver(self, messages: Mapping[tuple[str, int], Sequence[_Message]]) -> None:
         producer = await self._ready()
         sent: list[asyncio.Future[Any]] = []
         targets: list[tuple[str, int]] = []
         try:
-            for (topic, partition), records in batches.items():
+            for (topic, partition), waiting in messages.items():
                 builder, size = producer.create_batch(), 0
-                for key, value, header in records:
-                    record = len(key) + len(value) + len(header) + 32
+                for key, value, header in waiting:
+                    record = len(key or b"") + len(value) + len(header[1]) + 32
                     if size and size + record > _BATCH_BYTES:
                         builder.close()
                         sent.append(await producer.send_batch(builder, topic, partition=partition))
                         targets.append((topic, partition))
                         builder, size = producer.create_batch(), 0
-                    builder.append(key=key, value=value, timestamp=None, headers=[(HEADER, header)])
+                    builder.append(key=key, value=value, timestamp=None, headers=[header])
                     size += record
                 builder.close()
                 sent.append(await producer.send_batch(builder, topic, partition=partition))
@@ -133,6 +139,33 @@ class Sender:
         producer, self._producer = self._producer, None
         if producer is not None:
             await _stop(producer)
+
+
+def _by_themselves(topic_id: bytes, partition: int, placed: Sequence[_Placed]) -> list[_Message]:
+    """One message for each output, linked to the one before it."""
+    messages: list[_Message] = []
+    previous = NO_POSITION
+    for offset, index, output in placed:
+        position = Position(offset, index)
+        header = Lineage(topic_id, partition, position, previous, output.event).pack()
+        messages.append((output.key, output.value, (HEADER, header)))
+        previous = position
+    return messages
+
+
+def _blocks(topic_id: bytes, partition: int, placed: Sequence[_Placed]) -> list[_Message]:
+    """As few messages as may be, each linked to the one before it."""
+    messages: list[_Message] = []
+    previous = NO_POSITION
+    while placed:
+        values = [output.value for _, _, output in placed]
+        full = bisect_left(list(accumulate(map(len, values))), LIMIT) + 1
+        rows = [(offset, index, o.event, o.time, o.key.decode()) for offset, index, o in placed[:full]]
+        position = Position(*rows[-1][:2])
+        header = Lineage(topic_id, partition, position, previous, 0).pack()
+        messages.append((None, pack(rows, values[:full]), (BLOCK, header)))
+        previous, placed = position, placed[full:]
+    return messages
 
 
 async def _stop(producer: AIOKafkaProducer) -> None:

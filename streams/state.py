@@ -8,12 +8,13 @@ The same code is the oracle of the fault tests.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import orjson
 
 from streams import seen
+from streams.blocks import Block
 from streams.lineage import SCHEMA, Marks, NewerSchema
 from streams.records import Output, Record
 from streams.seen import SeenIds
@@ -31,7 +32,7 @@ class BadDerived(Exception):
     """A step could not take a record of ours. :attr:`record` is the one; the state was rolled back."""
 
     def __init__(self, record: Record, cause: Exception) -> None:
-        super().__init__(f"{type(cause).__name__} at offset {record.offset}")
+        super().__init__(f"{type(cause).__name__} at place {record.place}")
         self.record = record
         self.cause = cause
 
@@ -65,42 +66,48 @@ class PartitionState:
     # Reading
 
     def fold(
-        self, records: Sequence[Record], replacements: dict[int, Sequence[Output]]
+        self, blocks: Sequence[Block], replacements: Mapping[int, Sequence[Output]]
     ) -> list[tuple[int, Sequence[Output]]]:
-        """Take records in log order; give each one's offset and outputs, for those that have any.
+        """Take blocks in log order; give each one's offset and outputs, for those that have any.
 
-        ``replacements`` holds, by offset, what to put out instead for records known to be bad. Raises BadDerived, after
+        ``replacements`` holds, by place, what to put out instead for records known to be bad. Raises BadDerived, after
         which the state is as it was at the last flush, and NewerSchema.
         """
-        known = self.seen.known(record.lineage.event for record in records if record.lineage)
+        known = self.seen.known([record.event for block in blocks for record in block.records])
         derived: list[tuple[int, Sequence[Output]]] = []
+        for block in blocks:
+            if block.offset < self.position:
+                continue
+            outputs = self._take(block, known, replacements)
+            if outputs:
+                derived.append((block.offset, outputs))
+            self.position = block.offset + 1
+        return derived
+
+    def _take(self, block: Block, known: set[int], replacements: Mapping[int, Sequence[Output]]) -> list[Output]:
+        outputs: list[Output] = []
+        records = block.records
+        if block.lineage is None:
+            if block.control == WATERMARK:
+                self.watermarks.take(block.value)
+            return outputs
+        dropped = self.marks.accept(block.lineage, block.positions)
+        if dropped:
+            self.counts["duplicate"] += dropped
+            records = records[dropped:]
+        fold = self._step.fold
         for record in records:
-            if record.offset < self.position:
+            if record.place in replacements:
+                outputs.extend(replacements[record.place])
                 continue
             try:
-                outputs = self._take(record, known, replacements)
+                outputs.extend(fold(record, record.event not in known, self))
             except NewerSchema:
                 raise
             except Exception as exc:
                 self.rollback()
                 raise BadDerived(record, exc) from exc
-            if outputs:
-                derived.append((record.offset, outputs))
-            self.position = record.offset + 1
-        return derived
-
-    def _take(self, record: Record, known: set[int], replacements: dict[int, Sequence[Output]]) -> Sequence[Output]:
-        lineage = record.lineage
-        if lineage is None:
-            if record.control == WATERMARK:
-                self.watermarks.take(record.value)
-            return ()
-        if not self.marks.accept(lineage):
-            self.counts["duplicate"] += 1
-            return ()
-        if record.offset in replacements:
-            return replacements[record.offset]
-        return self._step.fold(record, lineage.event not in known, self)
+        return outputs
 
     # Durability
 

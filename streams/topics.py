@@ -7,8 +7,8 @@ audit.ehr        any                 raw bytes, FHIR            3 days     emitt
 audit.iot        device              raw bytes, devices         3 days     emitters            ingest
 audit.cloud      any                 raw bytes, cloud audit     3 days     emitters            ingest
 dead.letters     source position     sealed bytes, clear reason 30 days    every step          dead-letter commands
-events           actor               Event                      7 days     ingest              behave
-views            patient, device or  Event                      7 days     ingest              behave
+events           actor               Events, in blocks          7 days     ingest              behave
+views            patient, device or  Events, in blocks          7 days     ingest              behave
                  address
 findings         entity              Finding                    30 days    ingest, behave      alert
 alerts           entity              Alert                      30 days    alert               index
@@ -16,17 +16,17 @@ notifications    entity              Alert                      30 days    alert
 *.state          entity              state of a step            compacted  the step            the step
 ===============  ==================  =========================  =========  ==================  =====================
 
-``alerts`` and ``notifications`` carry the same, each for a reader of its own, so that a store that is away delays
-nobody's pager. Every topic has the same number of partitions, fixed when ``wardwatch setup`` creates them. ``audit.*``
-carries the broker's own time (LogAppendTime): what "in the future" means must not depend on when a record is read
-again.
+A block (:mod:`streams.blocks`) lies where the keys of all its lines belong. ``alerts`` and ``notifications`` carry the
+same, each for a reader of its own, so that a store that is away delays nobody's pager. Every topic has the same number
+of partitions, fixed when ``wardwatch setup`` creates them. ``audit.*`` carries the broker's own time (LogAppendTime):
+what "in the future" means must not depend on when a record is read again.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["ALL", "INPUTS", "Topic", "state_of"]
+__all__ = ["ALL", "BLOCKS", "INPUTS", "Topic", "state_of"]
 
 _DAY = 24 * 3600 * 1000
 _MB = 1024 * 1024
@@ -38,6 +38,7 @@ class Topic:
     retention: int  #: ms; 0 where it is compacted instead
     max_message: int  #: bytes; larger downstream, so that what came in can always go out
     append_time: bool = False
+    blocks: bool = False  #: many records lie in one of Kafka's (:mod:`streams.blocks`)
 
     def config(self) -> dict[str, str]:
         """Kafka's settings for it."""
@@ -68,8 +69,8 @@ def state_of(topic: str, step: str) -> str:
 ALL: tuple[Topic, ...] = (
     *(Topic(name, 3 * _DAY, _MB, append_time=True) for name in INPUTS),
     Topic(DEAD_LETTERS, 30 * _DAY, 4 * _MB),
-    Topic(EVENTS, 7 * _DAY, 4 * _MB),
-    Topic(VIEWS, 7 * _DAY, 4 * _MB),
+    Topic(EVENTS, 7 * _DAY, 4 * _MB, blocks=True),
+    Topic(VIEWS, 7 * _DAY, 4 * _MB, blocks=True),
     Topic(FINDINGS, 30 * _DAY, 4 * _MB),
     Topic(ALERTS, 30 * _DAY, 4 * _MB),
     Topic(NOTIFICATIONS, 30 * _DAY, 4 * _MB),
@@ -78,3 +79,6 @@ ALL: tuple[Topic, ...] = (
     Topic(state_of(FINDINGS, "alert"), 0, 8 * _MB),
     Topic(state_of(NOTIFICATIONS, "notify"), 0, 8 * _MB),
 )
+
+#: Names of the topics that carry blocks.
+BLOCKS = frozenset(topic.name for topic in ALL if topic.blocks)

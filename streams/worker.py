@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import sys
 
@@ -23,6 +24,10 @@ def run(settings: Settings, *, loglevel: str = "WARNING") -> int:
     )
     uvloop.install()
     worker = build(settings)
+    # What is there now stays: no collection need walk it. A batch makes thousands of objects that live as long as it
+    # does, and by default each of them would be looked at several times.
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
     process = faust.Worker(
         worker.app,
         loglevel=loglevel,

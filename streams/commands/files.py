@@ -116,7 +116,7 @@ class _Memory:
 def _read(item: Item, source: str, reader: Reader, now: int) -> Released:
     record = _record(item)
     found = recognise(record) if source == "auto" else by_name(source)
-    return reader.read(record, found, fallback_id=f"{item.file}:{item.line}", received=now)
+    return reader.read(record, found, fallback_id=lambda: f"{item.file}:{item.line}", received=now)
 
 
 def _raw(item: Item, rules: RuleSet) -> list[Finding]:

@@ -60,7 +60,7 @@ def check_emitted(judgement: Judgement, settings: Settings, traffic: Traffic, *,
     findings: Counter[bytes] = Counter()
     for emission in traffic.emitted:
         received = emission.time + 3_600_000
-        released = pure.read(emission.record, by_name(emission.source), fallback_id="", received=received)
+        released = pure.read(emission.record, by_name(emission.source), fallback_id=str, received=received)
         events[released.event.id] += 1
         findings.update(encode_finding(finding) for finding in released.findings)
     judgement.expect("events emitted", judgement.events, events)

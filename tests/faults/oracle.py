@@ -19,22 +19,23 @@ from detectors.rules import starter_rules
 from streams import topics
 from streams.admin import topic_ids
 from streams.agents import VIEW_KINDS
+from streams.blocks import Block, address, unpack
 from streams.changelog import Changelog
 from streams.codecs import decode_alert, decode_event
 from streams.deadletters import DeadLetters
 from streams.deliveries import Notify
 from streams.keys import load_keys
-from streams.lineage import HEADER, Lineage, Marks
+from streams.lineage import Marks
 from streams.pipeline import Alerting, Behave, Ingest, Reader
 from streams.privacy import Pseudonyms
-from streams.records import Output, RawRecord, Record
+from streams.records import Output, RawRecord
 from streams.settings import Settings
 from streams.state import BadDerived, KeyedStep, PartitionState
 
 __all__ = ["Judgement", "judge", "read_topic", "reader"]
 
-#: Records folded at a time; the state is flushed after each lot, as a worker does it.
-LOT = 500
+#: Kafka records folded at a time; the state is flushed after each lot, as a worker does it.
+LOT = 25
 
 #: A derived record: the topic and position it came from, and what it says.
 Derived = Counter[tuple[bytes, int, int, int, bytes, bytes]]
@@ -91,12 +92,6 @@ def read_topic(settings: Settings, topic: str) -> dict[int, list[Any]]:
         consumer.close()
 
 
-def as_record(record: Any) -> Record:
-    name, value = record.headers[0] if record.headers else ("", b"")
-    lineage = Lineage.unpack(value) if name == HEADER else None
-    return Record(record.offset, record.key or b"", record.value or b"", lineage, "" if lineage else name)
-
-
 def reader(settings: Settings) -> Reader:
     """The product's own, with the installation's keys."""
     keys = load_keys(settings.home)
@@ -132,12 +127,7 @@ class _Judge:
         self._step(topics.VIEWS, "behave", Behave(detectors, kinds=VIEW_KINDS))
         self._step(topics.FINDINGS, "alert", Alerting())
         self._step(topics.NOTIFICATIONS, "notify", Notify(self.settings.receivers, self.letters))
-        alerts = self._accepted(topics.ALERTS)
-        for record in (record for log in alerts.values() for record in log):
-            alert = decode_alert(record.value)
-            if alert.id in self.judgement.alerts:
-                self.judgement.wrong.append("an alert was made twice")
-            self.judgement.alerts[alert.id] = alert
+        self._accepted(topics.ALERTS)
         letters = {r.key.decode() for rs in read_topic(self.settings, topics.DEAD_LETTERS).values() for r in rs}
         self.judgement.expect("dead letters", letters, self.dead)
         self.judgement.counts[topics.DEAD_LETTERS] = len(letters)
@@ -164,41 +154,52 @@ class _Judge:
                         self._expect(self.ids[topic], partition, [(r.offset, ingest.derive(raw).outputs)])
                 self.judgement.counts[topic] = self.judgement.counts.get(topic, 0) + len(records)
 
-    def _accepted(self, topic: str) -> dict[int, list[Record]]:
-        """The records that readers take, against those wanted; and the whole log of each partition."""
-        logs = {p: [as_record(r) for r in rs] for p, rs in read_topic(self.settings, topic).items()}
+    def _accepted(self, topic: str) -> dict[int, list[Block]]:
+        """The log of each partition; what readers take of it is compared with what is wanted."""
+        logs = {p: [unpack(r) for r in rs] for p, rs in read_topic(self.settings, topic).items()}
         taken: Derived = Counter()
-        accepted: dict[int, list[Record]] = {}
-        for partition, log in logs.items():
+        for log in logs.values():
             marks = Marks()
-            accepted[partition] = [r for r in log if r.lineage and marks.accept(r.lineage)]
-            for r in accepted[partition]:
-                assert r.lineage is not None
-                taken[(r.lineage.topic, r.lineage.partition, *r.lineage.position, r.key, r.value)] += 1
+            for block in log:
+                if block.lineage:
+                    dropped = marks.accept(block.lineage, block.positions)
+                    for at, record in zip(block.positions[dropped:], block.records[dropped:], strict=True):
+                        taken[(block.lineage.topic, block.lineage.partition, *at, record.key, record.value)] += 1
         self.judgement.expect(topic, taken, self.want[topic])
         self.judgement.counts[topic] = taken.total()
-        for record in (record for log in accepted.values() for record in log):
+        for *_, value in taken.elements():
             if topic == topics.EVENTS:
-                self.judgement.events[decode_event(record.value).id] += 1
+                self.judgement.events[decode_event(value).id] += 1
             elif topic == topics.FINDINGS:
-                self.judgement.findings[record.value] += 1
-        return logs if topic != topics.ALERTS else accepted
+                self.judgement.findings[value] += 1
+            elif topic == topics.ALERTS:
+                self._alert(decode_alert(value))
+        return logs
+
+    def _alert(self, alert: Alert) -> None:
+        if alert.id in self.judgement.alerts:
+            self.judgement.wrong.append("an alert was made twice")
+        self.judgement.alerts[alert.id] = alert
 
     def _step(self, topic: str, step: str, keyed: KeyedStep) -> None:
         for partition, log in self._accepted(topic).items():
             name = f"state of {step}.{topic}[{partition}]"
             held = asyncio.run(self._held(keyed, step, topic, partition))
-            last = max((record.offset for record in log if record.lineage), default=-1)
+            last = max((block.offset for block in log if block.lineage), default=-1)
             if held.position <= last:
                 self.judgement.wrong.append(f"{name}: at {held.position}, and {last} is there to be taken")
             state = PartitionState(keyed)
-            derived = self._fold(state, [r for r in log if r.offset < held.position], topic, partition, step)
+            derived = self._fold(
+                state, [block for block in log if block.offset < held.position], topic, partition, step
+            )
             self.judgement.expect(name, *self._comparable(held, state, keyed))
-            derived += self._fold(state, [r for r in log if r.offset >= held.position], topic, partition, step)
+            derived += self._fold(
+                state, [block for block in log if block.offset >= held.position], topic, partition, step
+            )
             self._expect(self.ids[topic], partition, derived)
 
     def _fold(
-        self, state: PartitionState, log: list[Record], topic: str, partition: int, step: str
+        self, state: PartitionState, log: list[Block], topic: str, partition: int, step: str
     ) -> list[tuple[int, Sequence[Output]]]:
         """What a log derives. What cannot be taken is a dead letter and nothing else."""
         bad: dict[int, Sequence[Output]] = {}
@@ -210,9 +211,10 @@ class _Judge:
                     derived += state.fold(lot, bad)
                     break
                 except BadDerived as exc:
-                    raw = RawRecord(topic, partition, exc.record.offset, 0, exc.record.value, {})
+                    offset, line = address(exc.record.place)
+                    raw = RawRecord(topic, partition, offset, 0, exc.record.value, {}, line)
                     self.judgement.bad[topic] += 1
-                    bad[exc.record.offset] = (self.letters.output(raw, stage=step, reason="defect"),)
+                    bad[exc.record.place] = (self.letters.output(raw, stage=step, reason="defect"),)
             state.changes()
             state.flushed()
         return derived
@@ -226,12 +228,12 @@ class _Judge:
             want["counts"] = {name: 0 if "." in name else count for name, count in want["counts"].items()}
         elif isinstance(keyed, Behave):
             self.judgement.counts["entities"] = self.judgement.counts.get("entities", 0) + len(got["values"])
-            if "actor" in keyed._by_kind:
+            if keyed._actor is not None:
                 self.judgement.late += held.counts["late"]
                 self.judgement.counted += sum(
                     memory[0]
                     for _, entity in held.values.items()
-                    for detector, memory in zip(keyed._by_kind["actor"], entity.states, strict=True)
+                    for detector, memory in zip(keyed._actor, entity.states, strict=True)
                     if isinstance(detector, Fragile)
                 )
         return got, want

@@ -8,7 +8,7 @@ from random import SystemRandom
 from typing import Any
 
 from streams import agents, changelog, handlers, lanes, lineage, pipeline, seen, sender, state
-from streams.lineage import NO_POSITION, Lineage, Position
+from streams.lineage import NO_POSITION, Lineage
 from streams.records import Output
 from streams.transport import Batch
 
@@ -30,7 +30,7 @@ def impure() -> None:
 
 def no_output_index() -> None:
     """Rule 1: a position does not say which output of its record it is."""
-    sender.Position = lambda offset, _: Position(offset, 0)  # type: ignore[misc,assignment]
+    sender.enumerate = lambda outputs: [(0, output) for output in outputs]  # type: ignore[attr-defined]
 
 
 def no_links() -> None:
@@ -81,9 +81,9 @@ def no_stop() -> None:
 def no_marks() -> None:
     """Rule 4: readers take every record, however often it comes."""
 
-    def accept_all(self: lineage.Marks, record: Lineage) -> bool:
+    def accept_all(self: lineage.Marks, record: Lineage, positions: Any) -> int:
         self._taken[record.topic, record.partition] = record.position
-        return True
+        return 0
 
     lineage.Marks.accept = accept_all  # type: ignore[method-assign]
 

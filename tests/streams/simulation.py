@@ -22,10 +22,11 @@ from nacl.public import PrivateKey
 
 from streams import state as state_module
 from streams import topics
+from streams.blocks import Row, address, pack, unpack
 from streams.changelog import Fenced
 from streams.deadletters import DeadLetters
 from streams.handlers import KeyedHandler
-from streams.lineage import HEADER, NO_POSITION, Lineage, Marks, Position, fingerprint
+from streams.lineage import BLOCK, NO_POSITION, Lineage, Marks, Position, fingerprint
 from streams.records import Output, Record
 from streams.seen import SeenIds
 from streams.sender import DeliveryFailed
@@ -60,8 +61,7 @@ class Counting:
     """
 
     def fold(self, record: Record, fresh: bool, state: PartitionState) -> Sequence[Output]:
-        assert record.lineage is not None
-        if not fresh or not state.seen.add(0, record.lineage.event):
+        if not fresh or not state.seen.add(0, record.event):
             return ()
         event = int(record.value)
         applied = state.values.get(record.key) or []
@@ -89,8 +89,8 @@ def is_bad(event: int) -> bool:
 class AcceptAll(Marks):
     """Takes every record, however often it comes."""
 
-    def accept(self, lineage: Lineage) -> bool:
-        return True
+    def accept(self, lineage: Lineage, positions: Sequence[tuple[int, int]]) -> int:
+        return 0
 
 
 class FindingsLast(KeyedHandler):
@@ -140,9 +140,9 @@ class Logged(NamedTuple):
     """A record as a consumer gives it."""
 
     offset: int
-    key: bytes
     value: bytes
     headers: list[tuple[str, bytes]]
+    key: bytes = b""
 
 
 @dataclass
@@ -248,25 +248,31 @@ class World:
             await Pause("idle" if position >= len(self.sources[source]) else "")
 
     def _derive(self, source: int, begin: int, end: int) -> dict[int, list[tuple[Position, Logged]]]:
-        queues: dict[int, list[tuple[Position, bytes, int]]] = defaultdict(list)
+        """Blocks of one to three records, each with the position of its first."""
+        targets: dict[int, list[Row]] = defaultdict(list)
         for offset in range(begin, end):
             event, keys = self.sources[source][offset]
             if not self.rules.pure:
                 keys = self.random.sample(keys, len(keys))
             for index, key in enumerate(keys):
-                here = Position(offset, index if self.rules.output else 0)
-                queues[int(key[1:]) % len(self.partitions)].append((here, key, event))
-        linked: dict[int, list[tuple[Position, Logged]]] = {}
-        for target, queue in queues.items():
-            if not self.rules.order:
-                self.random.shuffle(queue)
-            previous, linked[target] = NO_POSITION, []
-            for here, key, event in queue:
                 mark = fingerprint(f"{event} {key.decode()}")
-                lineage = Lineage(TOPIC, source, here, previous if self.rules.link else NO_POSITION, mark)
-                linked[target].append((here, Logged(0, key, b"%d" % event, [(HEADER, lineage.pack())])))
-                previous = here
-        return linked
+                row = (offset, index if self.rules.output else 0, mark, event, key.decode())
+                targets[int(key[1:]) % len(self.partitions)].append(row)
+        queues: dict[int, list[tuple[Position, Logged]]] = {}
+        for target, rows in targets.items():
+            if not self.rules.order:
+                self.random.shuffle(rows)
+            previous, queues[target] = NO_POSITION, []
+            at = 0
+            while at < len(rows):
+                block = rows[at : at + self.random.randint(1, 3)]
+                at += len(block)
+                position = Position(*block[-1][:2])
+                lineage = Lineage(TOPIC, source, position, previous if self.rules.link else NO_POSITION, 0)
+                value = pack(block, [b"%d" % event for _, _, _, event, _ in block])
+                queues[target].append((Position(*block[0][:2]), Logged(0, value, [(BLOCK, lineage.pack())])))
+                previous = position
+        return queues
 
     async def _send(self, queues: dict[int, list[tuple[Position, Logged]]]) -> list[int]:
         failed: list[int] = []
@@ -430,7 +436,7 @@ class World:
         for number, partition in enumerate(self.partitions):
             derived, refused = _fold(partition.log)
             oracle.update((output.key, output.value) for _, outputs in derived for output in outputs)
-            letters |= {b"views/%d/%d" % (number, offset) for offset in refused}
+            letters |= {letter_of(number, place) for place in refused}
         if set(oracle) != set(self.findings):
             bad.add("findings")
         elif oracle != self.findings:
@@ -440,12 +446,18 @@ class World:
         return bad
 
 
+def letter_of(number: int, place: int) -> bytes:
+    """The key of the dead letter of a record."""
+    offset, line = address(place)
+    return b"views/%d/%d" % (number, offset) + (b".%d" % line if line else b"")
+
+
 def _fold(log: list[Logged]) -> tuple[list[tuple[int, Sequence[Output]]], dict[int, Sequence[Output]]]:
     """What the pure step makes of a log, and the offsets of what it cannot take."""
-    records = [Record(r.offset, r.key, r.value, Lineage.unpack(r.headers[0][1])) for r in log]
+    blocks = [unpack(record) for record in log]
     refused: dict[int, Sequence[Output]] = {}
     while True:
         try:
-            return PartitionState(Counting()).fold(records, refused), refused
+            return PartitionState(Counting()).fold(blocks, refused), refused
         except BadDerived as exc:
-            refused[exc.record.offset] = ()
+            refused[exc.record.place] = ()

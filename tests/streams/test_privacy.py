@@ -52,7 +52,7 @@ SOURCE = _Source()
 
 
 def _release(draft: Draft, **over: Any) -> Event:
-    arguments: dict[str, Any] = {"fallback_id": "fallback", "received": NOW}
+    arguments: dict[str, Any] = {"fallback_id": lambda: "fallback", "received": NOW}
     return release(draft, SOURCE, Pseudonyms(KEY, "k1"), **(arguments | over))
 
 
@@ -311,7 +311,7 @@ def _out(record: dict[str, Any]) -> str:
         draft = FHIR.normalise(record)
     except BadRecord as refused:
         return str(refused)
-    return encode_event(release(draft, FHIR, Pseudonyms(KEY, "k1"), fallback_id="f", received=NOW)).decode()
+    return encode_event(release(draft, FHIR, Pseudonyms(KEY, "k1"), fallback_id=lambda: "f", received=NOW)).decode()
 
 
 @given(
@@ -344,7 +344,7 @@ def test_planting_reaches_fields_that_leave() -> None:
     record["agent"][1]["name"] = f"for {NAME}"
     draft = FHIR.normalise(record)
     draft.identifiers.clear()
-    assert NAME in str(release(draft, FHIR, Pseudonyms(KEY, "k1"), fallback_id="f", received=NOW))
+    assert NAME in str(release(draft, FHIR, Pseudonyms(KEY, "k1"), fallback_id=lambda: "f", received=NOW))
 
 
 @pytest.mark.parametrize("interaction", ["read", "create", "update", "delete", "search"])
@@ -359,7 +359,7 @@ def test_records_of_the_demo_keep_their_patients(interaction: str, what: str) ->
         patient="synthetic-000001",
         what=what,
     )
-    event = release(FHIR.normalise(record), FHIR, Pseudonyms(KEY, "k1"), fallback_id="f", received=NOW)
+    event = release(FHIR.normalise(record), FHIR, Pseudonyms(KEY, "k1"), fallback_id=lambda: "f", received=NOW)
     assert b"synthetic-000001" not in encode_event(event)
     assert event.id == "synthetic-1-000000001"
     assert event.actor == "user:Practitioner/synthetic-p00001"
@@ -375,7 +375,9 @@ def test_published_examples_keep_their_patients() -> None:
         if example_["fhir_version"] != "R4":
             continue
         draft = FHIR.normalise(example_["resource"])
-        out = encode_event(release(draft, FHIR, Pseudonyms(KEY, "k1"), fallback_id="f", received=draft.time)).decode()
+        out = encode_event(
+            release(draft, FHIR, Pseudonyms(KEY, "k1"), fallback_id=lambda: "f", received=draft.time)
+        ).decode()
         for patient in draft.patients:
             assert patient not in out
             checked += 1
