@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from unittest.mock import patch
 
+import orjson
 from defects import Fragile
 from kafka import KafkaConsumer, TopicPartition
 
@@ -21,7 +22,7 @@ from streams.admin import topic_ids
 from streams.agents import VIEW_KINDS
 from streams.blocks import Block, address, unpack
 from streams.changelog import Changelog
-from streams.codecs import decode_alert, decode_event
+from streams.codecs import decode_alert
 from streams.deadletters import DeadLetters
 from streams.deliveries import Notify
 from streams.keys import load_keys
@@ -169,7 +170,7 @@ class _Judge:
         self.judgement.counts[topic] = taken.total()
         for *_, value in taken.elements():
             if topic == topics.EVENTS:
-                self.judgement.events[decode_event(value).id] += 1
+                self.judgement.events[orjson.loads(value)["id"]] += 1
             elif topic == topics.FINDINGS:
                 self.judgement.findings[value] += 1
             elif topic == topics.ALERTS:
