@@ -64,7 +64,11 @@ class Sender:
                     max_batch_size=1_000_000,
                     max_request_size=16_000_000,
                 )
-                await producer.start()
+                try:
+                    await producer.start()
+                except KafkaError as exc:
+                    await _stop(producer)
+                    raise DeliveryFailed(repr(exc)) from exc
                 self._producer = producer
             return self._producer
 
