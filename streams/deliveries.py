@@ -136,10 +136,12 @@ class DeliveryHandler(KeyedHandler):
         self._lock = asyncio.Lock()
         self._woken = asyncio.Event()
         self._gone: set[str] = set()
+        self._failure: Exception | None = None  #: what kept an answer from being kept
         self._tasks: list[asyncio.Task[None]] = []
 
     async def open(self) -> int:
         await self._stop()
+        self._failure = None
         position = await super().open()
         self._tasks = [asyncio.create_task(self._deliver(name), name=f"deliver {name}") for name in self._receivers]
         return position
@@ -151,6 +153,8 @@ class DeliveryHandler(KeyedHandler):
         return durable
 
     async def flush(self) -> None:
+        if self._failure is not None:
+            raise self._failure
         async with self._lock:
             await self._flush()
 
@@ -177,9 +181,11 @@ class DeliveryHandler(KeyedHandler):
                 outcomes = await asyncio.gather(*(self._attempt(delivery) for delivery in due))
                 try:
                     await self._settle(list(zip(due, outcomes, strict=True)))
-                except Exception as exc:  # the state could not be written: the lane finds out, and opens again
+                except Exception as exc:
+                    # The state could not be written: the lane is told at its next flush, and opens again.
                     log.warning("what %s answered could not be kept, it will be asked again: %s", receiver, exc)
-                    await asyncio.sleep(1)
+                    self._failure = exc
+                    return
             else:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(woken.wait(), pause)

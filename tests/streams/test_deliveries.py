@@ -220,6 +220,27 @@ async def test_what_is_pending_survives_a_restart() -> None:
         assert ids[0] == ids[1]
 
 
+async def test_an_answer_that_could_not_be_kept_is_told_to_the_lane_though_nothing_else_comes() -> None:
+    with receiving() as receiver:
+        async with running({"oncall": receiver.url}) as run:
+            commit, failing = run.memory.commit, True
+
+            async def commit_or_fail(changes: dict[bytes, bytes | None]) -> None:
+                if receiver.received and failing:
+                    raise ConnectionError("no broker")
+                await commit(changes)
+
+            run.memory.commit = commit_or_fail  # type: ignore[method-assign]
+            await run.take(alert("a"))
+            await until(lambda: run.handler._failure is not None)
+            with pytest.raises(ConnectionError):
+                await run.handler.flush()
+            failing = False
+            await run.handler.open()  # as the lane does
+            await until(lambda: run.pending() == 0)
+        assert len({got.headers["webhook-id"] for got in receiver.received}) == 1
+
+
 async def test_after_days_it_becomes_a_dead_letter_that_says_why() -> None:
     with receiving(lambda _: (500, {}, b"")) as receiver:
         async with running({"oncall": receiver.url}) as run:
