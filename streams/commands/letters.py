@@ -8,8 +8,10 @@ from typing import Any
 import orjson
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
+from detectors.base import digest
 from streams import topics
 from streams.deadletters import DeadLetter, open_letter
+from streams.pipeline import EVENT_ID
 from streams.settings import Settings
 
 __all__ = ["envelopes", "letter", "replay"]
@@ -43,7 +45,8 @@ def letter(envelope: dict[str, Any], private_key: bytes) -> DeadLetter:
 def replay(settings: Settings, private_key: bytes, positions: set[str]) -> list[str]:
     """Send records again to where they came from, all where ``positions`` is empty; give the positions sent.
 
-    Ids are kept, so what was processed meanwhile counts once. Deliveries given up are not records, and are left.
+    Ids are kept, so what was processed meanwhile, or is sent again twice, counts once. An event without an id of its
+    own is known by where it first lay. Deliveries given up are not records, and are left.
     """
     producer = KafkaProducer(bootstrap_servers=settings.kafka.split(","), acks="all")
     sent: list[tuple[str, Any]] = []
@@ -53,7 +56,8 @@ def replay(settings: Settings, private_key: bytes, positions: set[str]) -> list[
                 continue
             opened = letter(envelope, private_key)
             if opened.topic in topics.INPUTS:
-                headers = [(name, value.encode()) for name, value in opened.headers.items()]
+                given = {EVENT_ID: digest(opened.topic, opened.partition, opened.offset), **opened.headers}
+                headers = [(name, value.encode()) for name, value in given.items()]
                 sent.append((envelope["position"], producer.send(opened.topic, opened.value, headers=headers)))
         producer.flush()
         for _, delivery in sent:

@@ -50,7 +50,7 @@ class Traffic(threading.Thread):
             max_block_ms=120_000,
         )
         kinds = itertools.cycle(KINDS)
-        every = self._events // self._poisons if self._poisons else 0
+        every = self._events // max(1, self._poisons)
         start, template = time.time(), None
         for number, emission in enumerate(self._day(start)):
             self._send(producer, emission)
@@ -58,7 +58,7 @@ class Traffic(threading.Thread):
                 self._send(producer, rng.choice(self.emitted[-400:]))
             if emission.topic == "audit.ehr":
                 template = emission.record
-            while every and template and self.poisoned.total() * every <= number:
+            while template and self.poisoned.total() < min(self._poisons, number // every + 1):
                 value, key = poison(next(kinds), template), b"%d" % rng.randrange(1 << 30)
                 self.poisoned[value] += 1
                 producer.send("audit.ehr", value, key=key).add_errback(self._failed)
