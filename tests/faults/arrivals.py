@@ -73,7 +73,9 @@ def check_emitted(judgement: Judgement, settings: Settings, traffic: Traffic, *,
     if fragile:
         failing = sum(fails_on(event_id) for event_id in events)
         judgement.counts["failing events"] = failing
-        judgement.expect("events counted once", judgement.counted + judgement.late, len(events) - failing)
+        missing = len(events) - failing - judgement.counted
+        if not 0 <= missing <= judgement.late:  # one that is late is counted as that, as often as it comes
+            judgement.wrong.append(f"events counted once: {missing} missing, {judgement.late} late")
 
 
 def _check_letters(judgement: Judgement, settings: Settings, traffic: Traffic) -> None:

@@ -28,7 +28,10 @@ TWICE_EVERY = 80
 class Traffic(threading.Thread):
     """Emits ``events`` different events and ``poisons`` at a steady pace; keeps what it emitted, to be judged by."""
 
-    def __init__(self, bootstrap: str, *, events: int, poisons: int, seconds: float, seed: int) -> None:
+    def __init__(
+        self, bootstrap: str, *, events: int, poisons: int, seconds: float, seed: int, span: int = SPAN
+    ) -> None:
+        """``span``: seconds of event time until now that the events cover."""
         super().__init__(daemon=True)
         self.emitted: list[Emission] = []  #: every good record, as often as it was sent
         self.poisoned: Counter[bytes] = Counter()  #: every poison record
@@ -38,6 +41,7 @@ class Traffic(threading.Thread):
         self._seconds = seconds
         self._servers = bootstrap
         self._seed = seed
+        self._span = span
 
     def run(self) -> None:
         rng = random.Random(self._seed)
@@ -70,11 +74,12 @@ class Traffic(threading.Thread):
 
     def _day(self, now: float) -> Iterator[Emission]:
         hospital = Hospital(seed=self._seed, staff=400, patients=2000, devices=100)
-        begin = int(now * 1000) - SPAN * 1000
+        begin = int(now * 1000) - self._span * 1000
         attacks = (
-            story.tell(hospital, begin + (number + 1) * SPAN // 16 * 1000) for number, story in enumerate(STORIES * 3)
+            story.tell(hospital, begin + (number + 1) * self._span // 16 * 1000)
+            for number, story in enumerate(STORIES * 3)
         )
-        traffic = hospital.traffic(begin, per_second=self._events / SPAN)
+        traffic = hospital.traffic(begin, per_second=self._events / self._span)
         merged = heapq.merge(traffic, itertools.chain.from_iterable(attacks), key=lambda emission: emission.time)
         return itertools.islice(merged, self._events)
 
