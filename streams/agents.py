@@ -29,9 +29,9 @@ from faust.types import TP
 
 from detectors.base import EntityKind
 from detectors.registry import registered
-from detectors.rules import load, starter_rules
+from detectors.rules import load
 from streams import topics
-from streams.admin import topic_ids
+from streams.admin import SetupError, topic_ids
 from streams.changelog import Changelog
 from streams.deadletters import DeadLetters
 from streams.deliveries import DeliveryHandler, Notify
@@ -42,15 +42,16 @@ from streams.lanes import Handler, Lanes
 from streams.lineage import TopicReplaced
 from streams.pipeline import Alerting, Behave, Ingest, Reader
 from streams.privacy import Pseudonyms
-from streams.records import Control
+from streams.records import WATERMARK, Control
 from streams.reporting import Reporter
 from streams.sender import DeliveryFailed, Sender
-from streams.settings import Settings
+from streams.settings import Receiver, Settings
 from streams.sinks.elasticsearch import Elasticsearch
-from streams.sinks.store import AlertStore
+from streams.sinks.store import AlertStore, StoreError
+from streams.sinks.webhook import decode_secret
 from streams.state import KeyedStep
 from streams.transport import Batch, BatchApp, BatchSchema
-from streams.watermarks import WATERMARK, InputClocks
+from streams.watermarks import InputClocks
 
 __all__ = ["Worker", "build"]
 
@@ -61,6 +62,9 @@ REPORT_SECONDS = 2.0
 
 #: Blocks that a lane takes at once; each holds what a batch of a source partition derived.
 BLOCKS_AT_ONCE = 4
+
+#: Why a lane stops whose topic changed under a running worker.
+REPLACED = "the topic was deleted and made again while this worker ran: start the workers again"
 
 VIEW_KINDS: tuple[EntityKind, ...] = ("patient", "device", "address")
 
@@ -79,7 +83,9 @@ class Worker:
         keys = load_keys(settings.home)
         self.dead_letters = DeadLetters(keys.dead_letter_public)
         detectors = registered()
-        rules = load([*settings.rules]) if settings.rules else starter_rules()
+        rules = load([path.expanduser() for path in settings.rules], beside_starter=True)
+        for problem in rules.problems:
+            log.error("rule not loaded: %s", problem)
         self.ingest = Ingest(
             Reader(rules, Pseudonyms(keys.pseudonym, keys.pseudonym_id)),
             self.dead_letters,
@@ -92,30 +98,33 @@ class Worker:
         self._keyed(topics.FINDINGS, "alert", Alerting())
         self.stores = _stores(settings)
         self._agent(topics.ALERTS, "index", self._index_handler)
-        self.http = httpx.AsyncClient()
+        # Each partition has few requests under way, so no receiver that hangs uses up the connections of another.
+        self.http = httpx.AsyncClient(limits=httpx.Limits(max_connections=None))
         self._keyed(
             topics.NOTIFICATIONS, "notify", Notify(settings.receivers, self.dead_letters), self._deliveries(keys)
         )
         self._hook()
 
-    # What the lanes ask of the log: see streams.lanes.Log
+    # What the lanes ask of the log: streams.lanes.Log
 
     async def seek(self, tp: TP, offset: int) -> None:
         await self.app.consumer.seek(tp, offset)
 
-    async def start(self, tp: TP) -> int:
-        return int((await self.app.consumer.earliest_offsets(tp))[tp])
+    async def log_start(self, tp: TP) -> int:
+        return int(await self.app.consumer.log_start(tp))
 
     async def position(self, tp: TP) -> int | None:
         position: int | None = await self.app.consumer.position(tp)
         return position
 
-    def committed(self, tp: TP) -> int | None:
-        return self.app.consumer.committed(tp)  # type: ignore[no-any-return]
-
     async def identify(self, topic: str) -> None:
-        if (await asyncio.to_thread(topic_ids, self.settings))[topic] != self.topic_ids[topic]:
-            raise TopicReplaced("the topic was deleted and made again while this worker ran: start the workers again")
+        if topic in await self._replaced():
+            raise TopicReplaced(REPLACED)
+
+    async def _replaced(self) -> list[str]:
+        """Topics that are not those which were there when this worker started. Raises SetupError."""
+        ids = await asyncio.to_thread(topic_ids, self.settings)
+        return [name for name, known in self.topic_ids.items() if ids[name] != known]
 
     def _agent(self, topic: str, step: str, handler: Callable[[int], Handler], *, max_inflight: int = 8) -> None:
         """One Faust agent for ``topic``; its lanes do the work and acknowledge."""
@@ -149,7 +158,7 @@ class Worker:
         return partial(
             DeliveryHandler,
             receivers=self.settings.receivers,
-            default_key=keys.webhook,
+            signing={name: _signing(name, receiver, keys) for name, receiver in self.settings.receivers.items()},
             client=self.http,
             clock=time.time,
         )
@@ -188,13 +197,21 @@ class Worker:
                 await self._send_watermarks()
 
         @app.task  # type: ignore[untyped-decorator]
+        async def look_at_topics() -> None:
+            while not app.should_stop:
+                await asyncio.sleep(self.settings.topic_check_interval)
+                await self._look_at_topics()
+
+        @app.task  # type: ignore[untyped-decorator]
         async def report() -> None:
             reporter = Reporter(self.lanes, self.app)
             while not app.should_stop:
                 await asyncio.sleep(REPORT_SECONDS)
-                if self.stores.embedded is not None:
-                    fact = reporter.report(now=time.time())
+                fact = reporter.report(now=time.time())
+                try:
                     await self.stores.keep(f"worker.{socket.gethostname()}.{os.getpid()}", fact)
+                except StoreError as exc:  # the lanes say so too, and wait; the pager goes on
+                    log.warning("what this worker does is not shown: %s", exc)
 
     async def _send_watermarks(self) -> None:
         if self.clocks and not self.app.rebalancing:
@@ -205,11 +222,29 @@ class Worker:
             except DeliveryFailed as exc:
                 log.warning("time stands still downstream: %s", exc)
 
+    async def _look_at_topics(self) -> None:
+        """Faust leaves a topic out that is away for a moment, so no lane may be there to find it made again."""
+        try:
+            for topic in await self._replaced():
+                log.error("%s: %s", topic, REPLACED)
+        except SetupError as exc:
+            log.error("%s", exc)
+
     async def close(self) -> None:
         await self.lanes.close()
         await self.sender.close()
         await self.http.aclose()
         await self.stores.close()
+
+
+def _signing(name: str, receiver: Receiver, keys: Keys) -> list[bytes]:
+    """What signs for a receiver: its secrets, or the installation's key. Raises SetupError."""
+    if receiver.secret is None:
+        return [keys.webhook]
+    try:
+        return [decode_secret(secret) for secret in receiver.secret.get_secret_value().split()]
+    except ValueError as exc:
+        raise SetupError(f"receiver {name}: {exc}") from exc
 
 
 def _stores(settings: Settings) -> Stores:

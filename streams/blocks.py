@@ -3,7 +3,7 @@
 ``events`` and ``views`` carry blocks: what one batch of a source partition derived for one downstream partition, as
 JSON lines. The first line tells of the others, column by column: offsets and outputs of their positions, fingerprints
 of the events' ids, times and keys. A Kafka record costs ten times what a line does, to write and to read, and a line
-that nobody asks about is never parsed. A block has no key of Kafka's: it was put where the keys of all its lines belong.
+that nobody asks about is never parsed. A block has no key of Kafka's: it lies where the keys of all its lines belong.
 
 Everywhere else a derived record is a Kafka record of its own, with its key.
 """
@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from streams.lineage import BLOCK, HEADER, SCHEMA, Lineage, NewerSchema, Position
-from streams.records import Record
+from streams.records import WATERMARK, Record
 
 __all__ = ["LIMIT", "Block", "Row", "address", "pack", "unpack"]
 
@@ -42,7 +42,11 @@ class Block(NamedTuple):
     positions: Sequence[tuple[int, int]]  #: offset and output of each record
     records: Sequence[Record]
     control: str = ""  #: header key of a control record
-    value: bytes = b""  #: of a control record
+
+    @property
+    def foreign(self) -> bool:
+        """True where no step of ours wrote it."""
+        return self.lineage is None and self.control != WATERMARK
 
 
 def pack(rows: Sequence[Row], values: Sequence[bytes]) -> bytes:
@@ -51,26 +55,35 @@ def pack(rows: Sequence[Row], values: Sequence[bytes]) -> bytes:
 
 
 def unpack(record: Any) -> Block:
-    """Read a Kafka record. Raises NewerSchema on a later version, ValueError on what :func:`pack` did not write."""
+    """Read a Kafka record; one that nobody of ours wrote is a foreign block of one. Raises NewerSchema."""
     offset = record.offset
     value = record.value or b""
     headers = record.headers
     name, raw = headers[0] if headers else ("", b"")
-    if name == BLOCK:
-        lineage = Lineage.unpack(raw)
-        head, *lines = value.split(b"\n")
-        schema, *columns = orjson.loads(head)
-        if schema > SCHEMA:
-            raise NewerSchema(f"a block of schema {schema}; this worker reads {SCHEMA}: upgrade it")
-        offsets, outputs, events, times, keys = columns
-        places = range(offset << _BITS, (offset << _BITS) + len(lines))
-        records = list(map(_RECORD, zip(places, map(str.encode, keys), lines, events, times, strict=True)))
-        return Block(offset, lineage, list(zip(offsets, outputs, strict=True)), records)
-    if name == HEADER:
-        lineage = Lineage.unpack(raw)
-        one = Record(offset << _BITS, record.key or b"", value, lineage.event)
-        return Block(offset, lineage, (lineage.position,), (one,))
-    return Block(offset, None, (), (), name, value)
+    try:
+        if name == BLOCK:
+            return _many(offset, Lineage.unpack(raw), value)
+        if name == HEADER:
+            lineage = Lineage.unpack(raw)
+            one = Record(offset << _BITS, record.key or b"", value, lineage.event)
+            return Block(offset, lineage, (lineage.position,), (one,))
+    except (ValueError, TypeError, IndexError, AttributeError):
+        name = ""
+    return Block(offset, None, (), (Record(offset << _BITS, record.key or b"", value, 0),), name)
+
+
+def _many(offset: int, lineage: Lineage, value: bytes) -> Block:
+    head, *lines = value.split(b"\n")
+    schema, *columns = orjson.loads(head)
+    if schema > SCHEMA:
+        raise NewerSchema(f"a block of schema {schema}; this worker reads {SCHEMA}: upgrade it")
+    offsets, outputs, events, times, keys = columns
+    places = range(offset << _BITS, (offset << _BITS) + len(lines))
+    records = list(map(_RECORD, zip(places, map(str.encode, keys), lines, events, times, strict=True)))
+    positions = list(zip(offsets, outputs, strict=True))
+    if not positions or positions[-1] != lineage.position:
+        raise ValueError("the positions of a block do not end where its header says")
+    return Block(offset, lineage, positions, records)
 
 
 def address(place: int) -> Position:

@@ -13,18 +13,20 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import InvalidProducerEpoch, OutOfOrderSequenceNumber, ProducerFenced
+
+from streams import producers
 
 __all__ = ["OWNER", "Changelog", "Fenced"]
 
 #: Key of the record each owner writes first; reading up to it means having read everything before it.
 OWNER = b"\x00owner"
 
-_BATCH_BYTES = 900_000
+#: Bytes of one batch of records; a larger record is a batch of its own.
+_BATCH_BYTES = 1_000_000
 
 
 class Fenced(Exception):
@@ -49,7 +51,7 @@ class Changelog:
             **self._client,
             transactional_id=self._transactional_id,
             acks="all",
-            max_batch_size=1_000_000,
+            max_batch_size=_BATCH_BYTES,
             max_request_size=8_000_000,
         )
         try:
@@ -95,16 +97,11 @@ class Changelog:
         try:
             sent = []
             batch = producer.create_batch()
-            size = 0
             for key, value in changes.items():
-                record = len(key) + len(value or b"") + 32
-                if size and size + record > _BATCH_BYTES:
-                    batch.close()
+                if batch.append(key=key, value=value, timestamp=None) is None:  # it is full
                     sent.append(await producer.send_batch(batch, self.topic, partition=self._partition))
-                    batch, size = producer.create_batch(), 0
-                if batch.append(key=key, value=value, timestamp=None) is None:
-                    raise ValueError(f"state of {len(value or b'')} bytes does not fit a batch")
-                size += record
+                    batch = producer.create_batch()
+                    batch.append(key=key, value=value, timestamp=None)
             batch.close()
             sent.append(await producer.send_batch(batch, self.topic, partition=self._partition))
             failures = [r for r in await asyncio.gather(*sent, return_exceptions=True) if isinstance(r, Exception)]
@@ -119,9 +116,7 @@ class Changelog:
         """Let go of the connection; ownership ends when the next owner opens."""
         producer, self._producer = self._producer, None
         if producer is not None:
-            # where ownership was lost already, nothing of ours is left to finish
-            with suppress(ProducerFenced, InvalidProducerEpoch, OutOfOrderSequenceNumber):
-                await producer.stop()
+            await producers.stop(producer)
 
     def _describe(self) -> str:
         return f"state of {self.topic}[{self._partition}] ({self._transactional_id})"

@@ -26,8 +26,9 @@ from streams.deadletters import DeadLetters
 from streams.handlers import KeyedHandler
 from streams.lineage import SCHEMA, NewerSchema
 from streams.records import Output, RawRecord, Record
+from streams.schedule import Schedule
 from streams.settings import Receiver
-from streams.sinks.webhook import Outcome, decode_secret, post, retry_delay
+from streams.sinks.webhook import Outcome, post, retry_delay
 from streams.state import PartitionState
 from streams.transport import Batch
 
@@ -40,7 +41,12 @@ CONCURRENCY = 4
 #: Deliveries of one partition that may wait for one receiver; more go to dead letters, from where they can be replayed.
 MAX_PENDING = 20_000
 
+#: Bytes of a request's body; a longer one goes without evidence, and says so.
+MAX_BODY = 256 * 1024
+
 _CHANCE = SystemRandom().random
+#: Deliveries given up together, where nobody is asked.
+_GONE_AT_ONCE = 500
 
 
 @dataclass(slots=True)
@@ -101,13 +107,18 @@ def _pending(receiver: str) -> str:
 
 
 def _body(alert: Alert) -> bytes:
-    return orjson.dumps(
-        {
-            "type": "alert.opened" if alert.revision == 1 else "alert.updated",
-            "timestamp": alert.last_seen,
-            "data": alert_document(alert),
-        }
-    )
+    data = alert_document(alert)
+    message = {
+        "type": "alert.opened" if alert.revision == 1 else "alert.updated",
+        "timestamp": alert.last_seen,
+        "data": data,
+    }
+    body = orjson.dumps(message)
+    if len(body) > MAX_BODY:
+        for finding in data["findings"]:
+            finding |= {"evidence": {}, "event_ids": finding["event_ids"][:10]}
+        body = orjson.dumps({**message, "truncated": True})
+    return body
 
 
 class DeliveryHandler(KeyedHandler):
@@ -117,33 +128,34 @@ class DeliveryHandler(KeyedHandler):
         self,
         *args: Any,
         receivers: Mapping[str, Receiver],
-        default_key: bytes,
+        signing: Mapping[str, Sequence[bytes]],
         client: httpx.AsyncClient,
         clock: Callable[[], float],
         chance: Callable[[], float] = _CHANCE,
         **kwargs: Any,
     ) -> None:
-        """``clock``: seconds since the epoch. ``default_key``: signs where a receiver has no secret of its own."""
+        """``clock``: seconds since the epoch. ``signing``: each receiver's keys, all of which sign."""
         super().__init__(*args, **kwargs)
         self._receivers = receivers
-        self._keys = {
-            name: decode_secret(r.secret.get_secret_value()) if r.secret else default_key
-            for name, r in receivers.items()
-        }
+        self._signing = signing
         self._client = client
         self._clock = clock
         self._chance = chance
         self._lock = asyncio.Lock()
         self._woken = asyncio.Event()
-        self._gone: set[str] = set()
-        self._failure: Exception | None = None  #: what kept an answer from being kept
+        self._gone: dict[str, str] = {}  #: receivers that get nothing, and why
+        self._schedules: dict[str, Schedule] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
     async def open(self) -> int:
         await self._stop()
-        self._failure = None
         position = await super().open()
-        self._tasks = [asyncio.create_task(self._deliver(name), name=f"deliver {name}") for name in self._receivers]
+        self._schedules = {name: Schedule() for name in self._receivers}
+        for key, delivery in self.state.values.items():
+            self._schedules.setdefault(delivery.receiver, Schedule()).put(key, delivery.due)
+        for name in self._schedules.keys() - self._receivers.keys():
+            self._gone[name] = "it is no longer in the settings"
+        self._tasks = [asyncio.create_task(self._deliver(name), name=f"deliver {name}") for name in self._schedules]
         return position
 
     async def process(self, batch: Batch) -> bool:
@@ -152,9 +164,15 @@ class DeliveryHandler(KeyedHandler):
         self._wake()
         return durable
 
+    def _fold(self, batch: Batch) -> list[tuple[int, Sequence[Output]]]:
+        derived = super()._fold(batch)
+        for key in self.state.values.changed():
+            delivery = self.state.values.get(key)
+            if delivery is not None:
+                self._schedules[delivery.receiver].put(key, delivery.due)
+        return derived
+
     async def flush(self) -> None:
-        if self._failure is not None:
-            raise self._failure
         async with self._lock:
             await self._flush()
 
@@ -174,76 +192,78 @@ class DeliveryHandler(KeyedHandler):
 
     async def _deliver(self, receiver: str) -> None:
         """Try what is due for one receiver, for as long as the partition is ours."""
+        schedule = self._schedules[receiver]
         while True:
             woken = self._woken
-            due, pause = self._due(receiver)
-            if due:
-                outcomes = await asyncio.gather(*(self._attempt(delivery) for delivery in due))
-                try:
-                    await self._settle(list(zip(due, outcomes, strict=True)))
-                except Exception as exc:
-                    # The state could not be written: the lane is told at its next flush, and opens again.
-                    log.warning("what %s answered could not be kept, it will be asked again: %s", receiver, exc)
-                    self._failure = exc
-                    return
-            else:
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(woken.wait(), pause)
+            now = self._clock() * 1000
+            keys = schedule.take(int(now), _GONE_AT_ONCE if receiver in self._gone else CONCURRENCY)
+            if keys:
+                await self._try(schedule, receiver, keys)
+                continue
+            due = schedule.next_due()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(woken.wait(), None if due is None else (due - now) / 1000)
 
-    def _due(self, receiver: str) -> tuple[list[Delivery], float | None]:
-        """What to try now, oldest first; else how many seconds until there is something, None when nothing waits."""
-        now = self._clock() * 1000
-        mine = [d for _, d in self.state.values.items() if d.receiver == receiver]
-        due = sorted((d for d in mine if d.due <= now), key=lambda d: d.due)[:CONCURRENCY]
-        later = min((d.due for d in mine if d.due > now), default=None)
-        return due, None if later is None else (later - now) / 1000
+    async def _try(self, schedule: Schedule, receiver: str, keys: Sequence[bytes]) -> None:
+        deliveries = [delivery for key in keys if (delivery := self.state.values.get(key)) is not None]
+        outcomes = await asyncio.gather(*(self._attempt(delivery) for delivery in deliveries))
+        failed = False
+        try:
+            await self._settle(receiver, list(zip(deliveries, outcomes, strict=True)))
+        except Exception as exc:  # the lane finds out at its next flush, and opens again
+            failed = True
+            log.warning("what %s answered could not be kept, it will be asked again: %s", receiver, exc)
+        for key in keys:
+            schedule.done(key)
+            delivery = self.state.values.get(key)
+            if delivery is not None:
+                schedule.put(key, delivery.due)
+        if failed:
+            await asyncio.sleep(1)
 
     async def _attempt(self, delivery: Delivery) -> Outcome:
-        if delivery.receiver in self._gone:
-            return Outcome("gone", "410 before")
+        if reason := self._gone.get(delivery.receiver):
+            return Outcome("gone", reason)
         return await post(
             self._client,
             self._receivers[delivery.receiver].url,
-            key=self._keys[delivery.receiver],
+            keys=self._signing[delivery.receiver],
             webhook_id=delivery.webhook_id,
             body=delivery.body,
             now=self._clock(),
         )
 
-    async def _settle(self, outcomes: list[tuple[Delivery, Outcome]]) -> None:
+    async def _settle(self, receiver: str, outcomes: Sequence[tuple[Delivery, Outcome]]) -> None:
         """Make durable what came of the attempts. A delivery given up is a dead letter before it is forgotten."""
         async with self._lock:
+            finished: list[Delivery] = []
+            letters: list[Output] = []
+            again: list[tuple[Delivery, float]] = []
             for delivery, outcome in outcomes:
-                key = delivery.webhook_id.encode()
-                if outcome.verdict == "delivered":
-                    self._forget(delivery)
-                    continue
                 delay = None
-                if outcome.verdict == "gone":
-                    self._gone.add(delivery.receiver)
-                else:
+                if outcome.verdict == "retry":
                     delay = retry_delay(delivery.attempts + 1, retry_after=outcome.retry_after, chance=self._chance)
-                if delay is None:
-                    await self._give_up(delivery, outcome)
-                    self._forget(delivery)
-                else:
-                    delivery.attempts += 1
-                    delivery.due = int((self._clock() + delay) * 1000)
-                    self.state.values.put(key, delivery)
-                    log.warning(
-                        "%s did not take an alert (%s), attempt %d; next in %.0f s",
-                        delivery.receiver,
-                        outcome.detail,
-                        delivery.attempts,
-                        delay,
+                if delay is not None:
+                    again.append((delivery, delay))
+                    log.warning("%s did not take an alert (%s); next in %.0f s", receiver, outcome.detail, delay)
+                    continue
+                if outcome.verdict == "gone":
+                    self._gone.setdefault(receiver, outcome.detail)
+                if outcome.verdict != "delivered":
+                    reason = (
+                        f"receiver {receiver} did not take it in {delivery.attempts + 1} attempts: {outcome.detail}"
                     )
+                    letters.append(letter(self._dead_letters, delivery, reason, received=int(self._clock() * 1000)))
+                finished.append(delivery)
+            if letters:
+                log.error("%d alerts to %s are dead letters now: %s", len(letters), receiver, reason)
+                await self._sender.send(self._topic_id, 0, [(0, letters)])
+            for delivery in finished:
+                self.state.values.remove(delivery.webhook_id.encode())
+            if finished:
+                self.state.counts[_pending(receiver)] -= len(finished)
+            for delivery, delay in again:
+                delivery.attempts += 1
+                delivery.due = int((self._clock() + delay) * 1000)
+                self.state.values.put(delivery.webhook_id.encode(), delivery)
             await self._flush()
-
-    async def _give_up(self, delivery: Delivery, outcome: Outcome) -> None:
-        reason = f"receiver {delivery.receiver} did not take it in {delivery.attempts + 1} attempts: {outcome.detail}"
-        output = letter(self._dead_letters, delivery, reason, received=int(self._clock() * 1000))
-        await self._sender.send(self._topic_id, 0, [(0, [output])])
-
-    def _forget(self, delivery: Delivery) -> None:
-        self.state.values.remove(delivery.webhook_id.encode())
-        self.state.counts[_pending(delivery.receiver)] -= 1

@@ -15,7 +15,7 @@ from streams.changelog import Changelog
 from streams.deadletters import DeadLetters
 from streams.lineage import TopicReplaced
 from streams.pipeline import Ingest
-from streams.records import Output, RawRecord
+from streams.records import Output, RawRecord, Record
 from streams.sender import Sender
 from streams.state import BadDerived, KeyedStep, PartitionState
 from streams.transport import Batch
@@ -67,6 +67,7 @@ class IngestHandler:
                     record.timestamp,
                     record.value or b"",
                     dict(record.headers),
+                    record.key,
                 )
             )
             append((record.offset, ingested.outputs))
@@ -139,18 +140,23 @@ class KeyedHandler:
     def _fold(self, batch: Batch) -> list[tuple[int, Sequence[Output]]]:
         """What the batch derives. A record that cannot be taken costs itself: the rest is folded again without it."""
         blocks = [unpack(record) for record in batch.records]
+        for block in blocks:
+            if block.foreign:
+                self._refuse(batch, block.records[0], "a foreign record on a topic that only Wardwatch writes to")
         while True:
             try:
                 return self.state.fold(blocks, self._bad)
             except BadDerived as exc:
-                offset, line = address(exc.record.place)
-                raw = RawRecord(batch.tp.topic, batch.tp.partition, offset, 0, exc.record.value, {}, line)
                 reason = f"{type(exc.cause).__name__} in {self._stage}: a defect of the product, please report it"
-                letter = self._dead_letters.output(raw, stage=self._stage, reason=reason)
-                self._bad[exc.record.place] = (letter,)
+                self._refuse(batch, exc.record, reason)
                 # The state is back at its last flush: what came since is folded once more. Its outputs are out already.
                 for earlier in self._unflushed:
                     self.state.fold([unpack(record) for record in earlier.records], self._bad)
+
+    def _refuse(self, batch: Batch, record: Record, reason: str) -> None:
+        offset, line = address(record.place)
+        raw = RawRecord(batch.tp.topic, batch.tp.partition, offset, 0, record.value, {}, line)
+        self._bad[record.place] = (self._dead_letters.output(raw, stage=self._stage, reason=reason),)
 
     async def flush(self) -> None:
         await self._flush()

@@ -21,27 +21,24 @@ __all__ = ["IndexHandler", "Stores"]
 
 
 class Stores:
-    """Where one worker writes alerts. The embedded store has one writer at a time, so a lock goes with it."""
+    """Where one worker writes alerts."""
 
     def __init__(self, embedded: AlertStore | None, elasticsearch: Elasticsearch | None) -> None:
         self.embedded = embedded
         self.elasticsearch = elasticsearch
-        self._lock = asyncio.Lock()
 
     async def write(self, alerts: list[Alert], *, now: int) -> list[tuple[Alert, str]]:
         """Durable when it returns; gives those refused for good, and why. Raises when a store is away."""
         if self.embedded is not None:
-            async with self._lock:
-                await asyncio.to_thread(self.embedded.write, alerts, now=now)
+            await asyncio.to_thread(self.embedded.write, alerts, now=now)
         if self.elasticsearch is not None:
             return [(refused.alert, refused.reason) for refused in await self.elasticsearch.write(alerts)]
         return []
 
     async def keep(self, name: str, fact: Any) -> None:
-        """Keep one fact in the embedded store, if there is one."""
+        """Keep one fact in the embedded store, if there is one. Raises StoreError."""
         if self.embedded is not None:
-            async with self._lock:
-                await asyncio.to_thread(self.embedded.set_fact, name, fact)
+            await asyncio.to_thread(self.embedded.set_fact, name, fact)
 
     async def close(self) -> None:
         if self.elasticsearch is not None:

@@ -3,9 +3,6 @@
 A lane is one step on one input partition. A dependency that fails stops that lane alone: it says so, waits, comes
 back from what is durable, and tries the same batch again. Meanwhile its unacknowledged batches hold the commit and
 the fetching of that partition back; every other lane goes on.
-
-The group's commit is a hint: a consumer that stands past what is durable is sent back. Records that are gone from the
-log before they were taken are counted and told; a topic made anew under the old name stops the lane.
 """
 
 from __future__ import annotations
@@ -28,7 +25,8 @@ log = logging.getLogger(__name__)
 
 #: Seconds without a batch after which what is unflushed is made durable.
 IDLE_FLUSH = 0.1
-#: Seconds after which a lane without work looks whether it still stands where it should.
+#: Seconds without a batch after which a handler that has nothing to flush is asked too: work beside the lane may have
+#: failed to make something durable, and then the lane must come back from what is.
 IDLE_CHECK = 1.0
 #: First and longest wait of a stopped lane, in seconds.
 BACKOFF = (0.25, 15.0)
@@ -58,19 +56,15 @@ class Log(Protocol):
     """What a lane asks of the log it reads, and of the consumer that stands in it."""
 
     async def seek(self, tp: TP, offset: int) -> None:
-        """Send the consumer to ``offset``; what it brought before comes again."""
+        """Send the consumer to ``offset``; what it brought before is stale."""
         ...
 
-    async def start(self, tp: TP) -> int:
-        """The first offset that is still there."""
+    async def log_start(self, tp: TP) -> int:
+        """The oldest offset there is."""
         ...
 
     async def position(self, tp: TP) -> int | None:
-        """Where the consumer stands, None while it finds out."""
-        ...
-
-    def committed(self, tp: TP) -> int | None:
-        """What the group has committed, None where it never has."""
+        """Where the consumer stands; None while it finds out."""
         ...
 
     async def identify(self, topic: str) -> None:
@@ -112,9 +106,8 @@ class Lane:
         self._sleep = sleep
         self._queue: asyncio.Queue[Batch | None] = asyncio.Queue()
         self._unacked: deque[Batch] = deque()
-        self._next: int | None = None  #: offset due next, None where nobody knows yet
-        self._own = False  #: the handler knows its position, and the consumer may stand elsewhere
-        self._sought: int | None = None  #: first offset of the batch for which the consumer was sent back
+        self._position: int | None = None
+        self._sought = False
         self._releasing = False
         self._task: asyncio.Task[None] | None = None
 
@@ -144,14 +137,11 @@ class Lane:
         pause = BACKOFF[0]
         while not self._releasing:
             try:
-                position = await self._handler.open()
+                self._position = await self._handler.open()
+                self._sought = False
                 self._say_running()
                 if self._unacked:
-                    pass  # what they cover begins at or before what is durable
-                elif position is None:
-                    self._next = self._next or self._log.committed(self._tp)
-                else:
-                    self._next, self._own, self._sought = position, True, None
+                    self._position = None  # what they cover begins at or before what is durable
                 for batch in list(self._unacked):
                     await self._process(batch)
                 pause = BACKOFF[0]
@@ -175,7 +165,7 @@ class Lane:
                 continue
             if batch is None:
                 break
-            if await self._in_sequence(batch):
+            if not batch.stale and await self._in_sequence(batch):
                 self._unacked.append(batch)
                 await self._process(batch)
         await self._flush()
@@ -199,43 +189,41 @@ class Lane:
 
     async def _in_sequence(self, batch: Batch) -> bool:
         """False where the consumer stands past what is durable: it is sent back, and the batch comes again."""
-        if self._next is not None and batch.first_offset > self._next:
-            await self._count_lost(self._next)
-            if self._own and batch.first_offset > self._next and batch.first_offset != self._sought:
-                self._sought = batch.first_offset
-                while not self._queue.empty():
-                    self._queue.get_nowait()
-                await self._log.seek(self._tp, self._next)
-                return False
-            # It came again, or the consumer only ever went on: what lies between is no record.
-        self._own = False
-        self._next = batch.next_offset
+        position, self._position = self._position, None
+        expected = batch.expected if position is None else position
+        if expected is None or batch.first_offset <= expected:
+            return True
+        if position is not None and not self._sought:
+            self._sought = True
+            self._position = position
+            await self._log.seek(self._tp, position)
+            return False
+        await self._count_lost(expected, batch.first_offset)
         return True
 
-    async def _count_lost(self, due: int) -> None:
-        start = await self._log.start(self._tp)
-        if start <= due:
-            return
-        self._next = start
-        self.status.lost += start - due
-        log.error(
-            "%s: offsets %d to %d of %s[%d] are gone from the log and were not processed (%d): they were kept for a "
-            "shorter time than this step was behind",
-            self.status.step,
-            due,
-            start - 1,
-            self._tp.topic,
-            self._tp.partition,
-            start - due,
-        )
-
     async def _look_back(self) -> None:
-        """Without a batch to tell, see whether the consumer stands past what is durable, and send it back."""
-        if self._own and self._next is not None:
-            position = await self._log.position(self._tp)
-            if position is not None and position > self._next:
-                await self._count_lost(self._next)
-                await self._log.seek(self._tp, self._next)
+        """Where no batch comes to tell: the consumer may stand past what is durable, at the end of the log."""
+        position = self._position
+        if position is not None and not self._sought:
+            stands = await self._log.position(self._tp)
+            if stands is not None and stands > position:
+                self._sought = True
+                await self._log.seek(self._tp, position)
+
+    async def _count_lost(self, expected: int, first: int) -> None:
+        """Records below the start of the log are gone; other holes are compaction and transaction markers."""
+        lost = min(await self._log.log_start(self._tp), first) - expected
+        if lost > 0:
+            self.status.lost += lost
+            log.error(
+                "%s: %d records from offset %d of %s[%d] on were deleted before they could be processed: keep them "
+                "longer than workers may be away (retention.ms)",
+                self.status.step,
+                lost,
+                expected,
+                self._tp.topic,
+                self._tp.partition,
+            )
 
     def _say_running(self) -> None:
         if self.status.stopped:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -40,6 +40,10 @@ LATENESS = _HOUR
 EVENT_ID = "event-id"
 #: Header that names the source, so that nothing has to be recognised by its shape.
 SOURCE = "source"
+
+
+#: What tells the views of one event apart, in its fingerprint.
+_KIND_BITS: Final[dict[EntityKind, int]] = {"actor": 0, "patient": 1 << 60, "device": 2 << 60, "address": 3 << 60}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,16 +89,16 @@ class Ingest:
         """``views``: which entities, beside the actor, some detector is keyed by."""
         self._reader = reader
         self._dead_letters = dead_letters
-        self._views = tuple(views)
+        self._views = tuple((kind, _KIND_BITS[kind]) for kind in views)
 
     def derive(self, raw: RawRecord) -> Ingested:
         """Everything one record becomes; never raises: what cannot be read is a dead letter that says why."""
         try:
             record = parse(raw.value)
             named = raw.headers.get(SOURCE)
-            source = by_name(named.decode()) if named else recognise(record, raw.topic)
+            source = _named(named) if named else recognise(record, raw.topic)
             given = raw.headers.get(EVENT_ID)
-            fallback = given.decode if given else partial(digest, raw.topic, raw.partition, raw.offset)
+            fallback = partial(_event_id, given) if given else partial(digest, raw.topic, raw.partition, raw.offset)
             released = self._reader.read(record, source, fallback_id=fallback, received=raw.received)
         except (BadRecord, ValueError) as exc:
             reason = str(exc) if isinstance(exc, BadRecord) else f"{type(exc).__name__} while reading"
@@ -111,14 +115,29 @@ class Ingest:
     def _outputs(self, released: Released) -> list[Output]:
         event = released.event
         value = encode_event(event)
+        mark = fingerprint(event.id)
         time = event.time if event.timely else 0
-        outputs = [Output(topics.EVENTS, event.actor.encode(), value, fingerprint(event.id), time)]
-        for kind in self._views:
-            for key in event.keys(kind):
-                # one event is seen once for each entity, also where two of its entities share a partition
-                outputs.append(Output(topics.VIEWS, key.encode(), value, fingerprint(f"{event.id}\x1f{key}"), time))
+        outputs = [Output(topics.EVENTS, event.actor.encode(), value, mark, time)]
+        for kind, name in self._views:
+            for number, key in enumerate(event.keys(kind)):
+                # One event is seen once for each entity, also where two of its entities share a partition.
+                outputs.append(Output(topics.VIEWS, key.encode(), value, mark ^ (name + number), time))
         outputs.extend(finding_output(finding) for finding in released.findings)
         return outputs
+
+
+def _named(header: bytes) -> Source:
+    try:
+        return by_name(header.decode("utf-8", "replace"))
+    except ValueError as exc:
+        raise BadRecord(f"header {SOURCE}: {exc}") from None
+
+
+def _event_id(header: bytes) -> str:
+    try:
+        return header.decode()
+    except UnicodeDecodeError:
+        raise BadRecord(f"header {EVENT_ID}: is not UTF-8") from None
 
 
 def finding_output(finding: Finding) -> Output:
@@ -162,9 +181,10 @@ class Behave:
             state.counts["late"] += 1
             return []
         state.seen.drop_before(oldest // _HOUR)
-        if not fresh or not state.seen.add(time // _HOUR, mark):
+        if not fresh:
             state.counts["repeated"] += 1
             return []
+        state.seen.add(time // _HOUR, mark)
         detectors = self._detectors(key)
         entity = state.values.get(key)
         if entity is None:
@@ -206,9 +226,10 @@ class Alerting:
             state.watermarks.observe(finding.time)
         day = (finding.time if finding.timely else state.watermarks.current) // self._DAY
         state.seen.drop_before(state.watermarks.current // self._DAY - self._KEPT)
-        if not fresh or not state.seen.add(day, record.event):
+        if not fresh:
             state.counts["repeated"] += 1
             return ()
+        state.seen.add(day, record.event)
         alert = Alert(
             id=digest("alert", finding.id),
             revision=1,

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-__all__ = ["Control", "Output", "RawRecord", "Record"]
+__all__ = ["WATERMARK", "Control", "Output", "RawRecord", "Record"]
+
+#: Header key of a watermark, the one kind of control record there is.
+WATERMARK = "watermark"
 
 
 class RawRecord(NamedTuple):
@@ -18,6 +21,7 @@ class RawRecord(NamedTuple):
     value: bytes
     headers: Mapping[str, bytes]
     line: int = 0  #: which of a block's records, for one of ours
+    key: bytes | None = None
 
 
 class Record(NamedTuple):

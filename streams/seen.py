@@ -21,6 +21,12 @@ PREFIX = b"\x00seen/"
 _MERGE = 8192
 #: Chunks of one level before they are merged into one of the next.
 _FANOUT = 32
+#: Bytes of the largest chunk, far below what the changelog takes in one record; one as large is not merged again.
+_CHUNK = 512 * 1024
+#: Level of chunks that are not merged again.
+_FULL = 99
+#: Below every bucket.
+_NOWHERE = -(1 << 62)
 
 
 class SeenIds:
@@ -29,27 +35,36 @@ class SeenIds:
     def __init__(self) -> None:
         self._buckets: dict[int, _Bucket] = {}
         self._dropped: dict[int, _Bucket] = {}
-        self._floor = 0
+        self._floor = _NOWHERE
+        self._found: dict[int, int] = {}
+        self._since: dict[int, int] = {}
 
-    def known(self, ids: Iterable[int]) -> set[int]:
-        """Which of ``ids`` are in any bucket. One call for a whole batch: its cost is shared."""
+    def look_up(self, ids: Iterable[int]) -> None:
+        """Find which of ``ids`` are held. One call for a whole batch, before its first :meth:`fresh`."""
+        self._found = {}
+        self._since = {}
         wanted = np.fromiter(ids, dtype=np.uint64)
-        found: set[int] = set()
         if wanted.size:
-            for bucket in self._buckets.values():
-                bucket.find(wanted, found)
-        return found
+            for number in sorted(self._buckets):
+                self._found.update(dict.fromkeys(self._buckets[number].find(wanted), number))
 
-    def add(self, bucket: int, fingerprint: int) -> bool:
-        """Remember one. False if it came since the last :meth:`known` that the caller asked about."""
+    def fresh(self, fingerprint: int) -> bool:
+        """False where it is in any bucket that is kept: the answer is the same however the log is cut into batches."""
+        held = self._since.get(fingerprint)
+        if held is None:
+            held = self._found.get(fingerprint, _NOWHERE)
+        return held < self._floor or held == _NOWHERE
+
+    def add(self, bucket: int, fingerprint: int) -> None:
+        """Remember one, unless its bucket was dropped already."""
+        if bucket < self._floor:
+            return
         held = self._buckets.get(bucket)
         if held is None:
             held = self._buckets[bucket] = _Bucket()
-        if fingerprint in held.recent:
-            return False
         held.recent.add(fingerprint)
         held.staged.append(fingerprint)
-        return True
+        self._since[fingerprint] = bucket
 
     def drop_before(self, bucket: int) -> None:
         """Forget every bucket below ``bucket``."""
@@ -99,7 +114,8 @@ class SeenIds:
         """Be again as after the last :meth:`flushed`."""
         self._buckets.update(self._dropped)
         self._dropped.clear()
-        self._floor = 0
+        self._floor = _NOWHERE
+        self._since = {}
         for bucket in self._buckets.values():
             bucket.recent.difference_update(bucket.staged)
             bucket.staged.clear()
@@ -116,13 +132,15 @@ class _Bucket:
         self.next_chunk = 0
         self._pending: dict[tuple[int, int], bytes | None] = {}
 
-    def find(self, wanted: np.ndarray, found: set[int]) -> None:
+    def find(self, wanted: np.ndarray) -> list[int]:
+        found: list[int] = []
         if self.recent:
-            found.update(self.recent.intersection(wanted.tolist()))
+            found.extend(self.recent.intersection(wanted.tolist()))
         if self.base.size:
             at = np.searchsorted(self.base, wanted)
             at[at == self.base.size] = 0
-            found.update(wanted[self.base[at] == wanted].tolist())
+            found.extend(wanted[self.base[at] == wanted].tolist())
+        return found
 
     def stage(self, number: int) -> Iterator[tuple[bytes, bytes | None]]:
         self._pending = {}
@@ -139,7 +157,12 @@ class _Bucket:
                 if key in self.chunks:
                     self._pending[key] = None
             level += 1
-            self._pending[level, self.next_chunk] = merged
+            if len(merged) < _CHUNK:
+                self._pending[level, self.next_chunk] = merged
+            else:
+                for start in range(0, len(merged), _CHUNK):
+                    self._pending[_FULL, self.next_chunk + start // _CHUNK] = merged[start : start + _CHUNK]
+                break
         for key, value in self._pending.items():
             yield _key(number, key), value
 

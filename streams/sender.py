@@ -13,13 +13,13 @@ from binascii import crc32
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from itertools import accumulate
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from streams import producers
 from streams.blocks import LIMIT, pack
 from streams.lineage import BLOCK, HEADER, NO_POSITION, Lineage, Position
 from streams.records import Control, Output
@@ -27,7 +27,8 @@ from streams.topics import BLOCKS
 
 __all__ = ["DeliveryFailed", "Sender", "partition_for"]
 
-_BATCH_BYTES = 900_000
+#: Bytes of one batch of records; a larger record is a batch of its own.
+_BATCH_BYTES = 1_000_000
 
 #: An output, and the offset and index of its position.
 _Placed = tuple[int, int, Output]
@@ -61,14 +62,14 @@ class Sender:
                     **self._client,
                     acks="all",
                     enable_idempotence=True,
-                    max_batch_size=1_000_000,
+                    max_batch_size=_BATCH_BYTES,
                     max_request_size=16_000_000,
                 )
                 try:
                     await producer.start()
                 except KafkaError as exc:
-                    await _stop(producer)
-                    raise DeliveryFailed(repr(exc)) from exc
+                    await producers.stop(producer)
+                    raise DeliveryFailed(f"no broker takes records: {exc!r}") from exc
                 self._producer = producer
             return self._producer
 
@@ -111,16 +112,13 @@ class Sender:
         targets: list[tuple[str, int]] = []
         try:
             for (topic, partition), waiting in messages.items():
-                builder, size = producer.create_batch(), 0
+                builder = producer.create_batch()
                 for key, value, header in waiting:
-                    record = len(key or b"") + len(value) + len(header[1]) + 32
-                    if size and size + record > _BATCH_BYTES:
-                        builder.close()
+                    if builder.append(key=key, value=value, timestamp=None, headers=[header]) is None:  # it is full
                         sent.append(await producer.send_batch(builder, topic, partition=partition))
                         targets.append((topic, partition))
-                        builder, size = producer.create_batch(), 0
-                    builder.append(key=key, value=value, timestamp=None, headers=[header])
-                    size += record
+                        builder = producer.create_batch()
+                        builder.append(key=key, value=value, timestamp=None, headers=[header])
                 builder.close()
                 sent.append(await producer.send_batch(builder, topic, partition=partition))
                 targets.append((topic, partition))
@@ -137,12 +135,12 @@ class Sender:
         """A producer that failed once may have a gap in its sequence: the next send starts a new one."""
         if self._producer is producer:
             self._producer = None
-            await _stop(producer)
+            await producers.stop(producer)
 
     async def close(self) -> None:
         producer, self._producer = self._producer, None
         if producer is not None:
-            await _stop(producer)
+            await producers.stop(producer)
 
 
 def _by_themselves(topic_id: bytes, partition: int, placed: Sequence[_Placed]) -> list[_Message]:
@@ -170,12 +168,6 @@ def _blocks(topic_id: bytes, partition: int, placed: Sequence[_Placed]) -> list[
         messages.append((None, pack(rows, values[:full]), (BLOCK, header)))
         previous, placed = position, placed[full:]
     return messages
-
-
-async def _stop(producer: AIOKafkaProducer) -> None:
-    # its deliveries were reported failed already; the connection is closed with the process at the latest
-    with suppress(KafkaError, TimeoutError):
-        await asyncio.wait_for(producer.stop(), 5)
 
 
 async def _all(sent: Sequence[asyncio.Future[Any]]) -> list[Any]:

@@ -8,7 +8,8 @@ The same code is the oracle of the fault tests.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 import orjson
@@ -16,13 +17,16 @@ import orjson
 from streams import seen
 from streams.blocks import Block
 from streams.lineage import SCHEMA, Marks, NewerSchema
-from streams.records import Output, Record
+from streams.records import WATERMARK, Output, Record
 from streams.seen import SeenIds
-from streams.watermarks import WATERMARK, Watermarks
+from streams.watermarks import Watermarks
 
 __all__ = ["BadDerived", "KeyedStep", "PartitionState", "Values"]
 
 PARTITION = b"\x00partition"
+
+#: Records that were not taken, and why; a step may count more.
+_COUNTS = ("duplicate", "repeated", "late")
 
 #: Live values kept beside their bytes, so that busy keys are not decoded again for every batch.
 _LIVE = 4096
@@ -60,7 +64,7 @@ class PartitionState:
         self.watermarks = Watermarks()
         self.seen = SeenIds()
         self.values = Values(step.dump, step.load)
-        self.counts = {"duplicate": 0, "repeated": 0, "late": 0}
+        self.counts = dict.fromkeys(_COUNTS, 0)
         self._durable = self._partition_record()
 
     # Reading
@@ -73,35 +77,32 @@ class PartitionState:
         ``replacements`` holds, by place, what to put out instead for records known to be bad. Raises BadDerived, after
         which the state is as it was at the last flush, and NewerSchema.
         """
-        known = self.seen.known([record.event for block in blocks for record in block.records])
+        self.seen.look_up([record.event for block in blocks for record in block.records])
         derived: list[tuple[int, Sequence[Output]]] = []
         for block in blocks:
             if block.offset < self.position:
                 continue
-            outputs = self._take(block, known, replacements)
+            outputs = self._take(block, replacements)
             if outputs:
                 derived.append((block.offset, outputs))
             self.position = block.offset + 1
         return derived
 
-    def _take(self, block: Block, known: set[int], replacements: Mapping[int, Sequence[Output]]) -> list[Output]:
+    def _take(self, block: Block, replacements: Mapping[int, Sequence[Output]]) -> list[Output]:
         outputs: list[Output] = []
         records = block.records
+        fold: Callable[[Record, bool, PartitionState], Sequence[Output]] = self._step.fold
         if block.lineage is None:
-            if block.control == WATERMARK:
-                self.watermarks.take(block.value)
-            return outputs
-        dropped = self.marks.accept(block.lineage, block.positions)
-        if dropped:
+            fold = partial(_control, block.control)
+        elif dropped := self.marks.accept(block.lineage, block.positions):
             self.counts["duplicate"] += dropped
             records = records[dropped:]
-        fold = self._step.fold
         for record in records:
             if record.place in replacements:
                 outputs.extend(replacements[record.place])
                 continue
             try:
-                outputs.extend(fold(record, record.event not in known, self))
+                outputs.extend(fold(record, self.seen.fresh(record.event), self))
             except NewerSchema:
                 raise
             except Exception as exc:
@@ -128,9 +129,8 @@ class PartitionState:
     def changes(self) -> dict[bytes, bytes | None]:
         """All that must become durable together; empty where nothing happened since :meth:`flushed`."""
         record = self._partition_record()
-        if record == self._durable and not self.values.changed:
-            return {}
-        return {PARTITION: record, **self.values.changes(), **self.seen.changes()}
+        changes = {**self.values.changes(), **self.seen.changes()}
+        return {PARTITION: record, **changes} if changes or record != self._durable else {}
 
     def flushed(self) -> None:
         """What :meth:`changes` gave is durable."""
@@ -164,7 +164,15 @@ class PartitionState:
         self.position = saved["position"]
         self.marks = Marks(saved["marks"])
         self.watermarks = Watermarks(saved["watermarks"])
-        self.counts = saved["counts"]
+        self.counts = {**dict.fromkeys(_COUNTS, 0), **saved["counts"]}
+
+
+def _control(kind: str, record: Record, fresh: bool, state: PartitionState) -> tuple[()]:
+    """Take a control record. Raises on any other that no step of ours derived."""
+    if kind != WATERMARK:
+        raise ValueError("neither derived from another record nor a control record")
+    state.watermarks.take(record.value)
+    return ()
 
 
 class Values:
@@ -196,19 +204,21 @@ class Values:
         self._live.pop(key, None)
         self._dirty.add(key)
 
-    def items(self) -> list[tuple[bytes, Any]]:
-        """Every key and its value, in no order."""
-        keys = {*self._durable, *self._dirty}
-        pairs = ((key, self.get(key)) for key in keys)
-        return [(key, value) for key, value in pairs if value is not None]
+    def items(self) -> Iterator[tuple[bytes, Any]]:
+        """Every key and its value, in no order, for reading only."""
+        for key in {*self._durable, *self._dirty}:
+            value = self._live.get(key)
+            if value is None and key not in self._dirty:
+                value = self._load(key, self._durable[key])
+            if value is not None:
+                yield key, value
+
+    def changed(self) -> set[bytes]:
+        """Keys put or removed since the last flush."""
+        return self._dirty
 
     def __len__(self) -> int:
         return len(self._durable)
-
-    @property
-    def changed(self) -> bool:
-        """Whether anything is staged that is not durable."""
-        return bool(self._dirty)
 
     def restore(self, key: bytes, value: bytes | None) -> None:
         if value is None:

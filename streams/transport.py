@@ -9,6 +9,7 @@ Promises:
   (compaction, transaction markers) need no bookkeeping, and a batch never acknowledged holds the commit back.
 - At most ``max_inflight`` unacknowledged batches of a partition are handed out, give or take what one fetch brought;
   then the partition rests while the others go on. A stopped partition costs nobody else anything.
+- A batch fetched before a seek or a rebalance, and still on its way, says so: :attr:`Batch.stale`.
 - Before partitions are given up, :attr:`BatchApp.on_release` is awaited and what it acknowledged is committed.
 
 Topics without the schema behave as in Faust. The module reaches into faust-streaming 0.15.3, which is pinned for it.
@@ -38,13 +39,17 @@ PRESSURE_POLL = 0.05
 class Batch:
     """Records of one topic partition in offset order, as aiokafka gives them. Never empty."""
 
-    __slots__ = ("_consumer", "acked", "records", "tp")
+    __slots__ = ("_consumer", "_epoch", "acked", "expected", "records", "tp")
 
-    def __init__(self, tp: TP, records: list[Any], consumer: BatchConsumer) -> None:
+    def __init__(
+        self, tp: TP, records: list[Any], consumer: BatchConsumer, *, epoch: int = 0, expected: int | None = None
+    ) -> None:
         self.tp = tp
         self.records = records
         self.acked = False
+        self.expected = expected  #: offset at which the batch before it ended, or reading began; None where unknown
         self._consumer = consumer
+        self._epoch = epoch
 
     @property
     def first_offset(self) -> int:
@@ -54,6 +59,11 @@ class Batch:
     def next_offset(self) -> int:
         """The offset to commit once this batch is done: that of its last record, plus one."""
         return int(self.records[-1].offset) + 1
+
+    @property
+    def stale(self) -> bool:
+        """True once the partition was sent elsewhere, or taken away: what this holds is handed out again."""
+        return self._consumer.is_stale(self.tp, self._epoch)
 
     def ack(self) -> None:
         """Say that every effect of this batch is durable. May be called again, or after the partition was lost."""
@@ -113,6 +123,9 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         self._handed_out: dict[TP, deque[Batch]] = {}
         self._done: dict[TP, int] = {}
         self._schemas: dict[str, BatchSchema | None] = {}
+        self._epochs: dict[TP, int] = {}
+        self._expected: dict[TP, int] = {}
+        self._wanted: dict[TP, int] = {}
         self._room = asyncio.Event()
         super().__init__(*args, **kwargs)
         self.scheduler = _Scheduler(self)
@@ -133,7 +146,8 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         if not isinstance(record, list):
             return super()._to_message(tp, record)
         tp = TP(tp.topic, tp.partition)  # aiokafka's own type is equal, and refused by Faust's flow control
-        batch = Batch(tp, record, self)
+        batch = Batch(tp, record, self, epoch=self._epoch(tp), expected=self._expected.get(tp))
+        self._expected[tp] = batch.next_offset
         queue = self._handed_out.setdefault(tp, deque())
         while queue and queue[-1].next_offset > batch.first_offset:
             queue.pop()  # the position went back: from here on everything is handed out again
@@ -141,8 +155,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         schema = self.batch_schema(tp.topic)
         if schema is not None and len(queue) >= schema.max_inflight:
             self.on_buffer_full(tp)
-        # Faust drops what lies before the last offset it delivered, and notes that one also where a seek came between:
-        # what was sought for would never come. What comes twice is for the reader to tell.
+        # Faust drops what lies before the last offset it delivered: where a topic is made again, all of it, unseen.
         self._read_offset[tp] = None
         last = record[-1]
         return ConsumerMessage(
@@ -160,6 +173,14 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
             tp,
             generation_id=self.app.consumer_generation_id,
         )
+
+    def _epoch(self, tp: TP) -> int:
+        """Changes whenever what was handed out of ``tp`` will be handed out again."""
+        return self._epochs.get(tp, 0)
+
+    def is_stale(self, tp: TP, epoch: int) -> bool:
+        """Whether a batch of ``epoch`` will be handed out again, or its partition is no longer ours."""
+        return tp in self._wanted or self._epoch(tp) != epoch
 
     def on_batch_acked(self, tp: TP) -> None:
         queue = self._handed_out.get(tp)
@@ -196,22 +217,33 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
             await super()._add_gap(tp, offset_from, offset_to)
 
     def _forget(self) -> None:
+        for tp in {*self._epochs, *self._handed_out}:
+            self._epochs[tp] = self._epoch(tp) + 1
         self._handed_out.clear()
         self._done.clear()
         self._schemas.clear()
+        self._expected.clear()
+        self._wanted.clear()
 
     async def seek(self, partition: TP, offset: int) -> None:
-        """Read ``partition`` from ``offset`` on; batches handed out and not acknowledged are forgotten."""
-        self._handed_out.pop(partition, None)
-        self._done.pop(partition, None)
-        await super().seek(partition, offset)
-        self._committed_offset[partition] = None
-        self.on_buffer_drop(partition)
+        """Read ``partition`` from ``offset`` on, from the next fetch; what was handed out until then is stale.
 
-    def committed(self, tp: TP) -> int | None:
-        """What the group has committed of ``tp``; None where it never has."""
-        offset: int | None = self._committed_offset.get(tp)
-        return offset
+        Not at once: Faust notes how far it has read after it handed a record on, so that a seek in between would have
+        it drop everything up to the record it was handing on.
+        """
+        self._wanted[TP(partition.topic, partition.partition)] = offset
+        self._room.set()
+
+    async def _seek_now(self) -> None:
+        while self._wanted:
+            tp, offset = self._wanted.popitem()
+            self._epochs[tp] = self._epoch(tp) + 1
+            self._handed_out.pop(tp, None)
+            self._done.pop(tp, None)
+            await super().seek(tp, offset)
+            self._expected[tp] = offset
+            self._committed_offset[tp] = None
+            self.on_buffer_drop(tp)
 
     async def seek_to_committed(self) -> Mapping[TP, int | None]:
         """Go back to the commits; where there is none yet, to the start of the log.
@@ -221,9 +253,14 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         """
         offsets: Mapping[TP, int | None] = await super().seek_to_committed()
         uncommitted = [tp for tp, offset in offsets.items() if not offset]
+        self._expected = {TP(tp.topic, tp.partition): offset for tp, offset in offsets.items() if offset}
         if uncommitted:
             await self._thread.seek_wait(await self._thread.earliest_offsets(*uncommitted))
         return offsets
+
+    async def log_start(self, tp: TP) -> int:
+        """The oldest offset that the broker still has."""
+        return int((await self._thread.earliest_offsets(tp))[tp])
 
     def verify_event_path(self, now: float, tp: TP) -> None:
         """Faust's livelock detector crashes a worker whose position is being looked up; lanes say what stops them."""
@@ -249,6 +286,8 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         return await super()._getmany(active_partitions, timeout)
 
     async def _wait_next_records(self, timeout: float) -> Any:
+        if self._wanted and self.flow_active:
+            await self._seek_now()
         if self.flow_active and not self.app.client_only and self._buffered_partitions:
             if not self._get_active_partitions():
                 self._room.clear()

@@ -15,10 +15,7 @@ import orjson
 
 from streams.lineage import SCHEMA, NewerSchema
 
-__all__ = ["WATERMARK", "InputClocks", "Watermarks"]
-
-#: Header key of a watermark record.
-WATERMARK = "watermark"
+__all__ = ["InputClocks", "Watermarks"]
 
 
 class InputClocks:

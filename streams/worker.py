@@ -22,6 +22,8 @@ def run(settings: Settings, *, loglevel: str = "WARNING") -> int:
         level=loglevel,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
+    for chatty in ("httpx", "httpcore"):  # they log URLs, which may hold a receiver's password
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     uvloop.install()
     worker = build(settings)
     # What is there now stays: no collection need walk it. A batch makes thousands of objects that live as long as it

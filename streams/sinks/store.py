@@ -7,6 +7,7 @@ replaces a newer, and writing the same twice changes nothing. The newest :data:`
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -55,11 +56,12 @@ class StoreError(Exception):
 
 
 class AlertStore:
-    """One connection, for any thread, but one at a time."""
+    """One connection, for any thread: they wait for each other."""
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         """Open or create. Raises StoreError on a file that is no store of ours, or is damaged."""
         self.path = path
+        self._writing = threading.Lock()
         try:
             if read_only:
                 self._db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5, check_same_thread=False)
@@ -76,7 +78,7 @@ class AlertStore:
     def write(self, alerts: Iterable[Alert], *, now: int) -> None:
         """Durable when it returns. ``now``: ms, shown as the time of arrival. Raises StoreError, and then none is."""
         try:
-            with self._db:
+            with self._writing, self._db:
                 self._db.executemany(_UPSERT, (_row(alert, now) for alert in alerts))
                 self._db.execute(
                     "delete from alerts where sequence <= (select coalesce(max(sequence), 0) - ? from alerts)", (KEPT,)
@@ -85,9 +87,12 @@ class AlertStore:
             raise StoreError(f"{self.path}: {exc}") from exc
 
     def set_fact(self, name: str, value: Any) -> None:
-        """Keep one JSON value by name, such as a worker's throughput, for the console to show."""
-        with self._db:
-            self._db.execute("insert or replace into facts values (?, ?)", (name, orjson.dumps(value)))
+        """Keep one JSON value by name, such as a worker's throughput, for the console to show. Raises StoreError."""
+        try:
+            with self._writing, self._db:
+                self._db.execute("insert or replace into facts values (?, ?)", (name, orjson.dumps(value)))
+        except sqlite3.Error as exc:
+            raise StoreError(f"{self.path}: {exc}") from exc
 
     def facts(self) -> dict[str, Any]:
         return {name: orjson.loads(value) for name, value in self._db.execute("select name, value from facts")}
@@ -133,7 +138,8 @@ class AlertStore:
         return int(self._db.execute("select coalesce(max(sequence), 0) from alerts").fetchone()[0])
 
     def close(self) -> None:
-        self._db.close()
+        with self._writing:
+            self._db.close()
 
 
 def _row(alert: Alert, now: int) -> tuple[Any, ...]:

@@ -5,9 +5,10 @@ Nothing here keeps state; :mod:`streams.deliveries` keeps each delivery durable 
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 from base64 import b64decode, b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from email.utils import parsedate_to_datetime
 from typing import Literal, NamedTuple
 
@@ -51,24 +52,31 @@ def sign(key: bytes, webhook_id: str, timestamp: int, body: bytes) -> str:
     return "v1," + b64encode(hmac.digest(key, content, "sha256")).decode()
 
 
-async def post(client: httpx.AsyncClient, url: str, *, key: bytes, webhook_id: str, body: bytes, now: float) -> Outcome:
-    """One attempt. ``now``: seconds since the epoch, signed into it. Never raises for what a receiver does."""
+async def post(
+    client: httpx.AsyncClient, url: str, *, keys: Sequence[bytes], webhook_id: str, body: bytes, now: float
+) -> Outcome:
+    """One attempt, TIMEOUT seconds long at most. Never raises for what a receiver does.
+
+    ``keys``: all of them sign, so that a receiver may change its secret at leisure. ``now``: seconds since the epoch,
+    signed into it.
+    """
     timestamp = int(now)
     headers = {
         "content-type": "application/json",
         "user-agent": "Wardwatch",
         "webhook-id": webhook_id,
         "webhook-timestamp": str(timestamp),
-        "webhook-signature": sign(key, webhook_id, timestamp, body),
+        "webhook-signature": " ".join(sign(key, webhook_id, timestamp, body) for key in keys),
     }
     try:
         # The answer's body is not read: a receiver cannot make us hold what it sends.
-        async with client.stream("POST", url, content=body, headers=headers, timeout=TIMEOUT) as response:
+        async with (
+            asyncio.timeout(TIMEOUT),
+            client.stream("POST", url, content=body, headers=headers, timeout=TIMEOUT) as response,
+        ):
             return judge(response.status_code, response.headers.get("retry-after", ""), now)
-    except httpx.HTTPError as exc:
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, OSError) as exc:  # the text of it may name the URL
         return Outcome("retry", type(exc).__name__)
-    except httpx.InvalidURL:
-        return Outcome("retry", "the URL is not valid")
 
 
 def judge(status: int, retry_after: str, now: float) -> Outcome:
@@ -81,13 +89,15 @@ def judge(status: int, retry_after: str, now: float) -> Outcome:
 
 
 def _seconds(retry_after: str, now: float) -> float:
-    if retry_after.isdecimal():
-        return float(min(int(retry_after), RETRIES[-1]))
+    longest = float(RETRIES[-1])
     try:
-        wanted = parsedate_to_datetime(retry_after).timestamp() - now
-    except (ValueError, TypeError):
+        if retry_after.isdecimal():
+            wanted = float(retry_after[:10])
+        else:
+            wanted = parsedate_to_datetime(retry_after).timestamp() - now
+    except (ValueError, TypeError, OverflowError):
         return 0.0
-    return min(max(wanted, 0.0), float(RETRIES[-1]))
+    return min(max(wanted, 0.0), longest)
 
 
 def retry_delay(attempts: int, *, retry_after: float, chance: Callable[[], float]) -> float | None:

@@ -84,6 +84,8 @@ def _check_letters(judgement: Judgement, settings: Settings, traffic: Traffic) -
     letters: dict[str, bytes] = {}
     for records in read_topic(settings, topics.DEAD_LETTERS).values():
         for record in records:
+            if record.value is None:
+                continue  # it was replayed
             letter = open_letter(record.value, private)
             if letter.stage == "ingest":
                 letters[letter.position] = letter.value

@@ -75,9 +75,10 @@ class Traffic(threading.Thread):
     def _day(self, now: float) -> Iterator[Emission]:
         hospital = Hospital(seed=self._seed, staff=400, patients=2000, devices=100)
         begin = int(now * 1000) - self._span * 1000
+        rounds = max(3, self._events // 10_000)  # of all stories, so that alerts are at stake all the time
         attacks = (
-            story.tell(hospital, begin + (number + 1) * self._span // 16 * 1000)
-            for number, story in enumerate(STORIES * 3)
+            story.tell(hospital, begin + number * self._span * 1000 // (len(STORIES) * rounds + 1))
+            for number, story in enumerate(STORIES * rounds, 1)
         )
         traffic = hospital.traffic(begin, per_second=self._events / self._span)
         merged = heapq.merge(traffic, itertools.chain.from_iterable(attacks), key=lambda emission: emission.time)

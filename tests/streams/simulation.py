@@ -22,7 +22,7 @@ from nacl.public import PrivateKey
 
 from streams import state as state_module
 from streams import topics
-from streams.blocks import Row, address, pack, unpack
+from streams.blocks import address, pack, unpack
 from streams.changelog import Fenced
 from streams.deadletters import DeadLetters
 from streams.handlers import KeyedHandler
@@ -61,8 +61,9 @@ class Counting:
     """
 
     def fold(self, record: Record, fresh: bool, state: PartitionState) -> Sequence[Output]:
-        if not fresh or not state.seen.add(0, record.event):
+        if not fresh:
             return ()
+        state.seen.add(0, record.event)
         event = int(record.value)
         applied = state.values.get(record.key) or []
         applied.append(event)
@@ -129,20 +130,19 @@ class Rules:
         if not self.marks:
             stack.enter_context(patch.object(state_module, "Marks", AcceptAll))
         if not self.ids:
-            stack.enter_context(patch.object(SeenIds, "add", lambda *_: True))
-            stack.enter_context(patch.object(SeenIds, "known", lambda *_: set()))
+            stack.enter_context(patch.object(SeenIds, "fresh", lambda *_: True))
         if not self.staged:
             stack.enter_context(patch.object(PartitionState, "rollback", lambda _: None))
         return stack
 
 
 class Logged(NamedTuple):
-    """A record as a consumer gives it."""
+    """A record as a consumer gives it: a block."""
 
     offset: int
+    key: None
     value: bytes
     headers: list[tuple[str, bytes]]
-    key: bytes = b""
 
 
 @dataclass
@@ -248,31 +248,28 @@ class World:
             await Pause("idle" if position >= len(self.sources[source]) else "")
 
     def _derive(self, source: int, begin: int, end: int) -> dict[int, list[tuple[Position, Logged]]]:
-        """Blocks of one to three records, each with the position of its first."""
-        targets: dict[int, list[Row]] = defaultdict(list)
+        queues: dict[int, list[tuple[Position, bytes, int]]] = defaultdict(list)
         for offset in range(begin, end):
             event, keys = self.sources[source][offset]
             if not self.rules.pure:
                 keys = self.random.sample(keys, len(keys))
             for index, key in enumerate(keys):
-                mark = fingerprint(f"{event} {key.decode()}")
-                row = (offset, index if self.rules.output else 0, mark, event, key.decode())
-                targets[int(key[1:]) % len(self.partitions)].append(row)
-        queues: dict[int, list[tuple[Position, Logged]]] = {}
-        for target, rows in targets.items():
+                here = Position(offset, index if self.rules.output else 0)
+                queues[int(key[1:]) % len(self.partitions)].append((here, key, event))
+        linked: dict[int, list[tuple[Position, Logged]]] = {}
+        for target, queue in queues.items():
             if not self.rules.order:
-                self.random.shuffle(rows)
-            previous, queues[target] = NO_POSITION, []
-            at = 0
-            while at < len(rows):
-                block = rows[at : at + self.random.randint(1, 3)]
-                at += len(block)
-                position = Position(*block[-1][:2])
-                lineage = Lineage(TOPIC, source, position, previous if self.rules.link else NO_POSITION, 0)
-                value = pack(block, [b"%d" % event for _, _, _, event, _ in block])
-                queues[target].append((Position(*block[0][:2]), Logged(0, value, [(BLOCK, lineage.pack())])))
-                previous = position
-        return queues
+                self.random.shuffle(queue)
+            previous, linked[target] = NO_POSITION, []
+            while queue:
+                lines = [queue.pop(0) for _ in range(min(len(queue), self.random.randint(1, 3)))]
+                rows = [(*at, fingerprint(f"{event} {key.decode()}"), 0, key.decode()) for at, key, event in lines]
+                first, last = lines[0][0], lines[-1][0]
+                lineage = Lineage(TOPIC, source, last, previous if self.rules.link else NO_POSITION, 0)
+                value = pack(rows, [b"%d" % event for _, _, event in lines])
+                linked[target].append((first, Logged(0, None, value, [(BLOCK, lineage.pack())])))
+                previous = last
+        return linked
 
     async def _send(self, queues: dict[int, list[tuple[Position, Logged]]]) -> list[int]:
         failed: list[int] = []
@@ -436,7 +433,8 @@ class World:
         for number, partition in enumerate(self.partitions):
             derived, refused = _fold(partition.log)
             oracle.update((output.key, output.value) for _, outputs in derived for output in outputs)
-            letters |= {letter_of(number, place) for place in refused}
+            for offset, line in map(address, refused):
+                letters.add(b"views/%d/%d" % (number, offset) + (b".%d" % line if line else b""))
         if set(oracle) != set(self.findings):
             bad.add("findings")
         elif oracle != self.findings:
@@ -446,15 +444,9 @@ class World:
         return bad
 
 
-def letter_of(number: int, place: int) -> bytes:
-    """The key of the dead letter of a record."""
-    offset, line = address(place)
-    return b"views/%d/%d" % (number, offset) + (b".%d" % line if line else b"")
-
-
 def _fold(log: list[Logged]) -> tuple[list[tuple[int, Sequence[Output]]], dict[int, Sequence[Output]]]:
-    """What the pure step makes of a log, and the offsets of what it cannot take."""
-    blocks = [unpack(record) for record in log]
+    """What the pure step makes of a log, and the places of what it cannot take."""
+    blocks = [unpack(logged) for logged in log]
     refused: dict[int, Sequence[Output]] = {}
     while True:
         try:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -14,6 +14,7 @@ import pytest
 from nacl.public import PrivateKey
 from receiving import receiving
 from standardwebhooks.webhooks import Webhook
+from standing_in import TOPIC, Memory, Sent, batch_of, derived
 from synthetic_alerts import alert
 
 from detectors.base import Alert
@@ -22,48 +23,12 @@ from streams.codecs import encode_alert
 from streams.deadletters import DeadLetters, open_letter
 from streams.deliveries import DeliveryHandler, Notify
 from streams.handlers import FLUSH_BATCHES
-from streams.lineage import HEADER, NO_POSITION, Lineage, Position
-from streams.records import Output
 from streams.settings import Receiver
-from streams.transport import Batch
+from streams.sinks import webhook
 
 KEY = bytes(range(32))
 PRIVATE = PrivateKey.generate()
 LETTERS = DeadLetters(bytes(PRIVATE.public_key))
-TOPIC = b"\x07" * 16
-
-
-class Memory:
-    """Stands for the changelog: keeps what was committed, so that a second handler finds it."""
-
-    def __init__(self) -> None:
-        self.held: dict[bytes, bytes] = {}
-
-    async def open(self, on_record: Callable[[bytes, bytes | None], None]) -> None:
-        for key, value in self.held.items():
-            on_record(key, value)
-
-    async def commit(self, changes: dict[bytes, bytes | None]) -> None:
-        for key, value in changes.items():
-            if value is None:
-                self.held.pop(key, None)
-            else:
-                self.held[key] = value
-
-    async def close(self) -> None:
-        pass
-
-
-class Sent:
-    """Stands for the sender: keeps what was sent."""
-
-    def __init__(self) -> None:
-        self.outputs: list[Output] = []
-
-    async def send(self, topic_id: bytes, partition: int, derived: Sequence[tuple[int, Sequence[Output]]]) -> int:
-        for _, outputs in derived:
-            self.outputs += outputs
-        return 0
 
 
 class Clock:
@@ -83,16 +48,9 @@ class Running:
         self._offset = handler.state.position
 
     async def take(self, *alerts: Alert, flush: bool = True) -> None:
-        records = []
-        for taken in alerts:
-            lineage = Lineage(TOPIC, 0, Position(self._offset, 0), NO_POSITION, 1)
-            value = encode_alert(taken)
-            records.append(
-                SimpleNamespace(offset=self._offset, key=b"k", value=value, headers=[(HEADER, lineage.pack())])
-            )
-            self._offset += 1
-        batch = Batch(SimpleNamespace(topic="notifications", partition=0), records, None)  # type: ignore[arg-type]
-        await self.handler.process(batch)
+        records = [derived(self._offset + n, encode_alert(taken)) for n, taken in enumerate(alerts)]
+        self._offset += len(records)
+        await self.handler.process(batch_of("notifications", records))
         if flush:
             await self.handler.flush()
 
@@ -109,7 +67,12 @@ class Running:
 
 @asynccontextmanager
 async def running(
-    urls: dict[str, str], *, memory: Memory | None = None, clock: Clock | None = None, minimum: Any = "low"
+    urls: dict[str, str],
+    *,
+    memory: Memory | None = None,
+    clock: Clock | None = None,
+    minimum: Any = "low",
+    keys: Sequence[bytes] = (KEY,),
 ) -> AsyncIterator[Running]:
     memory, sent, clock = memory or Memory(), Sent(), clock or Clock()
     receivers = {name: Receiver(url=url, minimum_severity=minimum) for name, url in urls.items()}
@@ -123,7 +86,7 @@ async def running(
             topic_id=TOPIC,
             now=lambda: 0.0,
             receivers=receivers,
-            default_key=KEY,
+            signing=dict.fromkeys(receivers, keys),
             client=client,
             clock=clock,
             chance=lambda: 0.5,
@@ -220,27 +183,6 @@ async def test_what_is_pending_survives_a_restart() -> None:
         assert ids[0] == ids[1]
 
 
-async def test_an_answer_that_could_not_be_kept_is_told_to_the_lane_though_nothing_else_comes() -> None:
-    with receiving() as receiver:
-        async with running({"oncall": receiver.url}) as run:
-            commit, failing = run.memory.commit, True
-
-            async def commit_or_fail(changes: dict[bytes, bytes | None]) -> None:
-                if receiver.received and failing:
-                    raise ConnectionError("no broker")
-                await commit(changes)
-
-            run.memory.commit = commit_or_fail  # type: ignore[method-assign]
-            await run.take(alert("a"))
-            await until(lambda: run.handler._failure is not None)
-            with pytest.raises(ConnectionError):
-                await run.handler.flush()
-            failing = False
-            await run.handler.open()  # as the lane does
-            await until(lambda: run.pending() == 0)
-        assert len({got.headers["webhook-id"] for got in receiver.received}) == 1
-
-
 async def test_after_days_it_becomes_a_dead_letter_that_says_why() -> None:
     with receiving(lambda _: (500, {}, b"")) as receiver:
         async with running({"oncall": receiver.url}) as run:
@@ -288,3 +230,136 @@ async def test_a_huge_answer_is_not_read() -> None:
         async with running({"oncall": receiver.url}) as run:
             await run.take(alert("a"))
             await until(lambda: run.pending() == 0)
+
+
+async def test_what_a_dead_receiver_leaves_waiting_costs_nothing_to_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """20,000 waiting deliveries are read once, when the partition is opened, and not again for every attempt."""
+    memory, clock = Memory(), Clock()
+    step = Notify({"dead": Receiver(url="http://127.0.0.1:9/")}, LETTERS)
+    for number in range(20_000):
+        name = f"synthetic-{number}"
+        waiting = deliveries.Delivery("dead", name, b"{}", attempts=3, due=int(clock.now * 1000) + number)
+        memory.held[name.encode()] = step.dump(name.encode(), waiting)
+    loads = 0
+    load = Notify.load
+
+    def counted(self: Notify, key: bytes, raw: bytes) -> deliveries.Delivery:
+        nonlocal loads
+        loads += 1
+        return load(self, key, raw)
+
+    monkeypatch.setattr(Notify, "load", counted)
+    with receiving() as receiver:
+        async with running({"dead": "http://127.0.0.1:9/", "alive": receiver.url}, memory=memory, clock=clock) as run:
+            assert loads == 20_000
+            for number in range(20):
+                await run.take(alert(f"{number}"))
+            await until(lambda: len(receiver.received) == 20)
+            clock.now += 0.2
+            run.handler._wake()
+            await until(lambda: run.handler._schedules["dead"].next_due() > clock.now * 1000)  # type: ignore[operator]
+    # 201 were due; each was read once more, tried, and waits again
+    assert loads < 20_300
+
+
+async def test_what_waits_for_a_receiver_no_longer_set_becomes_dead_letters() -> None:
+    memory, clock = Memory(), Clock()
+    async with running({"old": "http://127.0.0.1:9/"}, memory=memory, clock=clock) as run:
+        await run.take(*(alert(f"{number}") for number in range(30)))
+        assert run.pending() == 30
+    with receiving() as receiver:
+        async with running({"new": receiver.url}, memory=memory, clock=clock) as run:
+            clock.now += 1000
+            run.handler._wake()
+            await until(lambda: run.pending() == 0)
+            assert len(run.sent.outputs) == 30
+            assert run.sent.calls < 5, "letters leave together"
+            letter = open_letter(run.sent.outputs[0].value, bytes(PRIVATE))
+            assert letter.reason.endswith("attempts: it is no longer in the settings")
+            await run.take(alert("a"))
+            await until(lambda: run.pending() == 0 and len(receiver.received) == 1)
+
+
+async def test_the_attempts_made_are_remembered_over_a_restart() -> None:
+    memory, clock = Memory(), Clock()
+    with receiving(lambda _: (500, {}, b"")) as receiver:
+        async with running({"oncall": receiver.url}, memory=memory, clock=clock) as run:
+            await run.take(alert("a"))
+            await until(lambda: len(receiver.received) == 1)
+            await run.pass_time(6)
+            await until(lambda: len(receiver.received) == 2)
+            await asyncio.sleep(0.1)
+        async with running({"oncall": receiver.url}, memory=memory, clock=clock) as run:
+            ((_, waiting),) = run.handler.state.values.items()
+            assert waiting.attempts == 2
+            assert waiting.due == int((clock.now + 300) * 1000)
+
+
+async def test_an_answer_that_could_not_be_kept_is_kept_by_the_next_flush() -> None:
+    with receiving() as receiver:
+        async with running({"oncall": receiver.url}) as run:
+            await run.take(alert("a"))
+            run.memory.failures.append(ConnectionError("no broker"))
+            await until(lambda: len(receiver.received) == 1 and not run.memory.failures)
+            assert run.pending() == 1
+            await run.handler.flush()  # as the lane does every second
+            assert run.pending() == 0
+        assert len(receiver.received) == 1
+
+
+async def test_while_a_secret_is_replaced_both_sign() -> None:
+    with receiving() as receiver:
+        async with running({"oncall": receiver.url}, keys=[KEY, KEY[::-1]]) as run:
+            await run.take(alert("a"))
+            await until(lambda: run.pending() == 0)
+        (got,) = receiver.received
+        at = _at(got.headers["webhook-timestamp"])
+        signed = [Webhook(key).sign(got.headers["webhook-id"], at, got.body.decode()) for key in (KEY, KEY[::-1])]
+        assert got.headers["webhook-signature"].split() == signed
+
+
+@pytest.mark.parametrize(
+    ("name", "headers"),
+    [("oncall", {"retry-after": "9" * 5000}), ("oncall", {"retry-after": "Mon, 01 Jan 0001 00:00:00"}), ("☎", {})],
+)
+async def test_no_answer_and_no_name_ends_the_attempts(name: str, headers: dict[str, str]) -> None:
+    with receiving(lambda _: (503, headers, b"")) as receiver:
+        async with running({name: receiver.url}) as run:
+            await run.take(alert("a"))
+            await until(lambda: any(delivery.attempts for _, delivery in run.handler.state.values.items()))
+            assert not any(task.done() for task in run.handler._tasks)
+
+
+async def test_a_receiver_that_answers_by_the_byte_is_given_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webhook, "TIMEOUT", 0.5)
+
+    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            while not writer.is_closing():
+                writer.write(b"H")
+                await writer.drain()
+                await asyncio.sleep(0.1)
+        writer.close()
+        hung_up.set()
+
+    hung_up = asyncio.Event()
+    async with await asyncio.start_server(drip, "127.0.0.1", 0) as server, httpx.AsyncClient() as client:
+        host, port = server.sockets[0].getsockname()
+        async with asyncio.timeout(5):
+            outcome = await webhook.post(
+                client, f"http://user:password@{host}:{port}/", keys=[KEY], webhook_id="i", body=b"{}", now=0
+            )
+        await asyncio.wait_for(hung_up.wait(), 5)
+    assert outcome.verdict == "retry"
+    assert "password" not in outcome.detail
+
+
+async def test_a_huge_alert_is_sent_without_its_evidence() -> None:
+    with receiving() as receiver:
+        async with running({"oncall": receiver.url}) as run:
+            await run.take(alert("a", evidence={"user_agent.original": "x" * 1_000_000}))
+            await until(lambda: run.pending() == 0)
+        body = orjson.loads(receiver.received[0].body)
+    assert body["truncated"] is True
+    assert body["data"]["findings"][0]["evidence"] == {}
+    assert body["data"]["title"] == "Synthetic alert a"

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from faust.types import TP
-from kafka import KafkaAdminClient, KafkaProducer
+from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
 
 from streams.transport import Batch, BatchApp, BatchSchema
@@ -188,9 +188,53 @@ async def test_seek_hands_out_again_what_was_not_acknowledged(kafka: str, unique
         await app.consumer.seek(TP(unique, 0), 10)
         await until(lambda: sum(map(len, got)) == 70)
         assert values(got)[40:] == list(range(10, 40))
+        assert [batch.stale for batch in got] == [batch.first_offset < 40 and n < 4 for n, batch in enumerate(got)]
 
 
-async def test_a_seek_that_comes_while_batches_are_delivered_is_not_undone(kafka: str, unique: str) -> None:
+async def test_a_seek_while_records_are_on_their_way_loses_none(kafka: str, unique: str) -> None:
+    """Faust keeps how far it has read, and drops what comes below: a seek must not fall between the two."""
+    await asyncio.to_thread(fill, kafka, unique, 3000, partitions=1)
+    fresh: list[int] = []
+    sought = False
+
+    async def receive(batch: Batch) -> None:
+        nonlocal sought
+        if not sought and batch.first_offset == 100:
+            sought = True
+            await app.consumer.seek(batch.tp, 20)
+        elif not batch.stale:
+            fresh.extend(int(record.value) for record in batch.records)
+            batch.ack()
+
+    async with running(kafka, unique, receive, max_inflight=1000) as app:
+        await until(lambda: fresh[-1:] == [2999])
+    assert fresh == [*range(100), *range(20, 3000)]
+
+
+async def test_what_retention_took_while_nobody_read_is_seen(kafka: str, unique: str) -> None:
+    await asyncio.to_thread(fill, kafka, unique, 40, partitions=1)
+    got: list[Batch] = []
+
+    async def receive(batch: Batch) -> None:
+        got.append(batch)
+        batch.ack()
+
+    async with running(kafka, unique, receive):
+        await until(lambda: sum(map(len, got)) == 40)
+    await asyncio.to_thread(fill, kafka, unique, 60, partitions=1)
+    admin = KafkaAdminClient(bootstrap_servers=kafka)
+    admin.delete_records({TopicPartition(unique, 0): 70})
+    admin.close()
+    got.clear()
+    async with running(kafka, unique, receive) as app:
+        await until(lambda: sum(map(len, got)) == 30)
+        assert (got[0].expected, got[0].first_offset) == (40, 70)
+        assert await app.consumer.log_start(TP(unique, 0)) == 70
+        assert [batch.expected for batch in got[1:]] == [80, 90]
+
+
+async def test_offsets_that_begin_again_are_handed_out(kafka: str, unique: str) -> None:
+    """As those of a topic that was deleted and made again: aiokafka goes to its start, and Faust is not asked."""
     await asyncio.to_thread(fill, kafka, unique, 40, partitions=1)
     got: list[Batch] = []
 
@@ -199,8 +243,7 @@ async def test_a_seek_that_comes_while_batches_are_delivered_is_not_undone(kafka
 
     async with running(kafka, unique, receive, max_inflight=100) as app:
         await until(lambda: sum(map(len, got)) == 40)
-        await app.consumer.seek(TP(unique, 0), 10)
-        app.consumer._read_offset[TP(unique, 0)] = 39  # what Faust notes of the batch it was delivering meanwhile
+        await app.consumer._thread.seek(TP(unique, 0), 10)
         await until(lambda: sum(map(len, got)) == 70)
         assert values(got)[40:] == list(range(10, 40))
 

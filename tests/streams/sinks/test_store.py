@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -74,3 +75,24 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     path.write_bytes(b"no database at all, and long enough to be told so" * 100)
     with pytest.raises(StoreError, match=r"alerts\.sqlite cannot be opened .* move it away"):
         AlertStore(path)
+
+
+def test_a_store_that_cannot_be_written_says_so_for_facts_too(store: AlertStore) -> None:
+    """A worker reports on itself every few seconds: a full disk must not end it."""
+    store._db.execute("pragma query_only = on")
+    with pytest.raises(StoreError, match=r"alerts\.sqlite: attempt to write a readonly database"):
+        store.set_fact("worker.1", {"lag": 3})
+    with pytest.raises(StoreError, match="readonly"):
+        store.write([alert("a")], now=1)
+
+
+def test_threads_that_write_wait_for_each_other(store: AlertStore) -> None:
+    def write(number: int) -> None:
+        for turn in range(20):
+            store.set_fact(f"worker.{number}", turn)
+            store.write([alert(f"{number}-{turn}")], now=turn)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(write, range(8)))
+    assert store.count() == {"high": 160}
+    assert store.facts() == {f"worker.{number}": 19 for number in range(8)}

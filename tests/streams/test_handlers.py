@@ -1,0 +1,117 @@
+"""Records that nobody of ours wrote, or that a step cannot take, cost themselves and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from nacl.public import PrivateKey
+from standing_in import TOPIC, Memory, Sent, batch_of, derived
+
+from streams import topics
+from streams.deadletters import DeadLetters, open_letter
+from streams.handlers import IngestHandler, KeyedHandler
+from streams.lineage import HEADER, NewerSchema
+from streams.pipeline import Ingest
+from streams.records import WATERMARK, Output, Record
+from streams.state import PartitionState
+from streams.watermarks import InputClocks
+
+PRIVATE = PrivateKey.generate()
+LETTERS = DeadLetters(bytes(PRIVATE.public_key))
+
+
+class Collecting:
+    """A keyed step that keeps each value under its key, and cannot take ``bad``."""
+
+    def fold(self, record: Record, fresh: bool, state: PartitionState) -> Sequence[Output]:
+        if record.value == b"bad":
+            raise KeyError("synthetic defect")
+        state.values.put(record.key, [*(state.values.get(record.key) or []), record.value.decode()])
+        return (Output(topics.ALERTS, record.key, record.value),)
+
+    def dump(self, key: bytes, value: list[str]) -> bytes:
+        return "\n".join(value).encode()
+
+    def load(self, key: bytes, raw: bytes) -> list[str]:
+        return raw.decode().split("\n")
+
+
+async def keyed(records: list[Any]) -> tuple[KeyedHandler, Memory, Sent]:
+    """A handler that has taken ``records`` and flushed."""
+    memory, sent = Memory(), Sent()
+    handler = KeyedHandler(
+        Collecting(),
+        sent,  # type: ignore[arg-type]
+        memory,  # type: ignore[arg-type]
+        LETTERS,
+        stage="collect",
+        topic_id=TOPIC,
+        now=lambda: 0.0,
+    )
+    await handler.open()
+    async with asyncio.timeout(5):
+        await handler.process(batch_of("findings", records))
+        await handler.flush()
+    return handler, memory, sent
+
+
+def foreign(offset: int, headers: list[tuple[str, Any]], value: bytes | None = b"junk") -> Any:
+    return SimpleNamespace(offset=offset, key=b"k", value=value, headers=headers, partition=0, timestamp=0)
+
+
+@pytest.mark.parametrize(
+    ("headers", "reason"),
+    [
+        ([], "a foreign record on a topic that only Wardwatch writes to"),
+        ([("unknown", b"x")], "a foreign record on a topic that only Wardwatch writes to"),
+        ([(HEADER, b"\x01short")], "a foreign record on a topic that only Wardwatch writes to"),
+        ([(HEADER, None)], "a foreign record on a topic that only Wardwatch writes to"),
+        ([(WATERMARK, b"")], "JSONDecodeError in collect: a defect of the product, please report it"),
+    ],
+)
+async def test_a_foreign_record_is_a_dead_letter_and_holds_nobody(headers: list[Any], reason: str) -> None:
+    handler, memory, sent = await keyed([derived(0, b"a"), foreign(1, headers), derived(2, b"b")])
+    assert memory.held[b"k"] == b"a\nb"
+    assert handler.state.position == 3
+    (letter,) = [open_letter(o.value, bytes(PRIVATE)) for o in sent.outputs if o.topic == topics.DEAD_LETTERS]
+    assert (letter.position, letter.reason, letter.value) == ("findings/0/1", reason, b"junk")
+
+
+async def test_a_record_that_a_step_cannot_take_costs_itself() -> None:
+    records = [derived(n, b"bad" if n % 3 == 1 else b"%d" % n) for n in range(9)]
+    _, memory, sent = await keyed(records)
+    assert memory.held[b"k"] == b"0\n2\n3\n5\n6\n8"
+    letters = [output for output in sent.outputs if output.topic == topics.DEAD_LETTERS]
+    assert [letter.key for letter in letters] == [b"findings/0/1", b"findings/0/4", b"findings/0/7"]
+
+
+async def test_a_record_of_a_newer_version_stops_the_partition() -> None:
+    newer = derived(0, b"a")
+    newer.headers = [(HEADER, b"\x02" + newer.headers[0][1][1:])]
+    with pytest.raises(NewerSchema, match="lineage of schema 2; this worker reads 1: upgrade it"):
+        await keyed([newer])
+
+
+async def test_odd_headers_do_not_stop_ingest() -> None:
+    sent = Sent()
+    reader: Any = None  # nothing here can be read, so nobody is asked to
+    clocks = InputClocks(inputs=1, idle_after=5)
+    handler = IngestHandler(
+        Ingest(reader, LETTERS),
+        sent,  # type: ignore[arg-type]
+        clocks,
+        topic_id=TOPIC,
+        name="audit.ehr/0",
+        now=lambda: 0.0,
+    )
+    await handler.open()
+    record = foreign(0, [("source", None), ("event-id", None), ("note", b"\x00" * 900_000), ("x", None)], value=None)
+    record.topic = "audit.ehr"
+    assert await handler.process(batch_of("audit.ehr", [record]))
+    (output,) = sent.outputs
+    assert len(output.value) < 1000
+    assert open_letter(output.value, bytes(PRIVATE)).headers == {}
