@@ -67,7 +67,7 @@ class IngestHandler:
                     record.timestamp,
                     record.value or b"",
                     dict(record.headers),
-                    record.key,
+                    key=record.key,
                 )
             )
             append((record.offset, ingested.outputs))

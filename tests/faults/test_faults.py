@@ -61,7 +61,7 @@ def test_nothing_is_lost_or_counted_twice_in_a_long_bad_day(tmp_path: Path, elas
     day = Day(
         events=200_000,
         poisons=10_000,
-        seconds=420,
+        seconds=330,
         kills=20,
         freezes=8,
         joins=5,
