@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from streams.blocks import address, unpack
 from streams.changelog import Changelog
 from streams.deadletters import DeadLetters
+from streams.lineage import TopicReplaced
 from streams.pipeline import Ingest
 from streams.records import Output, RawRecord, Record
 from streams.sender import Sender
@@ -66,7 +67,7 @@ class IngestHandler:
                     record.timestamp,
                     record.value or b"",
                     dict(record.headers),
-                    record.key,
+                    key=record.key,
                 )
             )
             append((record.offset, ingested.outputs))
@@ -117,6 +118,12 @@ class KeyedHandler:
         state = PartitionState(self._step)
         await self._changelog.open(state.restore)
         state.restored()
+        if state.topic not in (b"", self._topic_id):
+            raise TopicReplaced(
+                f"the topic was deleted and made again since the state of {self._stage} was written: delete the topic "
+                f"of that state as well ({self._changelog.topic}), run wardwatch setup and start the workers again"
+            )
+        state.topic = self._topic_id
         self.state = state
         self._unflushed.clear()
         self._flushed_at = self._now()
