@@ -25,6 +25,7 @@ from functools import partial
 from typing import Any
 
 import httpx
+from faust.types import TP
 
 from detectors.base import EntityKind
 from detectors.registry import registered
@@ -187,12 +188,17 @@ class Worker:
 
     async def _send_watermarks(self) -> None:
         if self.clocks and not self.app.rebalancing:
-            record = self.clocks.record(self.app.consumer_generation_id, time.monotonic())
+            record = self.clocks.record(time.monotonic(), self._end_of)
             try:
                 for topic in (topics.EVENTS, topics.VIEWS):
                     await self.sender.control(Control(topic, WATERMARK, record))
             except DeliveryFailed as exc:
                 log.warning("time stands still downstream: %s", exc)
+
+    def _end_of(self, name: str) -> int | None:
+        topic, _, partition = name.rpartition("/")
+        end: int | None = self.app.consumer.end_reached(TP(topic, int(partition)))
+        return end
 
     async def close(self) -> None:
         await self.lanes.close()
