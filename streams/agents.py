@@ -37,6 +37,7 @@ from streams.deadletters import DeadLetters
 from streams.deliveries import DeliveryHandler, Notify
 from streams.handlers import IngestHandler, KeyedHandler
 from streams.indexing import IndexHandler, Stores
+from streams.installation import agree
 from streams.keys import Keys, load_keys
 from streams.lanes import Handler, Lanes
 from streams.pipeline import Alerting, Behave, Ingest, Reader
@@ -77,6 +78,7 @@ class Worker:
         self.sender = Sender(client=self.client, partitions={topic.name: settings.partitions for topic in topics.ALL})
         self.clocks = InputClocks(inputs=settings.partitions * len(topics.INPUTS), idle_after=settings.idle_after)
         keys = load_keys(settings.home)
+        agree(settings, keys)
         self.dead_letters = DeadLetters(keys.dead_letter_public)
         detectors = registered()
         rules = load([*settings.rules]) if settings.rules else starter_rules()

@@ -9,8 +9,10 @@ import sys
 import faust
 import uvloop
 
+from streams.admin import SetupError
 from streams.agents import build
 from streams.settings import Settings
+from streams.sinks.store import StoreError
 
 __all__ = ["run"]
 
@@ -50,4 +52,7 @@ def run(settings: Settings, *, loglevel: str = "WARNING") -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(run(Settings()))
+    try:
+        raise SystemExit(run(Settings()))
+    except (SetupError, StoreError) as exc:
+        raise SystemExit(f"wardwatch: {exc}") from None
