@@ -39,7 +39,7 @@ class Changelog:
     def __init__(self, *, client: Mapping[str, Any], topic: str, partition: int, transactional_id: str) -> None:
         """``client``: connection settings as aiokafka's clients take them."""
         self._client = dict(client)
-        self._topic = topic
+        self.topic = topic
         self._partition = partition
         self._transactional_id = transactional_id
         self._producer: AIOKafkaProducer | None = None
@@ -58,7 +58,7 @@ class Changelog:
             await self._producer.start()
             await self._producer.begin_transaction()  # waits for the producer id: from here on others are fenced
             claim = uuid.uuid4().bytes
-            sent = await self._producer.send(self._topic, claim, OWNER, partition=self._partition)
+            sent = await self._producer.send(self.topic, claim, OWNER, partition=self._partition)
             await self._producer.commit_transaction()
             end = (await sent).offset
             await self._producer.begin_transaction()
@@ -76,7 +76,7 @@ class Changelog:
         )
         await consumer.start()
         try:
-            tp = TopicPartition(self._topic, self._partition)
+            tp = TopicPartition(self.topic, self._partition)
             consumer.assign([tp])
             await consumer.seek_to_beginning(tp)
             while True:
@@ -99,11 +99,11 @@ class Changelog:
             batch = producer.create_batch()
             for key, value in changes.items():
                 if batch.append(key=key, value=value, timestamp=None) is None:  # it is full
-                    sent.append(await producer.send_batch(batch, self._topic, partition=self._partition))
+                    sent.append(await producer.send_batch(batch, self.topic, partition=self._partition))
                     batch = producer.create_batch()
                     batch.append(key=key, value=value, timestamp=None)
             batch.close()
-            sent.append(await producer.send_batch(batch, self._topic, partition=self._partition))
+            sent.append(await producer.send_batch(batch, self.topic, partition=self._partition))
             failures = [r for r in await asyncio.gather(*sent, return_exceptions=True) if isinstance(r, Exception)]
             if failures:
                 raise failures[0]
@@ -119,4 +119,4 @@ class Changelog:
             await producers.stop(producer)
 
     def _describe(self) -> str:
-        return f"state of {self._topic}[{self._partition}] ({self._transactional_id})"
+        return f"state of {self.topic}[{self._partition}] ({self._transactional_id})"

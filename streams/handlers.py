@@ -20,13 +20,17 @@ from streams.state import BadDerived, KeyedStep, PartitionState
 from streams.transport import Batch
 from streams.watermarks import InputClocks
 
-__all__ = ["IngestHandler", "KeyedHandler"]
+__all__ = ["IngestHandler", "KeyedHandler", "TopicRemade"]
 
 #: Seconds and batches after which what is staged becomes durable.
 FLUSH_SECONDS = 0.5
 FLUSH_BATCHES = 4
 #: Records between two chances for other tasks to run.
 YIELD_EVERY = 100
+
+
+class TopicRemade(Exception):
+    """The state is of another topic of the same name: its position would skip what the new one holds."""
 
 
 class IngestHandler:
@@ -117,6 +121,12 @@ class KeyedHandler:
         state = PartitionState(self._step)
         await self._changelog.open(state.restore)
         state.restored()
+        if state.topic not in ("", self._topic_id.hex()):
+            raise TopicRemade(
+                "its topic was deleted and made again, and what is known speaks of the old one: stop the workers, "
+                f"delete {self._changelog.topic} too, run wardwatch setup"
+            )
+        state.topic = self._topic_id.hex()
         self.state = state
         self._unflushed.clear()
         self._flushed_at = self._now()
