@@ -26,8 +26,9 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
     started = Cluster(tmp_path)
     started.start()
     yield started
-    started.kafka.start()
-    started.stop()
+    for worker in started.workers:
+        worker.kill()
+    started.kafka.stop()
 
 
 def emit(cluster: Cluster, count: int, *, seed: int) -> None:
