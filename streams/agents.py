@@ -59,6 +59,8 @@ log = logging.getLogger(__name__)
 
 #: Seconds between two reports of a worker on itself.
 REPORT_SECONDS = 2.0
+#: Seconds after which nobody asks what a worker said that is there no longer.
+FORGET_SECONDS = 3600.0
 
 #: Blocks that a lane takes at once; each holds what a batch of a source partition derived.
 BLOCKS_AT_ONCE = 4
@@ -220,8 +222,11 @@ def _signing(name: str, receiver: Receiver, keys: Keys) -> list[bytes]:
 
 
 def _stores(settings: Settings) -> Stores:
+    embedded = AlertStore(settings.store_path) if settings.embedded_store else None
+    if embedded is not None:
+        embedded.drop_facts("worker.", before=int((time.time() - FORGET_SECONDS) * 1000))
     return Stores(
-        AlertStore(settings.store_path) if settings.embedded_store else None,
+        embedded,
         Elasticsearch(settings.elasticsearch, api_key=settings.elasticsearch_api_key.get_secret_value())
         if settings.elasticsearch
         else None,
