@@ -202,6 +202,14 @@ def test_json_lines_are_read_one_at_a_time(shell: Shell, tmp_path: Path) -> None
     assert peaks[1] < peaks[0] * 1.25, peaks
 
 
+def test_a_data_folder_that_is_none_is_one_sentence(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    shell.environment["WARDWATCH_DATA_DIR"] = str(tmp_path / "file")
+    result = shell.run("normalize", "-", stdin=lines(AUDIT))
+    assert result.returncode == 1
+    assert result.stderr.endswith("cannot be used (Not a directory): name another folder in WARDWATCH_DATA_DIR\n")
+
+
 COMMANDS = ["up", "worker", "setup", "status", "emit", "normalize", "detect", "dead-letters"]
 
 
