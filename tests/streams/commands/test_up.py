@@ -138,10 +138,10 @@ def only_sentence(up: Up) -> str:
 
 @pytest.mark.parametrize("above", [0, 1])
 def test_a_port_in_use_is_one_sentence(tmp_path: Path, above: int) -> None:
+    port = free_pair() + above
     with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
+        held.bind(("127.0.0.1", port))
         held.listen()
-        port = held.getsockname()[1]
         said = only_sentence(Up(tmp_path / "data", port - above))
     beside = f", which Kafka takes beside the web page's {port - 1}," if above else ""
     assert said == f"port {port}{beside} is in use: stop what holds it, or choose another with --port"
