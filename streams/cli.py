@@ -162,7 +162,7 @@ def setup() -> None:
         for line in run(settings, keys):
             print(line)
     except StoreUnavailable as exc:
-        _fail(str(exc))
+        _fail(f"{exc}: start it, or mend WARDWATCH_ELASTICSEARCH and WARDWATCH_ELASTICSEARCH_API_KEY")
 
 
 @app.command(short_help="Lag, throughput, dead letters, last alert.")

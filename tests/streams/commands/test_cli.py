@@ -166,6 +166,26 @@ def test_a_wrong_settings_file_is_told(shell: Shell, tmp_path: Path, text: str |
     assert len(result.stderr.splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("RECEIVERS__ONCALL__SECRET", "a secret", "a webhook secret is whsec_ and base64"),
+        ("RECEIVERS__ONCALL__SECRET", "whsec_c2hvcnQ=", "a webhook secret holds 24 to 64 bytes, this one 5"),
+        ("RECEIVERS__ONCALL__MINIMUM_SEVERITY", "urgent", "Input should be 'informational', "),
+        ("ELASTICSEARCH", "elasticsearch:9200", "String should match pattern"),
+        ("SESSION_TIMEOUT", "0", "greater than or equal to 1.5"),
+    ],
+)
+def test_what_a_setting_cannot_be_is_told_before_it_is_needed(shell: Shell, name: str, value: str, told: str) -> None:
+    shell.environment |= {"WARDWATCH_RECEIVERS__ONCALL__URL": "http://127.0.0.1:9", f"WARDWATCH_{name}": value}
+    result = shell.run("worker")
+    assert result.returncode == 1
+    assert result.stderr.startswith(f"wardwatch: setting WARDWATCH_{name}: ")
+    assert told in result.stderr
+    assert "c2hvcnQ" not in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
 def test_a_receiver_that_is_no_json_is_told(shell: Shell) -> None:
     shell.environment["WARDWATCH_RECEIVERS"] = "oncall"
     result = shell.run("setup")
