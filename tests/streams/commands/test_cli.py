@@ -260,6 +260,15 @@ print(sorted(heavy & {name.partition(".")[0] for name in sys.modules}))
     assert result.stdout.strip() == "[]"
 
 
+def test_beside_the_base_install_it_says_what_brings_the_commands() -> None:
+    code = f"import sys; sys.path.append({str(ROOT)!r}); import streams.cli"
+    result = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert result.stderr == (
+        "wardwatch: the emitter alone is installed here; the commands come with pip install 'wardwatch[server]'\n"
+    )
+
+
 def test_damaged_keys_are_one_sentence(shell: Shell) -> None:
     folder = Path(shell.environment["WARDWATCH_DATA_DIR"]) / "keys"
     folder.mkdir(parents=True)
