@@ -113,10 +113,7 @@ class Identifiers:
 
 
 def _contains(needle: str, others: Iterable[str]) -> bool:
-    for other in others:
-        if other in needle and other != needle:
-            return True
-    return False
+    return any(other in needle and other != needle for other in others)
 
 
 def _bare(needle: str) -> str:
