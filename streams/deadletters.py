@@ -25,10 +25,10 @@ from streams.records import Output, RawRecord
 
 __all__ = ["DeadLetter", "DeadLetters", "open_letter"]
 
-#: Headers that may be read without the key, where they hold nothing but a name.
-CLEAR_HEADERS = ("source", "producer", "webhook-id")
-
-_NAME = regex(r"[A-Za-z0-9._:-]{1,128}")
+#: Headers of a service that may be read without the key, where each looks like the name of a service or of a source:
+#: words, and no number long enough to be somebody's.
+_CLEAR = ("source", "producer")
+_NAME = regex(r"(?:[A-Za-z._-]|[0-9]{1,3}(?![0-9])){1,64}")
 #: Bytes of a header that is kept; a longer one is none that replaying needs.
 _HEADER_BYTES = 512
 
@@ -64,9 +64,9 @@ class DeadLetters:
         """The letter of one record. ``reason`` must quote nothing from it."""
         position = f"{raw.topic}/{raw.partition}/{raw.offset}" + (f".{raw.line}" if raw.line else "")
         headers = {
-            name: value.decode("utf-8", "replace")
+            name: (value or b"").decode("utf-8", "replace")
             for name, value in raw.headers.items()
-            if value and len(value) <= _HEADER_BYTES
+            if len(value or b"") <= _HEADER_BYTES
         }
         envelope = {
             "v": SCHEMA,
@@ -76,7 +76,7 @@ class DeadLetters:
             "partition": raw.partition,
             "offset": raw.offset,
             "received": raw.received,
-            "headers": {name: headers[name] for name in CLEAR_HEADERS if _NAME.fullmatch(headers.get(name, ""))},
+            "headers": {name: headers[name] for name in _CLEAR if _NAME.fullmatch(headers.get(name, ""))},
             "sealed_headers": b64encode(self._box.encrypt(orjson.dumps(headers))).decode(),
             "sealed": b64encode(self._box.encrypt(raw.value)).decode(),
         }
