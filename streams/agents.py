@@ -37,6 +37,7 @@ from streams.deadletters import DeadLetters
 from streams.deliveries import DeliveryHandler, Notify
 from streams.handlers import IngestHandler, KeyedHandler
 from streams.indexing import IndexHandler, Stores
+from streams.installation import agree
 from streams.keys import Keys, load_keys
 from streams.lanes import Handler, Lanes
 from streams.lineage import TopicReplaced
@@ -59,6 +60,8 @@ log = logging.getLogger(__name__)
 
 #: Seconds between two reports of a worker on itself.
 REPORT_SECONDS = 2.0
+#: Seconds after which nobody asks what a worker said that is there no longer.
+FORGET_SECONDS = 3600.0
 
 #: Blocks that a lane takes at once; each holds what a batch of a source partition derived.
 BLOCKS_AT_ONCE = 4
@@ -81,6 +84,7 @@ class Worker:
         self.sender = Sender(client=self.client, partitions={topic.name: settings.partitions for topic in topics.ALL})
         self.clocks = InputClocks(inputs=settings.partitions * len(topics.INPUTS), idle_after=settings.idle_after)
         keys = load_keys(settings.home)
+        agree(settings, keys)
         self.dead_letters = DeadLetters(keys.dead_letter_public)
         detectors = registered()
         rules = load([path.expanduser() for path in settings.rules], beside_starter=True)
@@ -215,7 +219,7 @@ class Worker:
 
     async def _send_watermarks(self) -> None:
         if self.clocks and not self.app.rebalancing:
-            record = self.clocks.record(self.app.consumer_generation_id, time.monotonic())
+            record = self.clocks.record(time.monotonic(), self._end_of)
             try:
                 for topic in (topics.EVENTS, topics.VIEWS):
                     await self.sender.control(Control(topic, WATERMARK, record))
@@ -229,6 +233,11 @@ class Worker:
                 log.error("%s: %s", topic, REPLACED)
         except SetupError as exc:
             log.error("%s", exc)
+
+    def _end_of(self, name: str) -> int | None:
+        topic, _, partition = name.rpartition("/")
+        end: int | None = self.app.consumer.end_reached(TP(topic, int(partition)))
+        return end
 
     async def close(self) -> None:
         await self.lanes.close()
@@ -248,8 +257,11 @@ def _signing(name: str, receiver: Receiver, keys: Keys) -> list[bytes]:
 
 
 def _stores(settings: Settings) -> Stores:
+    embedded = AlertStore(settings.store_path) if settings.embedded_store else None
+    if embedded is not None:
+        embedded.drop_facts("worker.", before=int((time.time() - FORGET_SECONDS) * 1000))
     return Stores(
-        AlertStore(settings.store_path) if settings.embedded_store else None,
+        embedded,
         Elasticsearch(settings.elasticsearch, api_key=settings.elasticsearch_api_key.get_secret_value())
         if settings.elasticsearch
         else None,

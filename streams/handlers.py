@@ -52,9 +52,10 @@ class IngestHandler:
         self._now = now
 
     async def open(self) -> None:
-        self._clocks.assigned(self._name, self._now())
+        self._clocks.assigned(self._name, self._topic_id, self._now())
 
     async def process(self, batch: Batch) -> bool:
+        self._clocks.taking(self._name)
         derived: list[tuple[int, Sequence[Output]]] = []
         latest: dict[str, int] = {}
         derive, append = self._ingest.derive, derived.append
@@ -77,8 +78,8 @@ class IngestHandler:
                 await asyncio.sleep(0)
         await self._sender.send(self._topic_id, batch.tp.partition, derived)
         # A clock moves once everything it speaks for lies downstream, so that its watermark comes after it.
-        for source, time in latest.items():
-            self._clocks.advance(self._name, source, time, self._now())
+        received = batch.records[-1].timestamp
+        self._clocks.taken(self._name, batch.next_offset, latest, received=received, now=self._now())
         return True
 
     async def flush(self) -> None:

@@ -258,14 +258,15 @@ class Lanes:
         self._log = log
         self._steps: dict[str, tuple[str, Callable[[int], Handler]]] = {}
         self._lanes: dict[TP, Lane] = {}
+        self._closed = False
 
     def register(self, topic: str, step: str, handler: Callable[[int], Handler]) -> None:
         """Say which step reads ``topic``; ``handler`` makes one for a partition."""
         self._steps[topic] = (step, handler)
 
     def assign(self, partitions: Iterable[TP]) -> None:
-        """Start a lane for each partition of a registered topic that has none."""
-        for tp in partitions:
+        """Start a lane for each partition of a registered topic that has none. None any more after :meth:`close`."""
+        for tp in () if self._closed else partitions:
             if tp.topic in self._steps and tp not in self._lanes:
                 step, handler = self._steps[tp.topic]
                 lane = self._lanes[tp] = Lane(step, tp, handler(tp.partition), log=self._log)
@@ -285,6 +286,7 @@ class Lanes:
                 log.warning("a lane did not stop cleanly: %r", result)
 
     async def close(self) -> None:
+        self._closed = True
         await self.release(list(self._lanes))
 
     def status(self) -> list[LaneStatus]:

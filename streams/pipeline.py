@@ -11,7 +11,7 @@ The agents run these on what arrives, ``wardwatch detect`` on files, the tests o
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
 
@@ -36,6 +36,10 @@ __all__ = ["Alerting", "Behave", "Ingest", "Ingested", "Reader", "Released"]
 _HOUR = 3_600_000
 #: How far behind the watermark, in ms, an event still counts in its own window. Later ones are counted as late.
 LATENESS = _HOUR
+#: Bytes of an event and its key, so that all that is made of it fits what its topics take.
+LARGEST = 1_000_000
+#: Bytes of all views of one event.
+LARGEST_TOGETHER = 32_000_000
 #: Header an emitter sets once per event and keeps through every retry.
 EVENT_ID = "event-id"
 #: Header that names the source, so that nothing has to be recognised by its shape.
@@ -100,6 +104,7 @@ class Ingest:
             given = raw.headers.get(EVENT_ID)
             fallback = partial(_event_id, given) if given else partial(digest, raw.topic, raw.partition, raw.offset)
             released = self._reader.read(record, source, fallback_id=fallback, received=raw.received)
+            outputs = self._outputs(released)
         except (BadRecord, ValueError) as exc:
             reason = str(exc) if isinstance(exc, BadRecord) else f"{type(exc).__name__} while reading"
             return Ingested((self._dead_letters.output(raw, stage="ingest", reason=reason),))
@@ -107,7 +112,7 @@ class Ingest:
             reason = f"{type(exc).__name__} while reading: a defect of the product, please report it"
             return Ingested((self._dead_letters.output(raw, stage="ingest", reason=reason),))
         return Ingested(
-            self._outputs(released),
+            outputs,
             source.name,
             released.event.time - source.lateness if released.event.timely else 0,
         )
@@ -117,11 +122,19 @@ class Ingest:
         value = encode_event(event)
         mark = fingerprint(event.id)
         time = event.time if event.timely else 0
+        size = len(value) + len(event.actor)
+        if size > LARGEST:
+            raise BadRecord(f"an event of {size} bytes, and the largest is {LARGEST}")
         outputs = [Output(topics.EVENTS, event.actor.encode(), value, mark, time)]
         for kind, name in self._views:
-            for number, key in enumerate(event.keys(kind)):
+            keys = event.keys(kind)
+            for number, key in enumerate(keys):
+                view = value if len(keys) == 1 else encode_event(_about(event, key))
+                size += len(view)
+                if size > LARGEST_TOGETHER:
+                    raise BadRecord(f"an event of {len(value)} bytes about {len(keys)} entities, too much to be taken")
                 # One event is seen once for each entity, also where two of its entities share a partition.
-                outputs.append(Output(topics.VIEWS, key.encode(), value, mark ^ (name + number), time))
+                outputs.append(Output(topics.VIEWS, key.encode(), view, mark ^ (name + number), time))
         outputs.extend(finding_output(finding) for finding in released.findings)
         return outputs
 
@@ -138,6 +151,12 @@ def _event_id(header: bytes) -> str:
         return header.decode()
     except UnicodeDecodeError:
         raise BadRecord(f"header {EVENT_ID}: is not UTF-8") from None
+
+
+def _about(event: Event, patient: str) -> Event:
+    """The view of one of an event's many patients: the others are not in it, or views would grow by their square."""
+    fields = {**event.fields, "wardwatch.patient": [patient]}
+    return replace(event, patients=(patient,), fields=fields)
 
 
 def finding_output(finding: Finding) -> Output:

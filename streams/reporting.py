@@ -39,5 +39,5 @@ class Reporter:
         }
 
     def _lag(self, tp: TP, position: int) -> int:
-        end = self._app.consumer.highwater(tp) if position else None
+        end = self._app.consumer.log_end(tp) if position else None
         return max(0, end - position) if end else 0

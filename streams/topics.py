@@ -14,6 +14,7 @@ findings         entity              Finding                    30 days    inges
 alerts           entity              Alert                      30 days    alert               index
 notifications    entity              Alert                      30 days    alert               notify
 *.state          entity              state of a step            compacted  the step            the step
+installation     keys                ids of the keys            for ever   the first worker    every worker
 ===============  ==================  =========================  =========  ==================  =====================
 
 A block (:mod:`streams.blocks`) lies where the keys of all its lines belong. ``alerts`` and ``notifications`` carry the
@@ -35,7 +36,7 @@ _MB = 1024 * 1024
 @dataclass(frozen=True, slots=True)
 class Topic:
     name: str
-    retention: int  #: ms; 0 where it is compacted instead
+    retention: int  #: ms; -1 for ever; 0 where it is compacted instead
     max_message: int  #: bytes; larger downstream, so that what came in can always go out
     append_time: bool = False
     blocks: bool = False  #: many records lie in one of Kafka's (:mod:`streams.blocks`)
@@ -59,6 +60,7 @@ FINDINGS = "findings"
 ALERTS = "alerts"
 NOTIFICATIONS = "notifications"
 DEAD_LETTERS = "dead.letters"
+INSTALLATION = "installation"
 
 
 def state_of(topic: str, step: str) -> str:
@@ -68,6 +70,7 @@ def state_of(topic: str, step: str) -> str:
 
 ALL: tuple[Topic, ...] = (
     *(Topic(name, 3 * _DAY, _MB, append_time=True) for name in INPUTS),
+    Topic(INSTALLATION, -1, _MB),
     Topic(DEAD_LETTERS, 30 * _DAY, 4 * _MB),
     Topic(EVENTS, 7 * _DAY, 4 * _MB, blocks=True),
     Topic(VIEWS, 7 * _DAY, 4 * _MB, blocks=True),

@@ -262,6 +262,24 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         """The oldest offset that the broker still has."""
         return int((await self._thread.earliest_offsets(tp))[tp])
 
+    def log_end(self, tp: TP) -> int | None:
+        """Where the log of ``tp`` ended at the last fetch; None before one, and where the partition is not ours."""
+        state = self._fetch_state(tp)
+        return None if state is None or state.highwater is None else int(state.highwater)
+
+    def end_reached(self, tp: TP) -> int | None:
+        """Where the log of ``tp`` ends, if all of it was fetched; None if not, or while that is unknown.
+
+        By aiokafka's own position, which passes transaction markers where the last record's offset does not.
+        """
+        state, end = self._fetch_state(tp), self.log_end(tp)
+        return end if end is not None and state.has_valid_position and state.position >= end else None
+
+    def _fetch_state(self, tp: TP) -> Any:
+        subscription = self._thread._ensure_consumer()._subscription.subscription
+        assignment = None if subscription is None else subscription.assignment
+        return assignment.state_value(tp) if assignment is not None and tp in assignment.tps else None
+
     def verify_event_path(self, now: float, tp: TP) -> None:
         """Faust's livelock detector crashes a worker whose position is being looked up; lanes say what stops them."""
 

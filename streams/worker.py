@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import gc
 import logging
-import sys
+import os
+import threading
 
 import faust
 import uvloop
 
-from streams.agents import build
+from streams import logs
+from streams.admin import SetupError
+from streams.agents import Worker, build
 from streams.settings import Settings
+from streams.sinks.store import StoreError
 
 __all__ = ["run"]
+
+log = logging.getLogger(__name__)
+
+#: Seconds that Kafka's client may take to leave its group, once all of ours is durable or given up.
+LEAVING = 5.0
 
 
 def run(settings: Settings, *, loglevel: str = "WARNING") -> int:
     """Run until SIGTERM or SIGINT; gives the exit code. Raises SetupError before anything starts."""
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=loglevel,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
-    for chatty in ("httpx", "httpcore"):  # they log URLs, which may hold a receiver's password
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    logs.set_up(loglevel)
     uvloop.install()
     worker = build(settings)
     # What is there now stays: no collection need walk it. A batch makes thousands of objects that live as long as it
@@ -41,6 +44,9 @@ def run(settings: Settings, *, loglevel: str = "WARNING") -> int:
     @worker.app.on_before_shutdown.connect(weak=False)  # type: ignore[untyped-decorator]
     async def finish(*_: object, **__: object) -> None:
         await worker.close()
+        leaving = threading.Timer(LEAVING, _leave, [worker])
+        leaving.daemon = True
+        leaving.start()
 
     try:
         process.execute_from_commandline()
@@ -49,5 +55,14 @@ def run(settings: Settings, *, loglevel: str = "WARNING") -> int:
     return 0
 
 
+def _leave(worker: Worker) -> None:
+    """End the process. Faust waits for its consumer for a minute and for its thread for ever, if no broker answers."""
+    log.warning("Kafka does not answer; the group will notice within %.0f s", worker.settings.session_timeout)
+    os._exit(1 if worker.app.crashed else 0)
+
+
 if __name__ == "__main__":
-    raise SystemExit(run(Settings()))
+    try:
+        raise SystemExit(run(Settings()))
+    except (SetupError, StoreError) as exc:
+        raise SystemExit(f"wardwatch: {exc}") from None

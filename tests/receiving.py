@@ -44,6 +44,9 @@ class Receiver:
                 self.end_headers()
                 self.wfile.write(content)
 
+            def do_PUT(self) -> None:  # Elasticsearch's bulk requests
+                self.do_POST()
+
             def log_message(self, *args: Any) -> None:
                 pass
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit, urlunsplit
 
 from elasticsearch import ApiError, AsyncElasticsearch, TransportError
 
@@ -24,6 +25,9 @@ ALERTS = "wardwatch-alerts"
 FINDINGS = "wardwatch-findings"
 
 _RETRIED = frozenset({429, 500, 502, 503, 504})
+_TOO_LARGE = 413
+#: Errors with status 400 that say nothing of the document: the cluster has all the shards it may have.
+_NOT_OF_THE_DOCUMENT = frozenset({"validation_exception"})
 #: Bytes of one bulk request, far below what servers accept.
 _BULK_BYTES = 4_000_000
 
@@ -46,7 +50,7 @@ class Elasticsearch:
         """``timeout``: seconds for one request."""
         # Retries are the caller's: a failed batch holds its partition, and says so.
         self._client = AsyncElasticsearch(url, api_key=api_key or None, request_timeout=timeout, max_retries=0)
-        self._url = url
+        self._url = _without_password(url)
 
     async def write(self, alerts: Sequence[Alert]) -> list[Refused]:
         """Write alerts and their findings; those that can never be mapped are given back. Raises StoreUnavailable."""
@@ -67,10 +71,15 @@ class Elasticsearch:
         return refused
 
     async def _bulk(self, lines: Sequence[Mapping[str, Any]], alerts: Sequence[Alert]) -> list[Refused]:
+        """``alerts`` names the one behind each action, of which there are two ``lines``."""
         try:
             response = await self._client.bulk(operations=lines)
-        except (TransportError, ApiError) as exc:
-            raise StoreUnavailable(f"Elasticsearch at {self._url}: {type(exc).__name__}: {_cause(exc)}") from exc
+        except ApiError as exc:
+            if exc.status_code == _TOO_LARGE:
+                return await self._halves(lines, alerts)
+            raise self._unavailable(exc) from exc
+        except TransportError as exc:
+            raise self._unavailable(exc) from exc
         refused: dict[str, Refused] = {}
         for item, alert in zip(response["items"], alerts, strict=True):
             result = next(iter(item.values()))
@@ -78,7 +87,7 @@ class Elasticsearch:
             if status < 300 or status == 409:
                 continue
             error = result.get("error", {})
-            if status == 400:
+            if status == 400 and error.get("type") not in _NOT_OF_THE_DOCUMENT:
                 refused[alert.id] = Refused(alert, f"{error.get('type')} in {result['_index']}")
             else:
                 what = f"{status} {error.get('type')} in {result['_index']}"
@@ -86,17 +95,34 @@ class Elasticsearch:
                 raise StoreUnavailable(f"Elasticsearch at {self._url}: {what}{hint}")
         return list(refused.values())
 
+    async def _halves(self, lines: Sequence[Mapping[str, Any]], alerts: Sequence[Alert]) -> list[Refused]:
+        """Something on the way takes only smaller requests: each half by itself, down to one document."""
+        if len(alerts) == 1:
+            return [Refused(alerts[0], "413: larger than the server, or a proxy before it, takes")]
+        middle = len(alerts) // 2
+        first = await self._bulk(lines[: 2 * middle], alerts[:middle])
+        refused = {r.alert.id: r for r in first + await self._bulk(lines[2 * middle :], alerts[middle:])}
+        return list(refused.values())
+
+    def _unavailable(self, exc: Exception) -> StoreUnavailable:
+        return StoreUnavailable(f"Elasticsearch at {self._url}: {type(exc).__name__}: {_cause(exc)}")
+
     async def set_up(self) -> list[str]:
         """Put the index templates; give their names. Raises StoreUnavailable."""
         try:
             for name, body in templates().items():
                 await self._client.indices.put_index_template(name=name, **body)
         except (TransportError, ApiError) as exc:
-            raise StoreUnavailable(f"Elasticsearch at {self._url}: {type(exc).__name__}: {_cause(exc)}") from exc
+            raise self._unavailable(exc) from exc
         return list(templates())
 
     async def close(self) -> None:
         await self._client.close()
+
+
+def _without_password(url: str) -> str:
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def _cause(exc: Exception) -> str:

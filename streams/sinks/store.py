@@ -94,6 +94,15 @@ class AlertStore:
         except sqlite3.Error as exc:
             raise StoreError(f"{self.path}: {exc}") from exc
 
+    def drop_facts(self, prefix: str, *, before: int) -> None:
+        """Forget facts whose name begins with ``prefix`` and whose ``time`` is before ``before`` (ms)."""
+        old = [(name,) for name, fact in self.facts().items() if name.startswith(prefix) and fact["time"] < before]
+        try:
+            with self._writing, self._db:
+                self._db.executemany("delete from facts where name = ?", old)
+        except sqlite3.Error as exc:
+            raise StoreError(f"{self.path}: {exc}") from exc
+
     def facts(self) -> dict[str, Any]:
         return {name: orjson.loads(value) for name, value in self._db.execute("select name, value from facts")}
 

@@ -80,6 +80,7 @@ def test_nothing_is_lost_or_counted_twice_in_a_long_bad_day(tmp_path: Path, elas
 
 #: What goes wrong within workers at the worst moments, beside what goes wrong in every run.
 WORST = {
+    "no_links": ("tear=6",),
     "findings_last": ("stumble=20",),
     "ack_first": ("die=150",),
     "torn_flush": ("die_in_flush=40",),
@@ -115,4 +116,4 @@ def test_a_rule_taken_away_is_missed(tmp_path: Path, switch: str) -> None:
 
 
 def _switched(*wrong: str, seconds: float = 15) -> Day:
-    return Day(events=4000, seconds=seconds, kills=1, freezes=1, resets=1, wrong=wrong)
+    return Day(events=4000, seconds=seconds, kills=1, freezes=1, resets=2, wrong=wrong)

@@ -18,6 +18,8 @@ TOPIC = b"\x07" * 16
 class Memory:
     """Stands for the changelog: keeps what was committed, so that a second handler finds it."""
 
+    topic = "step.topic.state"
+
     def __init__(self) -> None:
         self.held: dict[bytes, bytes] = {}
         self.failures: list[Exception] = []  #: raised by the next commits, one each

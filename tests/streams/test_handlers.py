@@ -14,7 +14,7 @@ from standing_in import TOPIC, Memory, Sent, batch_of, derived
 from streams import topics
 from streams.deadletters import DeadLetters, open_letter
 from streams.handlers import IngestHandler, KeyedHandler
-from streams.lineage import HEADER, NewerSchema
+from streams.lineage import HEADER, NewerSchema, TopicReplaced
 from streams.pipeline import Ingest
 from streams.records import WATERMARK, Output, Record
 from streams.state import PartitionState
@@ -40,16 +40,18 @@ class Collecting:
         return raw.decode().split("\n")
 
 
-async def keyed(records: list[Any]) -> tuple[KeyedHandler, Memory, Sent]:
+async def keyed(
+    records: list[Any], *, memory: Memory | None = None, topic_id: bytes = TOPIC
+) -> tuple[KeyedHandler, Memory, Sent]:
     """A handler that has taken ``records`` and flushed."""
-    memory, sent = Memory(), Sent()
+    memory, sent = memory or Memory(), Sent()
     handler = KeyedHandler(
         Collecting(),
         sent,  # type: ignore[arg-type]
         memory,  # type: ignore[arg-type]
         LETTERS,
         stage="collect",
-        topic_id=TOPIC,
+        topic_id=topic_id,
         now=lambda: 0.0,
     )
     await handler.open()
@@ -115,3 +117,12 @@ async def test_odd_headers_do_not_stop_ingest() -> None:
     (output,) = sent.outputs
     assert len(output.value) < 1000
     assert open_letter(output.value, bytes(PRIVATE)).headers == {}
+
+
+async def test_state_of_a_topic_that_was_made_again_is_not_taken_for_the_new_one_s() -> None:
+    """Its position would skip as many records of the new topic as the old one had."""
+    _, memory, _ = await keyed([derived(n, b"%d" % n) for n in range(5)])
+    again, _, _ = await keyed([derived(5, b"5")], memory=memory)
+    assert again.state.position == 6
+    with pytest.raises(TopicReplaced, match=r"deleted and made again .*\(step\.topic\.state\)"):
+        await keyed([derived(0, b"0")], memory=memory, topic_id=b"\x08" * 16)

@@ -281,3 +281,5 @@ async def test_one_stopped_partition_holds_no_other() -> None:
     assert {status.partition: bool(status.stopped) for status in lanes.status()} == {0: True, 1: False}
     await lanes.close()
     assert lanes.status() == []
+    lanes.assign([TP("topic", 0)])
+    assert lanes.status() == [], "a rebalance while the worker ends starts nothing"

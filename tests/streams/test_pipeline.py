@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from typing import Any
 
+import pytest
 from nacl.public import PrivateKey
 
 from detectors.registry import registered
@@ -11,8 +14,8 @@ from detectors.rules import starter_rules
 from streams import topics
 from streams.agents import VIEW_KINDS
 from streams.blocks import Block
-from streams.deadletters import DeadLetters
-from streams.demo.records import device_event
+from streams.deadletters import DeadLetters, open_letter
+from streams.demo.records import audit_event, device_event
 from streams.lineage import NO_POSITION, Lineage, Position
 from streams.pipeline import Behave, Ingest, Reader
 from streams.privacy import Pseudonyms
@@ -22,13 +25,18 @@ from streams.state import PartitionState
 NOW = 1_790_000_000_000
 
 
+PRIVATE = PrivateKey.generate()
+
+
+def ingest_all() -> Ingest:
+    return Ingest(
+        Reader(starter_rules(), Pseudonyms(bytes(32), "k1")), DeadLetters(bytes(PRIVATE.public_key)), views=VIEW_KINDS
+    )
+
+
 def views(offset: int) -> list[Output]:
     """What one and the same device event becomes in ``views`` when it lies at ``offset``."""
-    ingest = Ingest(
-        Reader(starter_rules(), Pseudonyms(bytes(32), "k1")),
-        DeadLetters(bytes(PrivateKey.generate().public_key)),
-        views=VIEW_KINDS,
-    )
+    ingest = ingest_all()
     record = device_event(
         id="synthetic-1",
         time=NOW,
@@ -57,3 +65,49 @@ def test_an_event_counts_for_each_of_its_entities_where_they_share_a_partition()
     assert state.counts["repeated"] == 0
     state.fold(log[3:], {})
     assert state.counts["repeated"] == 3, "the same event sent again counts for none of them"
+
+
+def about(patients: int, **changes: Any) -> Sequence[Output]:
+    """What a FHIR AuditEvent about so many synthetic patients becomes. ``changes`` go to the agents' ``who``."""
+    record = audit_event(
+        id="synthetic-many",
+        time=NOW,
+        interaction="read",
+        staff="synthetic-p1",
+        address="192.0.2.4",
+        patient="synthetic-000000",
+        purpose="TREAT",
+    )
+    entity = next(e for e in record["entity"] if "synthetic-000000" in json.dumps(e))
+    for number in range(1, patients):
+        record["entity"].append(json.loads(json.dumps(entity).replace("synthetic-000000", f"synthetic-{number:06}")))
+    for agent in record["agent"]:
+        agent["who"] |= changes
+    raw = RawRecord("audit.ehr", 0, 0, NOW, json.dumps(record).encode(), {"source": b"fhir"})
+    return ingest_all().derive(raw).outputs
+
+
+def test_an_event_about_thousands_of_patients_grows_with_their_number_not_its_square() -> None:
+    """A bulk export may name as many as fit one record: copies of all of them for each would be gigabytes."""
+    outputs = about(3000)
+    seen = [output for output in outputs if output.topic == topics.VIEWS and output.key.startswith(b"patient:")]
+    assert len({output.key for output in seen}) == 3000
+    assert max(len(output.value) for output in seen) < 2000
+    for output in seen[:: len(seen) - 1]:
+        said = json.loads(output.value)
+        assert said["patients"] == said["fields"]["wardwatch.patient"] == [output.key.decode()]
+    (event,) = [json.loads(output.value) for output in outputs if output.topic == topics.EVENTS]
+    assert len(event["patients"]) == 3000
+
+
+@pytest.mark.parametrize(
+    ("patients", "bytes_of_name", "reason"),
+    [
+        (1, 600_000, "an event of 1"),
+        (200, 200_000, "too much to be taken"),
+    ],
+)
+def test_what_would_not_fit_downstream_is_a_dead_letter(patients: int, bytes_of_name: int, reason: str) -> None:
+    (output,) = about(patients, reference="Practitioner/" + "x" * bytes_of_name)
+    letter = open_letter(output.value, bytes(PRIVATE))
+    assert reason in letter.reason

@@ -149,12 +149,14 @@ async def test_a_partition_that_does_not_acknowledge_rests_alone(kafka: str, uni
         if batch.tp.partition == 1:
             batch.ack()
 
-    async with running(kafka, unique, receive):
+    async with running(kafka, unique, receive) as app:
         await until(lambda: sum(map(len, got[1])) == 200)
         held = len(got[0])
+        assert app.consumer.end_reached(TP(unique, 1)) == 200
         await asyncio.to_thread(fill, kafka, unique, 400)
         await until(lambda: sum(map(len, got[1])) == 400)
         assert len(got[0]) == held, "a resting partition was read on"
+        assert app.consumer.end_reached(TP(unique, 1)) == 400
         for batch in got[0]:
             batch.ack()
         await until(lambda: len(got[0]) > held)
@@ -168,10 +170,11 @@ async def test_transaction_markers_are_no_gaps(kafka: str, unique: str) -> None:
         got.append(batch)
         batch.ack()
 
-    async with running(kafka, unique, receive):
+    async with running(kafka, unique, receive) as app:
         await until(lambda: sum(map(len, got)) == 200)
         last = got[-1].next_offset
         assert last > 200, "the markers take offsets too"
+        await until(lambda: app.consumer.end_reached(TP(unique, 0)) == last + 1)  # beyond the last marker
         await asyncio.sleep(1)
         assert await asyncio.to_thread(committed, kafka, f"app-{unique}", unique) == {0: last}
 

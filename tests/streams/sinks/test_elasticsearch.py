@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+import orjson
 import pytest
 from elasticsearch import AsyncElasticsearch
+from receiving import receiving
 from synthetic_alerts import alert
 
 from streams.sinks.elasticsearch import ALERTS, FINDINGS, Elasticsearch, StoreUnavailable
@@ -77,7 +79,7 @@ async def test_evidence_never_grows_the_mapping(sink: Elasticsearch, client: Asy
 
 
 async def test_a_store_that_is_away_is_said_to_be() -> None:
-    away = Elasticsearch("http://127.0.0.1:9", timeout=2)
+    away = Elasticsearch("http://elastic:password@127.0.0.1:9", timeout=2)
     with pytest.raises(StoreUnavailable, match=r"Elasticsearch at http://127\.0\.0\.1:9: ConnectionError"):
         await away.write([alert("a")])
     await away.close()
@@ -90,3 +92,38 @@ async def test_a_blocked_index_is_not_called_delivered(sink: Elasticsearch, clie
         await sink.write([alert("b", time=OCTOBER)])
     await client.indices.put_settings(index=f"{ALERTS}-2023.10", settings={"index.blocks.write": None})
     assert await sink.write([alert("b", time=OCTOBER)]) == []
+
+
+async def test_a_cluster_without_room_for_an_index_is_no_fault_of_the_alert(
+    sink: Elasticsearch, client: AsyncElasticsearch
+) -> None:
+    await client.cluster.put_settings(persistent={"cluster.max_shards_per_node": 1})
+    months = [alert(f"{year}", time=OCTOBER - (2023 - year) * 365 * 86_400_000) for year in range(2017, 2024)]
+    try:
+        with pytest.raises(StoreUnavailable, match="400 validation_exception"):
+            await sink.write(months)
+    finally:
+        await client.cluster.put_settings(persistent={"cluster.max_shards_per_node": None})
+    assert await sink.write(months) == []
+
+
+async def test_a_proxy_that_takes_little_gets_little_at_a_time() -> None:
+    """nginx takes 1 MB by default, and answers 413 to more, for ever."""
+
+    def answer(number: int) -> tuple[int, dict[str, str], bytes]:
+        headers = {"content-type": "application/json", "x-elastic-product": "Elasticsearch"}
+        body = receiver.received[number].body
+        if len(body) > 20_000:
+            return 413, headers, b'{"error": "too large"}'
+        actions = body.splitlines()[::2]
+        items = [{name: {"status": 201, "_index": "i"}} for line in actions for name in orjson.loads(line)]
+        return 200, headers, orjson.dumps({"took": 1, "errors": False, "items": items})
+
+    with receiving(answer) as receiver:
+        sink = Elasticsearch(receiver.url.removesuffix("/hook"))
+        huge = alert("huge", evidence={"user_agent.original": "x" * 30_000})
+        refused = await sink.write([*(alert(f"{number}") for number in range(40)), huge])
+        await sink.close()
+    assert [(item.alert.id, item.reason[:4]) for item in refused] == [(huge.id, "413:")]
+    taken = [line for got in receiver.received if len(got.body) <= 20_000 for line in got.body.splitlines()[::2]]
+    assert len(taken) == 80

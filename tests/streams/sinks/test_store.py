@@ -96,3 +96,12 @@ def test_threads_that_write_wait_for_each_other(store: AlertStore) -> None:
         list(pool.map(write, range(8)))
     assert store.count() == {"high": 160}
     assert store.facts() == {f"worker.{number}": 19 for number in range(8)}
+
+
+def test_what_workers_of_long_ago_said_is_forgotten(store: AlertStore) -> None:
+    """Each has a name of its own: a worker that ends and is started again every minute would fill the page."""
+    for number in range(5):
+        store.set_fact(f"worker.{number}", {"time": number * 1000})
+    store.set_fact("other", {"time": 0})
+    store.drop_facts("worker.", before=3000)
+    assert sorted(store.facts()) == ["other", "worker.3", "worker.4"]
