@@ -38,7 +38,7 @@ def test_nothing_is_lost_or_counted_twice_whatever_dies(tmp_path: Path, elastics
     day = Day(
         events=6000,
         poisons=300,
-        seconds=28,
+        seconds=22,
         kills=2,
         freezes=1,
         joins=1,
@@ -47,6 +47,7 @@ def test_nothing_is_lost_or_counted_twice_whatever_dies(tmp_path: Path, elastics
         stores=1,
         receivers=1,
         resets=1,
+        wrong=("fragile_detector", "stumble=100", "tear=8"),
     )
     judgement = run(tmp_path, day, seed=SEED, elasticsearch=elasticsearch_url)
     check(judgement, day)
