@@ -97,7 +97,8 @@ def _check_receivers(judgement: Judgement, receivers: Mapping[str, Receiver]) ->
     for name, receiver in receivers.items():
         bodies: dict[str, set[bytes]] = defaultdict(set)
         for got in receiver.received:
-            bodies[got.headers["webhook-id"]].add(got.body)
+            if len(got.body) == int(got.headers["content-length"]):  # else the link was cut in the middle of it
+                bodies[got.headers["webhook-id"]].add(got.body)
         want = {i: {body} for i, body in judgement.deliveries.items() if i.endswith(f".{name}")}
         judgement.expect(f"deliveries at {name}", dict(bodies), want)
         judgement.counts[f"deliveries at {name}"] = len(bodies)

@@ -7,7 +7,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -160,7 +160,7 @@ def run(folder: Path, day: Day, *, seed: int, elasticsearch: str = "", settle: f
     began = time.monotonic()
     with ExitStack() as stack:
         oncall, pager = stack.enter_context(receiving()), stack.enter_context(receiving())
-        links = {"receiver": stack.enter_context(Link(*oncall.server.server_address[:2]))}
+        links = {"receiver": stack.enter_context(closing(Link(*oncall.server.server_address[:2])))}
         environment = {
             "WARDWATCH_RECEIVERS__ONCALL__URL": f"http://127.0.0.1:{links['receiver'].port}/hook",
             "WARDWATCH_RECEIVERS__ONCALL__MINIMUM_SEVERITY": "informational",
@@ -171,7 +171,7 @@ def run(folder: Path, day: Day, *, seed: int, elasticsearch: str = "", settle: f
             clear_elasticsearch(elasticsearch)
             asyncio.run(_set_up(elasticsearch))
             server = urlsplit(elasticsearch)
-            links["store"] = stack.enter_context(Link(server.hostname or "", server.port or 0))
+            links["store"] = stack.enter_context(closing(Link(server.hostname or "", server.port or 0)))
             environment["WARDWATCH_ELASTICSEARCH"] = f"http://127.0.0.1:{links['store'].port}"
         cluster = Cluster(folder, wrong=day.wrong, environment=environment, seed=seed)
         stack.callback(cluster.stop)

@@ -4,63 +4,71 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import struct
 import threading
-from types import TracebackType
 
 __all__ = ["Link"]
 
 
 class Link:
-    """Forwards connections on :attr:`port` of loopback to a server. Cut: connections break, new ones are refused."""
+    """Forwards connections on :attr:`port` of loopback to a server. Cut: connections break, new ones are reset.
+
+    The port stays ours meanwhile; one given back may be somebody's else when the server returns.
+    """
 
     def __init__(self, host: str, port: int) -> None:
         self._target = host, port
         self._connections: set[socket.socket] = set()
         self._lock = threading.Lock()
-        self._listener: socket.socket | None = None
-        self.port = 0
+        self._away = False
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
 
     def mend(self) -> None:
-        """Serve, on the same port as before."""
-        listener = socket.create_server(("127.0.0.1", self.port))
-        self.port = listener.getsockname()[1]
-        self._listener = listener
-        threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
+        self._away = False
 
     def cut(self) -> None:
         """Break what is under way, whatever state it is in, and refuse what comes."""
-        listener, self._listener = self._listener, None
-        if listener is not None:
-            with contextlib.suppress(OSError):
-                listener.shutdown(socket.SHUT_RDWR)  # wakes whoever accepts
-            listener.close()
         with self._lock:
+            self._away = True
             broken, self._connections = self._connections, set()
         for connection in broken:
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
 
-    def _accept(self, listener: socket.socket) -> None:
+    def close(self) -> None:
+        self.cut()
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)  # wakes whoever accepts
+        self._listener.close()
+
+    def _accept(self) -> None:
         while True:
             try:
-                client, _ = listener.accept()
+                client, _ = self._listener.accept()
             except OSError:
                 return
-            try:
-                server = socket.create_connection(self._target, timeout=5)
-            except OSError:
-                client.close()
-                continue
-            server.settimeout(None)
+            server = self._reach()
             with self._lock:
-                alive = self._listener is listener
-                if alive:
+                alive = server is not None and not self._away
+                if server is not None and alive:
                     self._connections |= {client, server}
-            if not alive:
+            if server is not None and alive:
+                threading.Thread(target=self._join, args=(client, server), daemon=True).start()
+            else:
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 client.close()
-                server.close()
-                return
-            threading.Thread(target=self._join, args=(client, server), daemon=True).start()
+
+    def _reach(self) -> socket.socket | None:
+        if self._away:
+            return None
+        try:
+            server = socket.create_connection(self._target, timeout=5)
+        except OSError:
+            return None
+        server.settimeout(None)
+        return server
 
     def _join(self, client: socket.socket, server: socket.socket) -> None:
         back = threading.Thread(target=_pump, args=(server, client), daemon=True)
@@ -71,15 +79,6 @@ class Link:
             self._connections -= {client, server}
         client.close()
         server.close()
-
-    def __enter__(self) -> Link:
-        self.mend()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.cut()
 
 
 def _pump(source: socket.socket, target: socket.socket) -> None:

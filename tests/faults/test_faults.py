@@ -38,7 +38,7 @@ def test_nothing_is_lost_or_counted_twice_whatever_dies(tmp_path: Path, elastics
     day = Day(
         events=6000,
         poisons=300,
-        seconds=28,
+        seconds=22,
         kills=2,
         freezes=1,
         joins=1,
@@ -47,6 +47,7 @@ def test_nothing_is_lost_or_counted_twice_whatever_dies(tmp_path: Path, elastics
         stores=1,
         receivers=1,
         resets=1,
+        wrong=("fragile_detector", "stumble=100", "tear=8"),
     )
     judgement = run(tmp_path, day, seed=SEED, elasticsearch=elasticsearch_url)
     check(judgement, day)
@@ -80,6 +81,7 @@ def test_nothing_is_lost_or_counted_twice_in_a_long_bad_day(tmp_path: Path, elas
 
 #: What goes wrong within workers at the worst moments, beside what goes wrong in every run.
 WORST = {
+    "no_links": ("tear=6",),
     "findings_last": ("stumble=20",),
     "ack_first": ("die=150",),
     "torn_flush": ("die_in_flush=40",),
@@ -115,4 +117,4 @@ def test_a_rule_taken_away_is_missed(tmp_path: Path, switch: str) -> None:
 
 
 def _switched(*wrong: str, seconds: float = 15) -> Day:
-    return Day(events=4000, seconds=seconds, kills=1, freezes=1, resets=1, wrong=wrong)
+    return Day(events=4000, seconds=seconds, kills=1, freezes=1, resets=2, wrong=wrong)
