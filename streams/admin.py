@@ -17,15 +17,23 @@ from streams.settings import Settings
 __all__ = ["SetupError", "committed", "create_topics", "topic_ids"]
 
 
+#: How long no broker may answer before a person is told.
+_PATIENCE_MS = 10_000
+
+
 class SetupError(Exception):
     """Kafka is not as the product needs it. The message says what differs and how to mend it."""
 
 
 def _admin(settings: Settings) -> KafkaAdminClient:
     try:
-        return KafkaAdminClient(bootstrap_servers=settings.kafka.split(","), client_id="wardwatch-setup")
+        return KafkaAdminClient(
+            bootstrap_servers=settings.kafka.split(","), client_id="wardwatch-setup", bootstrap_timeout_ms=_PATIENCE_MS
+        )
     except KafkaError as exc:
-        raise SetupError(f"no Kafka answers at {settings.kafka}: {type(exc).__name__}") from exc
+        raise SetupError(
+            f"no Kafka answers at {settings.kafka}: start it, or name another in WARDWATCH_KAFKA ({type(exc).__name__})"
+        ) from exc
 
 
 def create_topics(settings: Settings) -> list[str]:

@@ -29,7 +29,7 @@ from faust.types import TP
 
 from detectors.base import EntityKind
 from detectors.registry import registered
-from detectors.rules import load, starter_rules
+from detectors.rules import load
 from streams import topics
 from streams.admin import SetupError, topic_ids
 from streams.changelog import Changelog
@@ -83,7 +83,9 @@ class Worker:
         agree(settings, keys)
         self.dead_letters = DeadLetters(keys.dead_letter_public)
         detectors = registered()
-        rules = load([*settings.rules]) if settings.rules else starter_rules()
+        rules = load([path.expanduser() for path in settings.rules], beside_starter=True)
+        for problem in rules.problems:
+            log.error("rule not loaded: %s", problem)
         self.ingest = Ingest(
             Reader(rules, Pseudonyms(keys.pseudonym, keys.pseudonym_id)),
             self.dead_letters,

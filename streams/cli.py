@@ -1,58 +1,92 @@
-"""The command line. Each command is short here; what it does is in :mod:`streams.commands` and the modules it names."""
+"""The command line. Each command is short here; what it does is in :mod:`streams.commands` and the modules it names.
+
+Nothing heavy is imported until a command needs it, so that ``--help`` and a typing error answer at once.
+"""
 
 from __future__ import annotations
 
-import asyncio
+import logging
+import os
+import shutil
 import sys
 import time
-from datetime import UTC, datetime
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
-import orjson
 import typer
-from kafka.errors import KafkaError
-from pydantic import ValidationError
 
-from streams.settings import Settings
+if TYPE_CHECKING:
+    from streams.commands.letters import Envelope
+    from streams.settings import Settings
 
 __all__ = ["main"]
 
 app = typer.Typer(
-    help="Security event stream processor for health care.",
+    help="Watches who touches health data: audit events in through Kafka, alerts out.\n\n"
+    "Settings come from WARDWATCH_... in the environment and from wardwatch.toml, or the file WARDWATCH_CONFIG names.",
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-letters_app = typer.Typer(help="Records that could not be processed: see why, mend the reason, send them again.")
-app.add_typer(letters_app, name="dead-letters", no_args_is_help=True)
+letters_app = typer.Typer(
+    rich_markup_mode=None, help="Records that could not be processed: see why, mend the reason, send them again."
+)
+app.add_typer(letters_app, name="dead-letters", short_help="What could not be processed.", no_args_is_help=True)
 
-Json = Annotated[bool, typer.Option("--json", help="for scripts: one JSON document")]
-Files = Annotated[list[str], typer.Argument(help="files of events, also gzipped; - is standard input")]
-Source = Annotated[str, typer.Option(help="fhir, device, cloudtrail; auto knows each by its shape")]
+Json = Annotated[bool, typer.Option("--json", help="For scripts: one JSON document.")]
+JsonLines = Annotated[bool, typer.Option("--json", help="For scripts: one JSON object a line.")]
+Files = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="FILE",
+        help="JSON lines, a JSON array, CloudTrail's Records or a FHIR Bundle, each also gzipped; - is standard input.",
+    ),
+]
+Source = Annotated[
+    str, typer.Option(metavar="NAME", help="fhir, device or cloudtrail; auto knows each record by its shape.")
+]
+Producer = Annotated[str, typer.Option(metavar="NAME", help="Only what this service sent.")]
+Reason = Annotated[str, typer.Option(metavar="TEXT", help="Only where the reason contains this.")]
 
 
 def main() -> NoReturn:
     """Entry point. Errors that a person can mend are one sentence, without a traceback."""
-    from streams.admin import SetupError  # noqa: PLC0415  # only once there is something to run
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # what it cannot do it raises, and that is told once
+    try:
+        app(prog_name="wardwatch")
+    except Exception as exc:
+        sentences = _sentences(exc)
+        if not sentences:
+            raise
+        for sentence in sentences:
+            print(f"wardwatch: {sentence}", file=sys.stderr)
+        sys.exit(1)
+    sys.exit(0)
+
+
+def _sentences(exc: Exception) -> list[str]:
+    """What a person is told of ``exc``; nothing where it is a defect of ours."""
+    from kafka.errors import KafkaError  # noqa: PLC0415
+    from pydantic import ValidationError  # noqa: PLC0415
+    from pydantic_settings import SettingsError  # noqa: PLC0415
+
+    from streams.admin import SetupError  # noqa: PLC0415
     from streams.embedded.jars import EmbeddedError  # noqa: PLC0415
     from streams.sinks.store import StoreError  # noqa: PLC0415
 
-    try:
-        app(standalone_mode=True)
-    except (SetupError, EmbeddedError, StoreError) as exc:
-        _fail(str(exc))
-    except ValidationError as exc:
-        for error in exc.errors():
-            name = "__".join(str(part) for part in error["loc"]).upper()
-            print(f"wardwatch: setting WARDWATCH_{name}: {error['msg']}", file=sys.stderr)
-        sys.exit(2)
-    except KafkaError as exc:
-        _fail(f"Kafka: {type(exc).__name__}: {exc}")
-    except BrokenPipeError:
-        sys.exit(0)
-    sys.exit(0)
+    if isinstance(exc, ValidationError):
+        named = ("__".join(str(part) for part in error["loc"]).upper() for error in exc.errors())
+        return [f"setting WARDWATCH_{name}: {error['msg']}" for name, error in zip(named, exc.errors(), strict=True)]
+    if isinstance(exc, SettingsError):
+        return [str(exc)]
+    if isinstance(exc, KafkaError):
+        return [f"Kafka does not do it ({type(exc).__name__}): {exc}"]
+    if isinstance(exc, SetupError | EmbeddedError | StoreError):
+        return [str(exc)]
+    return []
 
 
 def _fail(message: str) -> NoReturn:
@@ -60,103 +94,116 @@ def _fail(message: str) -> NoReturn:
     sys.exit(1)
 
 
-@app.command()
+def _settings() -> Settings:
+    import tomllib  # noqa: PLC0415
+
+    from streams.settings import Settings  # noqa: PLC0415
+
+    try:
+        return Settings()
+    except tomllib.TOMLDecodeError as exc:
+        _fail(f"the settings file {os.environ.get('WARDWATCH_CONFIG', 'wardwatch.toml')} is no TOML: {exc}")
+
+
+@app.command(short_help="Start everything here.")
 def up(
-    demo: Annotated[bool, typer.Option("--demo", help="add a synthetic hospital with attacks")] = False,
-    data_dir: Annotated[Path, typer.Option(help="where everything is kept")] = Path("~/.wardwatch"),
-    port: Annotated[int, typer.Option(help="of the console; Kafka takes the next one")] = 8900,
-    rate: Annotated[float, typer.Option(help="events per second of the demo")] = 20.0,
-    size: Annotated[int, typer.Option(help="staff of the demo's hospital; patients are five times as many")] = 200,
-    seed: Annotated[int, typer.Option(help="of the demo")] = 1,
+    demo: Annotated[
+        bool, typer.Option("--demo", help="Add a synthetic hospital that emits events, and attacks.")
+    ] = False,
+    data_dir: Annotated[
+        Path, typer.Option(metavar="DIR", envvar="WARDWATCH_DATA_DIR", help="Where everything is kept.")
+    ] = Path("~/.wardwatch"),
+    port: Annotated[
+        int, typer.Option(metavar="N", min=1, max=65534, help="Of the web page; Kafka takes the next one.")
+    ] = 8900,
+    rate: Annotated[float, typer.Option(metavar="N", min=0.1, max=5000, help="Events per second of the demo.")] = 20.0,
+    size: Annotated[
+        int,
+        typer.Option(metavar="N", min=10, max=100_000, help="Staff of the demo's hospital; it has five patients each."),
+    ] = 200,
+    seed: Annotated[int, typer.Option(metavar="N", help="Another one, another hospital.")] = 1,
 ) -> None:
-    """Start everything here: Kafka, a worker, the alert store and the console. Ctrl-C stops it."""
+    """Start everything here: Kafka, a worker, the alert store and the web page. Ctrl-C stops it.
+
+    The first start fetches Apache Kafka; later ones need no network, and find what was there.
+    """
     from streams.commands.up import Demo, run  # noqa: PLC0415
 
     hospital = Demo(rate=rate, staff=size, seed=seed) if demo else None
     raise typer.Exit(run(data_dir.expanduser().absolute(), port=port, demo=hospital))
 
 
-@app.command()
-def worker(log_level: Annotated[str, typer.Option(help="DEBUG, INFO, WARNING or ERROR")] = "WARNING") -> None:
-    """Run one worker process; add more to scale out, up to the number of partitions."""
+@app.command(short_help="Process events.")
+def worker(
+    log_level: Annotated[
+        str, typer.Option(metavar="LEVEL", help="How much to log: DEBUG, INFO, WARNING or ERROR.")
+    ] = "WARNING",
+) -> None:
+    """Run one worker process until SIGTERM. Start more to scale out, up to the number of partitions."""
+    from streams.keys import load_keys  # noqa: PLC0415
     from streams.worker import run  # noqa: PLC0415
 
-    raise typer.Exit(run(Settings(), loglevel=log_level.upper()))
+    if log_level.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+        _fail(f"--log-level {log_level} is none of DEBUG, INFO, WARNING and ERROR")
+    settings = _settings()
+    try:
+        load_keys(settings.home)
+    except (OSError, ValueError) as exc:
+        _fail(str(exc))
+    raise typer.Exit(run(settings, loglevel=log_level.upper()))
 
 
-@app.command()
+@app.command(short_help="Make topics, keys and templates.")
 def setup() -> None:
-    """Create the topics, and Elasticsearch's templates where it is set. Safe to run again."""
-    from streams.admin import create_topics  # noqa: PLC0415
-    from streams.keys import load_keys  # noqa: PLC0415
-    from streams.sinks.elasticsearch import Elasticsearch, StoreUnavailable  # noqa: PLC0415
+    """Create the topics and the keys, and Elasticsearch's templates where it is set. Safe to run again."""
+    from streams.commands.setup import run  # noqa: PLC0415
+    from streams.sinks.elasticsearch import StoreUnavailable  # noqa: PLC0415
 
-    settings = Settings()
-    created = create_topics(settings)
-    print(f"topics: {len(created)} created, the rest was there" if created else "topics: all there")
-    print(f"keys: {load_keys(settings.home).folder}")
-    if settings.elasticsearch:
-
-        async def templates() -> list[str]:
-            store = Elasticsearch(settings.elasticsearch, api_key=settings.elasticsearch_api_key.get_secret_value())
-            try:
-                return await store.set_up()
-            finally:
-                await store.close()
-
-        try:
-            print(f"elasticsearch: templates {', '.join(asyncio.run(templates()))}")
-        except StoreUnavailable as exc:
-            _fail(str(exc))
+    settings = _settings()
+    try:
+        for line in run(settings):
+            print(line)
+    except (OSError, ValueError, StoreUnavailable) as exc:
+        _fail(str(exc))
 
 
-@app.command()
-def status(as_json: Json = False) -> None:
-    """Lag, throughput, dead letters, last alert."""
-    from streams.commands.status import READERS, read_status  # noqa: PLC0415
+@app.command(short_help="Lag, throughput, dead letters, last alert.")
+def status(
+    as_json: Json = False,
+    seconds: Annotated[float, typer.Option(metavar="N", min=0.5, max=60, help="How long to watch throughput.")] = 2.0,
+) -> None:
+    """How far each step is behind, throughput, dead letters, the last alert: from any machine that reaches Kafka."""
+    from streams.commands.status import read_status, status_lines  # noqa: PLC0415
 
-    found = read_status(Settings())
+    found = read_status(_settings(), seconds=seconds)
     if as_json:
         _print_json(found.json())
         return
-    for topic, lag in found.lag.items():
-        print(f"{READERS[topic]:8} {topic:16} {lag:>10} behind")
-    for name, said in found.workers.items():
-        age = time.time() - said["time"] / 1000
-        stopped = "; ".join(said["stopped"]) or "running"
-        print(f"{name:25} {said['records_per_second']:>10.0f} records/s  {stopped}  ({age:.0f} s ago)")
-    print(f"dead letters              {found.dead_letters:>10}")
-    last = found.last_alert
-    print(f"last alert                {_alert_line(last) if last else 'none'}")
+    for line in status_lines(found, **_terminal()):
+        print(line)
 
 
-@app.command()
-def emit(files: Files, source: Source = "auto", producer: str = "wardwatch-emit") -> None:
-    """Send files of events to Kafka with the emitter, and wait until the broker has them."""
-    from streams.emitter import DeliveryError, Emitter  # noqa: PLC0415
-    from streams.reading import read_files  # noqa: PLC0415
+@app.command(short_help="Send events from files.")
+def emit(
+    files: Files,
+    source: Source = "auto",
+    producer: Annotated[
+        str, typer.Option(metavar="NAME", help="Names the sender, as dead letters show it.")
+    ] = "wardwatch-emit",
+) -> None:
+    """Send events from files to Kafka, and wait until the broker has them. Exit 1 if any is not there."""
+    from streams.commands.emit import run  # noqa: PLC0415
 
-    sent = failed = 0
-    try:
-        with Emitter(Settings().kafka, producer=producer) as emitter:
-            for item in read_files(files):
-                try:
-                    if item.error is not None or item.record is None:
-                        raise ValueError(item.error)
-                    emitter.emit(item.record, source="" if source == "auto" else source)
-                    sent += 1
-                except ValueError as exc:
-                    failed += 1
-                    print(f"{item.file}:{item.line}: {exc}", file=sys.stderr)
-    except DeliveryError as exc:
-        _fail(str(exc))
-    print(f"{sent} events sent, {failed} not", file=sys.stderr)
-    raise typer.Exit(1 if failed else 0)
+    raise typer.Exit(run(_settings(), files, source=_known(source), producer=producer, errors=sys.stderr))
 
 
-@app.command("normalize")
+@app.command("normalize", short_help="Files to ECS documents, without Kafka.")
 def normalize(files: Files, source: Source = "auto") -> None:
-    """One ECS document a line, in input order. Errors on standard error with file and line; exit 1 if any."""
+    """What each record says in the Elastic Common Schema, one JSON document a line, in input order; without Kafka.
+
+    What cannot be read goes to standard error with file and line, and the exit code is 1. Patients are pseudonyms, as
+    in the stream.
+    """
     from streams.commands.files import normalise  # noqa: PLC0415
 
     reader, _ = _reader([])
@@ -164,14 +211,22 @@ def normalize(files: Files, source: Source = "auto") -> None:
     raise typer.Exit(normalise(files, source=_known(source), reader=reader, now=now, out=sys.stdout, errors=sys.stderr))
 
 
-@app.command()
+@app.command(short_help="Files to findings, without Kafka.")
 def detect(
     files: Files,
-    source: Annotated[str, typer.Option(help="as for normalize; raw: no normalising, no gating")] = "auto",
-    rules: Annotated[list[Path] | None, typer.Option(help="Sigma rules; else the starter pack")] = None,
-    only_rules: Annotated[bool, typer.Option("--only-rules", help="leave out what learns")] = False,
+    source: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="As for normalize; raw takes records as they are, for rules of any log source."
+        ),
+    ] = "auto",
+    rules: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="PATH", help="A file or folder of Sigma rules, instead of the starter pack; repeatable."),
+    ] = None,
+    only_rules: Annotated[bool, typer.Option("--only-rules", help="Leave out the models that learn.")] = False,
 ) -> None:
-    """One JSON object per finding: the pipeline without Kafka."""
+    """What rules and models find in files, one JSON object a finding, in input order; without Kafka."""
     from detectors.registry import registered  # noqa: PLC0415
     from streams.commands.files import detect as run  # noqa: PLC0415
 
@@ -190,62 +245,106 @@ def detect(
     )
 
 
-@letters_app.command("list")
+@letters_app.command("list", short_help="Where each came from, and why it is here.")
 def letters_list(
-    as_json: Json = False, producer: Annotated[str, typer.Option(help="only of this service")] = ""
+    as_json: JsonLines = False,
+    producer: Producer = "",
+    reason: Reason = "",
+    count: Annotated[bool, typer.Option("--count", help="How many for each reason, instead of each.")] = False,
+    replayed: Annotated[bool, typer.Option("--replayed", help="Also those that were sent again.")] = False,
 ) -> None:
     """Where each came from and why it is here. What it says stays sealed."""
-    from streams.commands.letters import envelopes  # noqa: PLC0415
+    from collections import Counter  # noqa: PLC0415
 
-    for envelope in envelopes(Settings()):
-        if producer and envelope["headers"].get("producer") != producer:
-            continue
-        envelope.pop("sealed", None)
+    from streams.commands.alert_line import printable  # noqa: PLC0415
+
+    found = (e for e in _letters(producer, reason) if replayed or not e.replayed)
+    if count:
+        counts = Counter((e.clear["stage"], e.producer, e.clear["reason"]) for e in found)
+        for (stage, sender, why), number in counts.most_common():
+            if as_json:
+                _print_json({"count": number, "stage": stage, "producer": sender, "reason": why})
+            else:
+                print(f"{number:>8,}  {stage:<8} {printable(sender):<20} {printable(why)}")
+        return
+    for envelope in found:
         if as_json:
-            _print_json(envelope)
+            _print_json(envelope.json())
         else:
-            print(f"{envelope['position']:28} {envelope['stage']:8} {envelope['reason']}")
+            again = "  (sent again)" if envelope.replayed else ""
+            told = f"{envelope.clear['stage']:<8} {envelope.producer:<20} {envelope.clear['reason']}{again}"
+            print(f"{envelope.name:<24} {printable(told)}")
 
 
-@letters_app.command("show")
-def letters_show(position: Annotated[str, typer.Argument(help="as list prints it")]) -> None:
-    """What one says. It holds patient data: the key that opens it is only where it was made."""
-    from streams.commands.letters import envelopes, letter  # noqa: PLC0415
-    from streams.keys import load_keys  # noqa: PLC0415
+@letters_app.command("show", short_help="What one says.")
+def letters_show(position: Annotated[str, typer.Argument(metavar="POSITION", help="As list prints it.")]) -> None:
+    """What one says. It may name patients: it opens only where the key is that it was sealed to."""
+    from streams.commands.letters import open_envelope  # noqa: PLC0415
 
-    settings = Settings()
-    for envelope in envelopes(settings):
-        if envelope["position"] == position:
+    for envelope in _letters("", ""):
+        if envelope.name == position:
             try:
-                opened = letter(envelope, load_keys(settings.home).dead_letter_private())
+                opened = open_envelope(envelope, _private_key())
             except ValueError as exc:
                 _fail(str(exc))
             print(f"{opened.stage}: {opened.reason}", file=sys.stderr)
             sys.stdout.buffer.write(opened.value + b"\n")
             return
-    _fail(f"there is no dead letter {position}: see wardwatch dead-letters list")
+    _fail(f"there is no dead letter {position}: wardwatch dead-letters list shows those there are")
 
 
-@letters_app.command("replay")
+@letters_app.command("replay", short_help="Send records again, once their reason is mended.")
 def letters_replay(
-    positions: Annotated[list[str] | None, typer.Argument(help="as list prints them")] = None,
-    every: Annotated[bool, typer.Option("--all", help="all there are")] = False,
+    positions: Annotated[list[str] | None, typer.Argument(metavar="POSITION", help="As list prints them.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="All that were not sent again yet.")] = False,
+    producer: Producer = "",
+    reason: Reason = "",
 ) -> None:
-    """Send records again to where they came from. Ids are kept, so nothing counts twice."""
+    """Send records again to where they came from, under their own keys and ids: nothing counts twice.
+
+    Name positions, or choose by --all, --producer or --reason among those that were not sent again yet.
+    """
     from streams.commands.letters import replay  # noqa: PLC0415
+
+    named = set(positions or ())
+    if not (named or every or producer or reason):
+        _fail("name positions, or choose by --all, --producer or --reason")
+    if named and (every or producer or reason):
+        _fail("name positions or choose, not both")
+
+    def wanted(envelope: Envelope) -> bool:
+        if named:
+            return envelope.name in named
+        return not envelope.replayed and _chosen(envelope, producer, reason)
+
+    done = replay(_settings(), _private_key(), wanted)
+    print(f"{len(done.sent):,} {'record' if len(done.sent) == 1 else 'records'} sent again")
+    for why, number in done.kept.most_common():
+        print(f"wardwatch: {number:,} not sent: {why}", file=sys.stderr)
+    missing = named - done.sent - done.kept_names
+    if missing:
+        _fail(f"not sent, for there is no such letter: {', '.join(sorted(missing))}")
+    raise typer.Exit(1 if done.kept else 0)
+
+
+def _letters(producer: str, reason: str) -> Iterator[Envelope]:
+    from streams.commands.letters import envelopes  # noqa: PLC0415
+
+    return (envelope for envelope in envelopes(_settings()) if _chosen(envelope, producer, reason))
+
+
+def _chosen(envelope: Envelope, producer: str, reason: str) -> bool:
+    return producer in ("", envelope.producer) and reason in envelope.clear["reason"]
+
+
+def _private_key() -> bytes:
     from streams.keys import load_keys  # noqa: PLC0415
 
-    if not positions and not every:
-        _fail("name positions, or give --all")
-    settings = Settings()
+    settings = _settings()
     try:
-        sent = replay(settings, load_keys(settings.home).dead_letter_private(), set(positions or ()))
-    except ValueError as exc:
+        return load_keys(settings.home).dead_letter_private()
+    except (OSError, ValueError) as exc:
         _fail(str(exc))
-    print(f"{len(sent)} records sent again")
-    missing = set(positions or ()) - set(sent)
-    if missing:
-        _fail(f"not sent, for there is no such record: {', '.join(sorted(missing))}")
 
 
 def _reader(paths: list[Path]) -> tuple[Any, Any]:
@@ -259,7 +358,11 @@ def _reader(paths: list[Path]) -> tuple[Any, Any]:
         if not path.exists():
             _fail(f"{path} is not there")
     rules = rules_of(paths, sys.stderr)
-    keys = load_keys(Settings().home)
+    settings = _settings()
+    try:
+        keys = load_keys(settings.home)
+    except (OSError, ValueError) as exc:
+        _fail(str(exc))
     return Reader(rules, Pseudonyms(keys.pseudonym, keys.pseudonym_id)), rules
 
 
@@ -275,12 +378,18 @@ def _known(source: str) -> str:
 
 
 def _print_json(value: Any) -> None:
+    import orjson  # noqa: PLC0415
+
     sys.stdout.write(orjson.dumps(value).decode() + "\n")
 
 
-def _alert_line(alert: dict[str, Any]) -> str:
-    when = datetime.fromtimestamp(alert["last_seen"] / 1000, UTC).strftime("%H:%M:%S")
-    return f"{when}  {alert['severity']:8}  {alert['entity']}  {alert['title']}: {alert['reason']}"
+def _terminal() -> dict[str, Any]:
+    """Width and colour where standard output is a terminal."""
+    terminal = sys.stdout.isatty()
+    return {
+        "width": shutil.get_terminal_size().columns if terminal else 0,
+        "colour": terminal and "NO_COLOR" not in os.environ,
+    }
 
 
 if __name__ == "__main__":

@@ -1,7 +1,11 @@
 """Records that could not be processed: why in clear, what they said under seal, and nothing lost.
 
-The value is a JSON envelope. Its ``sealed`` part is a NaCl sealed box (X25519, XSalsa20-Poly1305): workers hold the
-public key and cannot read it back; only the dead-letter commands hold the private one.
+The value is a JSON envelope. Its ``sealed`` parts, the record, its key and its headers, are NaCl sealed boxes (X25519,
+XSalsa20-Poly1305): workers hold the public key and cannot read them back; only the dead-letter commands hold the
+private one. A key and a header may name a patient as a record does, an event's id among them; in clear are only what
+names the service and the kind of record.
+
+A later record of the same key without a value says that the letter was sent again.
 """
 
 from __future__ import annotations
@@ -9,6 +13,7 @@ from __future__ import annotations
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
+from re import compile as regex
 
 import orjson
 from nacl.exceptions import CryptoError
@@ -20,10 +25,14 @@ from streams.records import Output, RawRecord
 
 __all__ = ["DeadLetter", "DeadLetters", "open_letter"]
 
-#: Headers of ours: what the emitter sends and replaying needs, and a delivery's id.
-CLEAR_HEADERS = ("event-id", "source", "producer", "webhook-id")
+#: Headers that may be read without the key, where they hold nothing but a name.
+CLEAR_HEADERS = ("source", "producer", "webhook-id")
 
+_NAME = regex(r"[A-Za-z0-9._:-]{1,128}")
+#: Bytes of a header that is kept; a longer one is none that replaying needs.
 _HEADER_BYTES = 512
+#: Bytes of all headers that are kept, so that the letter of the largest record is one that its topic takes.
+_HEADERS_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +45,9 @@ class DeadLetter:
     partition: int
     offset: int
     received: int  #: ms
-    headers: Mapping[str, str]  #: those of CLEAR_HEADERS that it had
+    headers: Mapping[str, str]  #: as they came, those of up to 512 bytes
     value: bytes  #: the record, whole
+    key: bytes | None = None  #: the record's, which keeps it in order with others
 
     @property
     def position(self) -> str:
@@ -55,6 +65,7 @@ class DeadLetters:
     def output(self, raw: RawRecord, *, stage: str, reason: str) -> Output:
         """The letter of one record. ``reason`` must quote nothing from it."""
         position = f"{raw.topic}/{raw.partition}/{raw.offset}" + (f".{raw.line}" if raw.line else "")
+        headers = _kept(raw.headers)
         envelope = {
             "v": SCHEMA,
             "stage": stage,
@@ -63,23 +74,35 @@ class DeadLetters:
             "partition": raw.partition,
             "offset": raw.offset,
             "received": raw.received,
-            "headers": _clear(raw.headers),
+            "headers": {name: headers[name] for name in CLEAR_HEADERS if _NAME.fullmatch(headers.get(name, ""))},
+            "sealed_headers": b64encode(self._box.encrypt(orjson.dumps(headers))).decode(),
             "sealed": b64encode(self._box.encrypt(raw.value)).decode(),
         }
+        if raw.key is not None:
+            envelope["sealed_key"] = b64encode(self._box.encrypt(raw.key)).decode()
         return Output(topics.DEAD_LETTERS, position.encode(), orjson.dumps(envelope))
 
 
-def _clear(headers: Mapping[str, bytes]) -> dict[str, str]:
-    """Headers that may be read without the key. Whatever else a service sent may say anything, at any length."""
-    known = ((name, headers.get(name)) for name in CLEAR_HEADERS)
-    return {name: value.decode("utf-8", "replace") for name, value in known if value and len(value) <= _HEADER_BYTES}
+def _kept(headers: Mapping[str, bytes]) -> dict[str, str]:
+    """Headers as text, the short ones, as long as there is room: in JSON they may take six times their bytes."""
+    kept: dict[str, str] = {}
+    room = _HEADERS_BYTES
+    for name, value in headers.items():
+        room -= len(name) + len(value or b"")
+        if value and len(value) <= _HEADER_BYTES and room >= 0:
+            kept[name] = value.decode("utf-8", "replace")
+    return kept
 
 
 def open_letter(value: bytes, private_key: bytes) -> DeadLetter:
     """Read one letter back. Raises ValueError where the key is not the one it was sealed to."""
     envelope = orjson.loads(value)
+    box = SealedBox(PrivateKey(private_key))
+    key = envelope.get("sealed_key")
     try:
-        content = SealedBox(PrivateKey(private_key)).decrypt(b64decode(envelope["sealed"]))
+        content = box.decrypt(b64decode(envelope["sealed"]))
+        content_key = None if key is None else box.decrypt(b64decode(key))
+        headers = orjson.loads(box.decrypt(b64decode(envelope["sealed_headers"])))
     except CryptoError as exc:
         raise ValueError("this dead letter was sealed to another key") from exc
     return DeadLetter(
@@ -89,6 +112,7 @@ def open_letter(value: bytes, private_key: bytes) -> DeadLetter:
         envelope["partition"],
         envelope["offset"],
         envelope["received"],
-        envelope["headers"],
+        headers,
         content,
+        content_key,
     )

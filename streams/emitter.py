@@ -20,8 +20,10 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import threading
 import uuid
+import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -37,6 +39,11 @@ log = logging.getLogger(__name__)
 
 #: Where each kind of record goes.
 TOPICS = {"fhir": "audit.ehr", "device": "audit.iot", "cloudtrail": "audit.cloud"}
+
+#: Bytes of a record, and of these what id, names and key may take. The topics take a megabyte; one record that the
+#: broker refuses for its size would end an idempotent producer for all.
+_LARGEST = 1024 * 1024 - 128
+_FRAME = 4096
 
 
 class BufferFull(Exception):
@@ -165,7 +172,7 @@ class CloudTrailEvent:
 
 
 class Emitter:
-    """Emits events from any thread. One for a process is enough."""
+    """Emits events from any thread. One for a process is enough; after a fork each process has its own by itself."""
 
     def __init__(
         self,
@@ -187,20 +194,43 @@ class Emitter:
         self._buffer = buffer
         self._max_block = max_block
         self._on_error = on_error
+        self._client = {
+            "linger_ms": 5,
+            **client,
+            "bootstrap_servers": kafka.split(","),
+            "client_id": producer,
+            "acks": "all",
+            "enable_idempotence": True,
+            "max_request_size": _LARGEST,
+            "max_block_ms": int(max_block * 1000),
+            "delivery_timeout_ms": int(delivery_timeout * 1000),
+        }
+        self._forked()
+        self._here()
+        if hasattr(os, "register_at_fork"):  # where processes fork at all
+            this = weakref.ref(self)
+
+            def forked() -> None:
+                if (emitter := this()) is not None:
+                    emitter._forked()
+
+            os.register_at_fork(after_in_child=forked)
+
+    def _forked(self) -> None:
+        """Begin anew: what waited at the fork is the parent's, and so are its connection and its locks."""
+        self._opening = threading.Lock()
         self._room = threading.Condition()
         self._waiting = 0
         self._failed = 0
         self._failures: list[Failure] = []
-        self._producer = KafkaProducer(
-            bootstrap_servers=kafka.split(","),
-            client_id=producer,
-            acks="all",
-            enable_idempotence=True,
-            linger_ms=client.pop("linger_ms", 5),
-            max_block_ms=int(max_block * 1000),
-            delivery_timeout_ms=int(delivery_timeout * 1000),
-            **client,
-        )
+        self._opened: KafkaProducer | None = None
+
+    def _here(self) -> KafkaProducer:
+        """This process's own producer."""
+        with self._opening:
+            if self._opened is None:
+                self._opened = KafkaProducer(**self._client)
+            return self._opened
 
     def emit(
         self,
@@ -227,11 +257,13 @@ class Emitter:
             value = json.dumps(record, separators=(",", ":"), allow_nan=False).encode()
         except (TypeError, ValueError) as exc:
             raise ValueError(f"the event is not JSON: {exc}") from exc
+        if len(value) > _LARGEST - _FRAME:
+            raise ValueError(f"the event has {len(value)} bytes where {_LARGEST - _FRAME} are taken")
         self._take_room(len(value))
         headers = [("event-id", event_id.encode()), ("source", name.encode()), ("producer", self._name.encode())]
         failure = _FailureOf(event_id, name, record)
         try:
-            sent = self._producer.send(topic, value, key=key.encode() if key else None, headers=headers)
+            sent = self._here().send(topic, value, key=key.encode() if key else None, headers=headers)
         except KafkaTimeoutError as exc:
             self._give_room(len(value))
             raise BufferFull(f"the broker took nothing for {self._max_block:.0f} s") from exc
@@ -245,7 +277,7 @@ class Emitter:
     def flush(self, timeout: float | None = None) -> None:
         """Wait until all is delivered. Raises DeliveryError for what is not, TimeoutError after ``timeout`` seconds."""
         try:
-            self._producer.flush(timeout)
+            self._here().flush(timeout)
         except KafkaTimeoutError as exc:
             raise TimeoutError(f"{self._waiting} bytes of events wait for the broker still") from exc
         self._raise_failures()
@@ -255,7 +287,7 @@ class Emitter:
         try:
             self.flush(timeout)
         finally:
-            self._producer.close(timeout)
+            self._here().close(timeout)
 
     def __enter__(self) -> Emitter:
         return self

@@ -71,6 +71,7 @@ class IngestHandler:
                     record.timestamp,
                     record.value or b"",
                     dict(record.headers),
+                    record.key,
                 )
             )
             append((record.offset, ingested.outputs))

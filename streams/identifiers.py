@@ -1,18 +1,28 @@
 """Finds a patient's identifiers in text, however they are written there.
 
-Plain, url-encoded, base64 at any alignment and url-encoded within that; plain text without regard to case. How an
-identifier is looked for depends on its length, because ``7`` is in every address and ``Patient/7`` in none:
+Promised, for an identifier of four characters and more (``tests/streams/test_privacy.py`` holds them):
+
+- plain, in any case and, beyond ASCII, in any composition (NFC, NFD, full width);
+- without its spaces, dashes, dots, slashes and underscores, where it has a digit and six letters or digits are left;
+- url-encoded, as HTML entities, or with ``\\u`` and ``\\x`` escapes, each once or twice, and one within the other;
+- base64, standard or url-safe, at any alignment, of the identifier as written, in lower or upper case, or url-encoded;
+- hexadecimal, of the identifier as written or in lower case, in digits of either case.
+
+A shorter one is promised plain. How an identifier is looked for depends on its length, because ``7`` is in every
+address and ``Patient/7`` in none:
 
 - 8 characters and more: anywhere;
 - 4 to 7, and letters alone from 2 on: where neither neighbour is a letter or digit, and not as the id of a resource
   that is no patient (``Practitioner/1234`` is not ``Patient/1234``);
 - shorter: only as a whole line.
 
-Base64 is found in one piece, of the identifier as written, in lower or in upper case.
+Not looked for: other transliterations (``Muller`` for ``Müller``), names in another order than the record gives,
+base64 within base64, hashes, compression and encryption.
 """
 
 from __future__ import annotations
 
+import html
 import re
 import string
 from binascii import a2b_base64, b2a_base64
@@ -31,6 +41,13 @@ _ENCODED: Final = re.compile(r"%[0-9A-Fa-f]{2}")
 _QUALIFIED: Final = re.compile(
     r"(?:^|[^a-z])(?:practitioner|practitionerrole|device|organization|relatedperson|person)/$"
 )
+_SEPARATORS: Final = re.compile(r"[\s\-./_]+")
+_ESCAPED: Final = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2})|([\\/\"']))")
+_RUN: Final = re.compile(r"[A-Za-z0-9+/_-]{6,}")
+#: How many times text may have been encoded over.
+_LAYERS: Final = 4
+#: Readings of one text that are looked at; more there are only of text that was made for that.
+_READINGS: Final = 32
 _KEPT: Final = 4_096
 
 
@@ -42,25 +59,26 @@ def fold(text: str) -> str:
 class Identifiers:
     """The identifiers of one record, made ready to be looked for."""
 
-    __slots__ = ("_all", "_encoded", "_plain")
+    __slots__ = ("_all", "_bare", "_encoded", "_hex", "_plain")
 
     def __init__(self, identifiers: Iterable[str]) -> None:
         self._all = [(text, fold(text)) for text in identifiers if text.strip()]
         long = [needle for _, needle in self._all if len(needle) >= _LONG]
         # What contains another long one needs no look of its own: the other is found with it.
-        least = [
-            (text, needle)
-            for text, needle in self._all
-            if not any(other in needle and other != needle for other in long)
-        ]
+        least = [(text, needle) for text, needle in self._all if not _contains(needle, long)]
+        bare = {_bare(needle) for _, needle in self._all} - {""}
+        self._bare = tuple(needle for needle in bare if not _contains(needle, [n for n in bare if len(n) >= _LONG]))
+        self._hex = tuple(dict.fromkeys(code for text, needle in least for code in _hexadecimal(text, needle)))
         plain = [needle for _, needle in least]
         # Everything else that url-encoding changes has a % in it.
-        self._plain = tuple(dict.fromkeys([*plain, *(needle.replace(" ", "+") for needle in plain)]))
+        self._plain = tuple(
+            dict.fromkeys([*plain, *(needle.replace(" ", "+") for needle in plain), *self._bare, *self._hex])
+        )
         self._encoded = tuple(dict.fromkeys(code for text, needle in least for code in _base64(text, needle)))
 
     def suspects(self, text: str) -> bool:
-        """Whether any line of ``text`` is worth :meth:`holds`: a look over all of them at once."""
-        if "%" in text:
+        """Whether any part of ``text`` is worth :meth:`holds`: a look over all of them at once."""
+        if "%" in text or "&" in text or "\\" in text:
             return True
         folded = text.lower() if text.isascii() else fold(text)
         for needle in self._plain:
@@ -81,10 +99,29 @@ class Identifiers:
                 return True
             if not identifier.isascii():
                 # Decoded base64 lies there as bytes, whose letters beyond ASCII nobody folded.
-                for spelling in (_as_bytes(identifier), _as_bytes(needle)):
+                for spelling in map(_as_bytes, (identifier, needle, identifier.upper())):
                     if spelling in views and _means(spelling, views):
                         return True
-        return False
+        for needle in self._bare:
+            if needle in views and _means(needle, views):
+                return True
+        return any(code in views for code in self._hex)
+
+
+def _contains(needle: str, others: Iterable[str]) -> bool:
+    return any(other in needle and other != needle for other in others)
+
+
+def _bare(needle: str) -> str:
+    """A number without its separators; "" where it has none, or little else."""
+    bare = _SEPARATORS.sub("", needle)
+    return bare if len(bare) >= 6 and bare != needle and any(map(str.isdigit, bare)) else ""
+
+
+def _hexadecimal(text: str, folded: str) -> Iterable[str]:
+    if len(text) < 4:
+        return ()
+    return (spelling.encode("utf-8", "surrogatepass").hex() for spelling in (text, folded))
 
 
 _recent: dict[frozenset[str], Identifiers] = {}
@@ -120,18 +157,44 @@ def _base64(text: str, folded: str) -> Iterable[str]:
 
 def _views(text: str) -> str:
     """``text`` and all it may stand for, folded, each in its own line."""
-    views = [fold(text)]
-    if ("%" in text or "+" in text) and (plain := unquote_plus(text)) != text:
-        views.append(fold(plain))
-        text = f"{text}\n{plain}"
-    # Whatever is not base64 is left out, which shifts the alignment of what follows: so all four are tried.
-    raw = text.encode("utf-8", "surrogatepass").translate(_ALPHABET, _OTHER) + b"AAA"
-    for start in range(4):
-        decoded = a2b_base64(raw[start : start + (len(raw) - start) // 4 * 4]).decode("latin-1")
-        views.append(decoded.lower())
-        if _ENCODED.search(decoded):
-            views.append(unquote_plus(decoded, "latin-1").lower())
+    views: list[str] = []
+    for reading in _readings(text):
+        views.append(fold(reading))
+        views.extend(_decoded(reading))
     return "\n".join(views)
+
+
+def _readings(text: str) -> list[str]:
+    """``text``, and what it says once its url-encoding, entities and escapes are read, in whatever order."""
+    readings = [text]
+    layer = [text]
+    for _ in range(_LAYERS):
+        layer = [plain for reading in layer for plain in _read(reading) if plain not in readings]
+        readings.extend(layer)
+        if not layer or len(readings) > _READINGS:
+            break
+    return list(dict.fromkeys(readings[:_READINGS]))
+
+
+def _read(text: str) -> Iterable[str]:
+    if "%" in text or "+" in text:
+        yield unquote_plus(text)
+    if "&" in text:
+        yield html.unescape(text)
+    if "\\" in text:
+        yield _ESCAPED.sub(lambda code: code[3] or chr(int(code[1] or code[2], 16)), text)
+
+
+def _decoded(text: str) -> Iterable[str]:
+    """What ``text`` says as base64: each run of it by itself, and all together, as it is when lines were wrapped."""
+    for run in {text, *_RUN.findall(text)}:
+        # Whatever is not base64 is left out, which shifts the alignment of what follows: so all four are tried.
+        raw = run.encode("utf-8", "surrogatepass").translate(_ALPHABET, _OTHER) + b"AAA"
+        for start in range(4):
+            decoded = a2b_base64(raw[start : start + (len(raw) - start) // 4 * 4]).decode("latin-1")
+            yield decoded.lower()
+            if _ENCODED.search(decoded):
+                yield unquote_plus(decoded, "latin-1").lower()
 
 
 def _as_bytes(text: str) -> str:

@@ -44,7 +44,14 @@ def load_keys(home: Path) -> Keys:
     if not public.exists():
         private = _key(folder / "dead-letters.private", lambda: bytes(PrivateKey.generate()))
         _write(public, bytes(PrivateKey(private).public_key))
+    _check_pair(public, folder / "dead-letters.private")
     return Keys(pseudonym, sha256(pseudonym).hexdigest()[:8], _read(public), webhook, folder)
+
+
+def _check_pair(public: Path, private: Path) -> None:
+    """Raises ValueError where both are here and letters sealed to the one would never open with the other."""
+    if private.exists() and bytes(PrivateKey(_read(private)).public_key) != _read(public):
+        raise ValueError(f"{public} does not belong to {private}: restore both from your backup")
 
 
 def _key(path: Path, make: object) -> bytes:
@@ -63,7 +70,7 @@ def _read(path: Path) -> bytes:
 
 def _write(path: Path, value: bytes) -> None:
     """Whole or not at all, and never over a key that another process made meanwhile."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")  # one left by a crash is in nobody's way
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(value)

@@ -100,9 +100,9 @@ class Ingest:
         try:
             record = parse(raw.value)
             named = raw.headers.get(SOURCE)
-            source = by_name(named.decode()) if named else recognise(record, raw.topic)
+            source = _named(named) if named else recognise(record, raw.topic)
             given = raw.headers.get(EVENT_ID)
-            fallback = given.decode if given else partial(digest, raw.topic, raw.partition, raw.offset)
+            fallback = partial(_event_id, given) if given else partial(digest, raw.topic, raw.partition, raw.offset)
             released = self._reader.read(record, source, fallback_id=fallback, received=raw.received)
             outputs = self._outputs(released)
         except (BadRecord, ValueError) as exc:
@@ -143,6 +143,20 @@ def _about(event: Event, patient: str) -> Event:
     """The view of one of an event's many patients: the others are not in it, or views would grow by their square."""
     fields = {**event.fields, "wardwatch.patient": [patient]}
     return replace(event, patients=(patient,), fields=fields)
+
+
+def _named(header: bytes) -> Source:
+    try:
+        return by_name(header.decode("utf-8", "replace"))
+    except ValueError as exc:
+        raise BadRecord(f"header {SOURCE}: {exc}") from None
+
+
+def _event_id(header: bytes) -> str:
+    try:
+        return header.decode()
+    except UnicodeDecodeError:
+        raise BadRecord(f"header {EVENT_ID}: is not UTF-8") from None
 
 
 def finding_output(finding: Finding) -> Output:

@@ -17,6 +17,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
+import orjson
+
 from detectors.base import Event
 from streams.identifiers import Identifiers, fold, identifiers_of
 from streams.pseudonyms import Pseudonyms
@@ -63,10 +65,10 @@ def release(
             fields["user.id"] = actor
     if draft.identifiers:
         identifiers = identifiers_of(frozenset(draft.identifiers))
-        if identifiers.suspects(_text([draft.id, actor, device, address], fields)):
+        if identifiers.suspects(_text([event_id, actor, device, address], fields)):
             gate = _Gate(identifiers, raw_ids, pseudonyms)
             fields = {name: kept for name, value in fields.items() if (kept := gate.value(value)) is not None}
-            event_id = gate.entity("id", draft.id) or fallback_id()
+            event_id = gate.entity("id", event_id)
             actor = actor if own else gate.entity("actor", actor)
             device = gate.entity("device", device)
             address = gate.entity("address", address)
@@ -75,20 +77,12 @@ def release(
     return Event(event_id, time, source.name, actor, patients, device, address, timely, fields)
 
 
-def _text(texts: list[str], fields: Mapping[str, Any]) -> str:
-    """Every string that would leave, each in its own line."""
-    for value in fields.values():
-        kind = type(value)
-        if kind is str:
-            texts.append(value)
-        elif kind is list:
-            texts.extend(value)
-        else:
-            texts.extend(_strings(value))
+def _text(entities: list[str], fields: Mapping[str, Any]) -> str:
+    """Every string that would leave, and every number, in one."""
     try:
-        return "\n".join(texts)
-    except TypeError:  # a list of something else than strings
-        return "\n".join(_strings(texts))
+        return orjson.dumps([*entities, *fields.values()]).decode()
+    except TypeError:  # what orjson does not write: half a surrogate pair, a number past 64 bits
+        return "\n".join(_strings([*entities, fields]))
 
 
 class _Gate:
@@ -132,5 +126,7 @@ def _strings(value: Any) -> Iterator[str]:
     elif isinstance(value, (list, tuple)):
         for item in value:
             yield from _strings(item)
+    elif isinstance(value, float) and value.is_integer():
+        yield str(int(value))
     elif isinstance(value, int) and not isinstance(value, bool):
         yield str(value)

@@ -21,6 +21,7 @@ class RawRecord(NamedTuple):
     value: bytes
     headers: Mapping[str, bytes]
     line: int = 0  #: which of a block's records, for one of ours
+    key: bytes | None = None
 
 
 class Record(NamedTuple):

@@ -10,12 +10,24 @@ from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
 )
 
 from detectors.base import Severity
 
 __all__ = ["Receiver", "Settings"]
+
+
+def _file() -> Path:
+    """The settings file: the one that ``WARDWATCH_CONFIG`` names, else ``wardwatch.toml`` here if there is one.
+
+    Raises SettingsError where the named one is missing.
+    """
+    named = os.environ.get("WARDWATCH_CONFIG")
+    if named and not Path(named).is_file():
+        raise SettingsError(f"WARDWATCH_CONFIG names {named}, which is no file: mend the path, or unset it")
+    return Path(named or "wardwatch.toml")
 
 
 class Receiver(BaseModel):
@@ -36,7 +48,9 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="WARDWATCH_", env_nested_delimiter="__", extra="forbid")
 
-    kafka: str = Field("127.0.0.1:9092", description="Kafka bootstrap servers, host:port, comma separated")
+    kafka: str = Field(
+        "127.0.0.1:8901", description="Kafka bootstrap servers, host:port, comma separated; as set, where up serves"
+    )
     application: str = Field("wardwatch", description="consumer group, and prefix of transactional ids")
     partitions: int = Field(4, ge=1, le=512, description="partitions of every topic, fixed by setup")
     replication: int = Field(1, ge=1, le=7, description="replicas of every topic")
@@ -44,7 +58,9 @@ class Settings(BaseSettings):
     data_dir: Path = Field(Path("~/.wardwatch"), description="keys, embedded store, embedded Kafka")
     elasticsearch: str = Field("", description="URL of Elasticsearch; empty: the embedded store alone")
     elasticsearch_api_key: SecretStr = Field(SecretStr(""), description="API key, base64")
-    rules: list[Path] = Field(default_factory=list, description="folders of Sigma rules beside the starter pack")
+    rules: list[Path] = Field(
+        default_factory=list, description="files or folders of Sigma rules, beside the starter pack"
+    )
     embedded_store: bool = Field(default=True, description="keep alerts in the embedded store, for the console")
     receivers: dict[str, Receiver] = Field(default_factory=dict, description="webhooks by name")
     idle_after: float = Field(5.0, gt=0, description="seconds after which a silent input stops holding time back")
@@ -59,8 +75,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        path = Path(os.environ.get("WARDWATCH_CONFIG", "wardwatch.toml"))
-        return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=path))
+        return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=_file()))
 
     @property
     def store_path(self) -> Path:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from detectors.base import EntityKind, Event, Finding, Severity, digest
 from detectors.models.action_rarity import ActionRarity
+from detectors.models.cooldown import HOUR, checked, first_in_hour
 from detectors.models.evidence import context, model_output
 
 __all__ = ["RarityDetector", "RarityState"]
@@ -17,11 +18,10 @@ STEP: Final = 300_000
 NEW: Final = 16
 #: Steps with events that must have been learned before anything fires.
 WARM_UP: Final = 4
-#: Probability of anything as rare, below which a new action is unusual (medium), and below which it is severe (high).
+#: Probability of anything as rare, below which a new action is told (low), and below which as medium.
 #: With half an event added for the unknown, the first takes at least 250 events without another rare action.
 LIMIT: Final = 0.002
 SEVERE: Final = 0.0002
-_DAY: Final = 86_400_000
 #: Characters of an action that count; a longer one is known by its beginning.
 _LONGEST: Final = 64
 
@@ -29,22 +29,26 @@ _LONGEST: Final = 64
 class RarityState:
     """What is remembered of one actor."""
 
-    __slots__ = ("fresh", "heap", "learned", "model", "step")
+    __slots__ = ("fresh", "heap", "learned", "model", "step", "told")
 
     def __init__(self) -> None:
         self.model = ActionRarity()
         self.fresh: dict[str, int] = {}  #: actions since ``step`` began, not learned yet
         self.heap = 0  #: new actions since then that found no room in ``fresh``
         self.step = 0  #: of the watermark, as last seen
+        self.told: list[int] = []  #: hours of which something was found
         self.learned = 0  #: steps with events that were learned, up to WARM_UP
 
 
 class RarityDetector:
     """``rarity.actor``: a first-ever action of an actor whose actions are otherwise few and known.
 
-    What is usual for others is out of reach on purpose: a state is one actor's. It fires at the first such action;
-    its finding is known by actor, action and day. Scores come from what was learned by the step's begin, so neither
-    the order of events within a step nor two new actions beside each other change what fires.
+    What is usual for others is out of reach on purpose: a state is one actor's. It fires at the first such action of an
+    hour, and its finding is known by actor and hour: who goes through everything once is told once. A first is seldom
+    an attack, so by itself it is of low severity, and of medium where it was least to be expected.
+
+    Scores come from what was learned by the step's begin, so neither the order of events within a step nor two new
+    actions beside each other change what fires.
     """
 
     name = "rarity.actor"
@@ -82,9 +86,9 @@ class RarityDetector:
         if state.learned < WARM_UP:
             return ()
         probability = state.model.probability(action)
-        if probability >= LIMIT:
+        if probability >= LIMIT or not first_in_hour(state.told, event.time):
             return ()
-        return (self._finding(event, key, action, state.model, probability),)
+        return (self._finding(event, key, state.model, probability),)
 
     def _learn(self, state: RarityState) -> None:
         if state.fresh or state.heap:
@@ -93,10 +97,10 @@ class RarityDetector:
             state.heap = 0
             state.learned = min(state.learned + 1, WARM_UP)
 
-    def _finding(self, event: Event, key: str, action: str, model: ActionRarity, probability: float) -> Finding:
-        severity: Severity = "high" if probability < SEVERE else "medium"
+    def _finding(self, event: Event, key: str, model: ActionRarity, probability: float) -> Finding:
+        severity: Severity = "medium" if probability < SEVERE else "low"
         return Finding(
-            id=digest(self.name, key, action, event.time // _DAY),
+            id=digest(self.name, key, event.time // HOUR),
             detector=self.name,
             entity=key,
             time=event.time,
@@ -114,14 +118,25 @@ class RarityDetector:
         )
 
     def save(self, state: RarityState) -> list[Any]:
-        """Step, steps learned, lost, heap; then what is learned and what is fresh as lists of action and count."""
-        return [state.step, state.learned, state.model.lost, state.heap, _flat(state.model.counts), _flat(state.fresh)]
+        """Step, steps learned, lost, heap; hours told; what is learned and what is fresh as action and count."""
+        return [
+            state.step,
+            state.learned,
+            state.model.lost,
+            state.heap,
+            state.told[:],
+            _flat(state.model.counts),
+            _flat(state.fresh),
+        ]
 
     def load(self, saved: list[Any]) -> RarityState:
         state = RarityState()
         model = state.model
         try:
-            step, learned, lost, heap, known, fresh = saved
+            if len(saved) == 6:  # as the first version saved it
+                saved = [*saved[:4], [], *saved[4:]]
+            step, learned, lost, heap, told, known, fresh = saved
+            state.told = checked(told)
             model.counts, state.fresh = _counts(known), _counts(fresh)
             if not (
                 type(saved) is list

@@ -12,6 +12,7 @@ from copy import copy
 from typing import Any, Final
 
 from detectors.base import EntityKind, Event, Finding, Severity, digest
+from detectors.models.cooldown import HOUR, checked, first_in_hour
 from detectors.models.evidence import context, model_output
 from detectors.models.gamma_poisson import GammaPoisson
 
@@ -43,13 +44,14 @@ _NOUNS: Final = {"actor": "actor", "patient": "patient", "device": "device", "ad
 class RateState:
     """What is remembered of one entity. Windows are named by their number since the epoch."""
 
-    __slots__ = ("active", "first", "frontier", "model", "next", "open", "threshold")
+    __slots__ = ("active", "first", "frontier", "model", "next", "open", "threshold", "told")
 
     def __init__(self) -> None:
         self.model = GammaPoisson()  #: of the windows closed
         self.active = 0  #: windows with events that were learned, up to WARM_UP
         self.next = 0  #: first window after the last one learned with events; 0 before any was
         self.open: dict[int, int] = {}  #: window to its count; minus the count once it has fired
+        self.told: list[int] = []  #: hours of which something was found
         self.first = _NEVER  #: oldest open window
         self.threshold = 0  #: count at which a window fires, as seen from ``frontier``; not saved
         self.frontier = _NEVER
@@ -58,9 +60,9 @@ class RateState:
 class RateDetector:
     """``rate.<entity>``: counts per entity in five minutes, against what that entity usually does.
 
-    It fires once per entity and window, when the count reaches the smallest that has a probability below LIMIT. Its
-    finding is known by detector, entity and start of the window. An event whose window the watermark has passed by
-    more than GRACE windows is not counted, and one that is not timely neither counts nor closes anything.
+    It fires when a window's count reaches the smallest that has a probability below LIMIT, once per entity and hour;
+    its finding is known by detector, entity and hour. An event whose window the watermark has passed by more than
+    GRACE windows is not counted, and one that is not timely neither counts nor closes anything.
     """
 
     def __init__(self, entity: EntityKind) -> None:
@@ -97,7 +99,9 @@ class RateDetector:
         if count < state.threshold:
             return ()
         counts[window] = -count
-        return (self._finding(event, key, self._expected(state, frontier), window, count),)
+        if not first_in_hour(state.told, event.time):
+            return ()
+        return (self._finding(event, key, self._expected(state, frontier), count),)
 
     def _opened(self, state: RateState, window: int) -> bool:
         """Make room for one more window; False where it is older than all that fit."""
@@ -131,13 +135,13 @@ class RateDetector:
         model.learn_empty(min(max(0, frontier - state.next), SILENCE))
         return model
 
-    def _finding(self, event: Event, key: str, model: GammaPoisson, window: int, count: int) -> Finding:
+    def _finding(self, event: Event, key: str, model: GammaPoisson, count: int) -> Finding:
         surprise = model.score_one({"count": count})
         severity: Severity = "high" if surprise > -math.log10(SEVERE) else "medium"
         low, high = model.usual()
         minutes = WINDOW // 60_000
         return Finding(
-            id=digest(self.name, key, window * WINDOW),
+            id=digest(self.name, key, event.time // HOUR),
             detector=self.name,
             entity=key,
             time=event.time,
@@ -152,16 +156,20 @@ class RateDetector:
         )
 
     def save(self, state: RateState) -> list[Any]:
-        """Events, windows and squares of the model; windows learned; next window; open ones as distance and count."""
+        """Events, windows and squares of the model; windows learned; next window; hours told; open ones as distance
+        and count."""
         model = state.model
         windows = [number for window in sorted(state.open) for number in (window - state.next, state.open[window])]
-        return [model.events, model.windows, model.squares, state.active, state.next, *windows]
+        return [model.events, model.windows, model.squares, state.active, state.next, state.told[:], *windows]
 
     def load(self, saved: list[Any]) -> RateState:
         state = RateState()
         try:
-            *posterior, active, following = saved[:5]
-            windows = dict(zip(saved[5::2], saved[6::2], strict=True))
+            if len(saved) == 5 or (len(saved) > 5 and type(saved[5]) is int):  # as the first version saved it
+                saved = [*saved[:5], [], *saved[5:]]
+            *posterior, active, following, told = saved[:6]
+            windows = dict(zip(saved[6::2], saved[7::2], strict=True))
+            state.told = checked(told)
             whole = (active, following, *windows, *windows.values())
             if not (
                 type(saved) is list
@@ -170,7 +178,7 @@ class RateDetector:
                 and all(type(number) is int for number in whole)
                 and 0 <= active <= WARM_UP
                 and len(windows) <= OPEN
-                and 5 + 2 * len(windows) == len(saved)
+                and 6 + 2 * len(windows) == len(saved)
                 and list(windows) == sorted(windows)
                 and all(windows.values())
             ):

@@ -50,6 +50,8 @@ def finding(match: Match, event: Event, subject: str) -> Finding:
             "id": rule.id,
             "uuid": rule.id,
             "name": rule.title,
+            "description": " ".join(rule.description.split()),
+            "response": " ".join(rule.response.split()),
             "author": rule.author,
             "level": rule.level,
             "tags": rule.tags,

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -28,17 +29,24 @@ _REFUSED = {
 }
 
 
-def load(paths: Iterable[Path]) -> RuleSet:
-    """Load every rule in ``paths``: files, or folders searched for ``*.yml`` and ``*.yaml``. Never raises."""
-    return _load(_files(paths))
+def load(paths: Iterable[Path], *, beside_starter: bool = False) -> RuleSet:
+    """Load every rule in ``paths``: files, or folders searched for ``*.yml`` and ``*.yaml``. Never raises.
+
+    ``beside_starter``: with the starter pack before them.
+    """
+    return _load(chain(_starter() if beside_starter else (), _files(paths)))
 
 
 def starter_rules() -> RuleSet:
     """The rules that ship with the product, for EHR access, medical devices and AWS CloudTrail."""
-    return _load(_packaged(files("detectors.rules") / "packs", "packs"))
+    return _load(_starter())
 
 
 _File = tuple[str, bytes | Problem]
+
+
+def _starter() -> Iterator[_File]:
+    return _packaged(files("detectors.rules") / "packs", "packs")
 
 
 def _load(sources: Iterable[_File]) -> RuleSet:

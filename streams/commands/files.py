@@ -16,14 +16,14 @@ from streams.reading import Item, read_files
 from streams.sources.base import BadRecord
 from streams.sources.catalog import by_name, recognise
 
-__all__ = ["detect", "normalise", "rules_of"]
+__all__ = ["Memory", "detect", "normalise", "rules_of"]
 
 
 def rules_of(paths: Sequence[Path], errors: TextIO) -> RuleSet:
     """The rules at ``paths``, the starter pack without any. What cannot be loaded is told to ``errors``."""
     rules = load(paths) if paths else starter_rules()
     for problem in rules.problems:
-        print(f"{problem.path}: {problem.reason}", file=errors)
+        print(problem, file=errors)
     return rules
 
 
@@ -75,7 +75,7 @@ def detect(
     ``detectors``: those with memory, beside the rules. The exit code: 1 where a record could not be read.
     """
     failed = False
-    memory = _Memory(detectors)
+    memory = Memory(detectors)
     for item in read_files(files):
         try:
             if source == "raw":
@@ -92,7 +92,7 @@ def detect(
     return 1 if failed else 0
 
 
-class _Memory:
+class Memory:
     """What detectors remember while files are read. The watermark is the latest event time, less the lateness."""
 
     def __init__(self, detectors: Iterable[Detector[Any]]) -> None:
@@ -101,6 +101,7 @@ class _Memory:
         self._watermark = 0
 
     def inspect(self, released: Released) -> Iterator[Finding]:
+        """What detectors find in one event; they remember it."""
         event = released.event
         if not event.timely:
             return

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 from streams.admin import create_topics
+from streams.commands.alert_line import alert_line
 from streams.embedded.child import PARENT
 from streams.embedded.jars import EmbeddedError
 from streams.embedded.java import port_is_free
 from streams.embedded.kafka import EmbeddedKafka
+from streams.keys import load_keys
 from streams.settings import Settings
 from streams.sinks.store import AlertStore
 
@@ -26,7 +27,9 @@ __all__ = ["Demo", "run"]
 
 #: Seconds a worker may take until it says that it runs.
 _READY = 60.0
-_COLOURS = {"critical": "1;31", "high": "31", "medium": "33", "low": "36", "informational": "2"}
+#: Ports that are used unless told otherwise, and where the other commands look without a setting.
+_PORT = 8900
+_FOLDER = Path("~/.wardwatch")
 
 
 @dataclass(frozen=True)
@@ -48,15 +51,14 @@ def run(folder: Path, *, port: int, demo: Demo | None) -> int:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, interrupt)
-    if not port_is_free(port):
-        raise EmbeddedError(f"port {port} is in use: stop what holds it, or choose another with --port")
+    _check_ports(port)
     tree = _Tree(folder)
-    kafka = EmbeddedKafka(folder / "kafka", port=port + 1)
+    kafka = EmbeddedKafka(folder / "kafka", port=port + 1, say=_say)
     try:
         _start(tree, kafka, folder, port, demo)
-        return _watch(tree, folder)
+        return _watch(tree, kafka, folder)
     except Interrupted:
-        print("\nstopping")
+        print("\nstopping", flush=True)
         return 0
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -65,14 +67,27 @@ def run(folder: Path, *, port: int, demo: Demo | None) -> int:
         kafka.stop()
 
 
+def _check_ports(port: int) -> None:
+    """Raises EmbeddedError where one of the two is taken."""
+    mend = "stop what holds it, or choose another with --port"
+    if not port_is_free(port):
+        raise EmbeddedError(f"port {port} is in use: {mend}")
+    if not port_is_free(port + 1):
+        raise EmbeddedError(f"port {port + 1}, which Kafka takes beside the web page's {port}, is in use: {mend}")
+
+
 def _start(tree: _Tree, kafka: EmbeddedKafka, folder: Path, port: int, demo: Demo | None) -> None:
     began = time.monotonic()
-    _say("starting Kafka (the first time, it is fetched)")
-    kafka.start()
     settings = Settings(kafka=kafka.bootstrap, data_dir=folder)
+    # What is damaged is said before anything starts.
+    try:
+        load_keys(folder)
+    except (OSError, ValueError) as exc:
+        raise EmbeddedError(str(exc)) from exc
+    AlertStore(settings.store_path).close()
+    _say("starting Kafka")
+    kafka.start()
     create_topics(settings)
-    store = AlertStore(settings.store_path)
-    store.close()
     environment = {"WARDWATCH_KAFKA": kafka.bootstrap, "WARDWATCH_DATA_DIR": str(folder)}
     _say("starting the worker")
     started = int(time.time() * 1000)
@@ -80,15 +95,24 @@ def _start(tree: _Tree, kafka: EmbeddedKafka, folder: Path, port: int, demo: Dem
     tree.start("console", ["dashboards.console", "--store", str(settings.store_path), "--port", str(port)], environment)
     _wait_for_worker(tree, settings, started)
     print(f"ready after {time.monotonic() - began:.1f} s")
-    print(f"  console   http://127.0.0.1:{port}")
+    print(f"  web page  http://127.0.0.1:{port}")
     print(f"  Kafka     {kafka.bootstrap}")
     print(f"  data      {folder}")
     print(f"  logs      {folder / 'worker.log'}, {folder / 'kafka' / 'kafka.log'}")
+    if hint := _hint(folder, port, environment):
+        print(f"  commands  {hint} ./wardwatch status")
     if demo is not None:
         arguments = ["--rate", str(demo.rate), "--staff", str(demo.staff), "--seed", str(demo.seed)]
         tree.start("demo", ["streams.demo", *arguments], environment)
-        print(f"  demo      a synthetic hospital, {demo.rate:.0f} events/s, seed {demo.seed}; no person in it exists")
-    print("Ctrl-C stops it. Alerts:", flush=True)
+        print(f"  demo      a synthetic hospital, {demo.rate:g} events/s, seed {demo.seed}; no person in it exists.")
+        print("            Its last half hour comes first, so that the models know what is usual; then attacks begin.")
+    print("Ctrl-C stops it. Alerts as they come:", flush=True)
+
+
+def _hint(folder: Path, port: int, environment: Mapping[str, str]) -> str:
+    """What other commands must be told to find this installation; nothing where they look here by themselves."""
+    told = [("WARDWATCH_KAFKA", port != _PORT), ("WARDWATCH_DATA_DIR", folder != _FOLDER.expanduser())]
+    return " ".join(f"{name}={environment[name]}" for name, needed in told if needed)
 
 
 def _wait_for_worker(tree: _Tree, settings: Settings, started: int) -> None:
@@ -109,28 +133,26 @@ def _wait_for_worker(tree: _Tree, settings: Settings, started: int) -> None:
         store.close()
 
 
-def _watch(tree: _Tree, folder: Path) -> int:
+def _watch(tree: _Tree, kafka: EmbeddedKafka, folder: Path) -> int:
     """Print each alert as it comes, until something ends."""
+    terminal = sys.stdout.isatty()
     store = AlertStore(folder / "alerts.sqlite", read_only=True)
     shown = store.latest()
     try:
         while True:
             for alert in reversed(store.alerts(after=shown, limit=200)):
-                print(_line(alert), flush=True)
+                width = shutil.get_terminal_size().columns if terminal else 0
+                colour = terminal and "NO_COLOR" not in os.environ
+                print(alert_line(alert, now=time.time(), width=width, colour=colour), flush=True)
                 shown = max(shown, alert["sequence"])
+            for line in tree.said("demo"):
+                print(f"{time.strftime('%H:%M:%S')}  the demo attacks: {line}", flush=True)
+            if not kafka.running():
+                raise EmbeddedError(kafka.why_ended())
             tree.check()
             time.sleep(0.25)
     finally:
         store.close()
-
-
-def _line(alert: Mapping[str, Any]) -> str:
-    when = datetime.fromtimestamp(alert["last_seen"] / 1000, UTC).strftime("%H:%M:%S")
-    severity = f"{alert['severity']:<8}"
-    if sys.stdout.isatty():
-        severity = f"\x1b[{_COLOURS[alert['severity']]}m{severity}\x1b[0m"
-    told = f"{alert['entity']}  {alert['title']}: {alert['reason']}"
-    return f"{when}  {severity}  {''.join(c if c.isprintable() else '?' for c in told)}"
 
 
 def _say(what: str) -> None:
@@ -143,6 +165,7 @@ class _Tree:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._read: dict[str, int] = {}
 
     def start(self, name: str, module: Sequence[str], environment: Mapping[str, str]) -> None:
         """``module`` and its arguments, in a process that ends with this one, its output in ``NAME.log``."""
@@ -156,6 +179,17 @@ class _Tree:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+
+    def said(self, name: str) -> list[str]:
+        """Whole lines that child ``name`` wrote since this was last asked."""
+        log = self._folder / f"{name}.log"
+        if name not in self._children:
+            return []
+        with log.open("rb") as file:
+            file.seek(self._read.get(name, 0))
+            whole, end, _ = file.read().rpartition(b"\n")
+        self._read[name] = self._read.get(name, 0) + len(whole) + len(end)
+        return whole.decode(errors="replace").splitlines()
 
     def check(self) -> None:
         """Raises EmbeddedError where a child has ended."""

@@ -24,6 +24,11 @@ class Story:
     seen_by: tuple[str, ...]
     tell: Callable[[Hospital, int], Iterator[Emission]]
 
+    @property
+    def summary(self) -> str:
+        """What happens in it, in a sentence."""
+        return (self.tell.__doc__ or "").strip()
+
 
 def _ehr(hospital: Hospital, story: str, time: int, staff: str, patient: str, **kwargs: Any) -> Emission:
     kwargs.setdefault("interaction", "read")

@@ -12,15 +12,22 @@ from ipaddress import ip_address
 from typing import Any, Final
 
 from streams.sources.base import BadRecord, Draft, LogSource
+from streams.sources.cloudtrail_identity import Identities
 from streams.sources.times import milliseconds
 
 __all__ = ["CLOUDTRAIL", "CloudTrail"]
 
 _KEPT: Final = 16_384
+_NONE: Final[dict[str, Any]] = {}
+#: Services whose events are people signing in.
+_SIGN_IN: Final = frozenset({"signin.amazonaws.com", "sso.amazonaws.com"})
+#: ``eventType`` of what CloudTrail itself noticed, which neither succeeds nor fails.
+_INSIGHT: Final = "AwsCloudTrailInsight"
 
-#: Beginning of an API call's name to ECS type; the first that fits.
+#: Beginning of an API call's name, after ``Batch`` or ``Admin``, to ECS type; the first that fits. For any other call
+#: ``readOnly`` tells.
 _TYPES: Final = (
-    (("Get", "List", "Describe", "Lookup", "Search", "Head", "Query", "Scan", "Select", "View", "Batch"), "access"),
+    (("Get", "List", "Describe", "Lookup", "Search", "Head", "Query", "Scan", "Select", "View"), "access"),
     (("Create", "Put", "Run", "Import", "Register", "Issue", "Allocate", "Start", "Launch", "Copy"), "creation"),
     (("Delete", "Remove", "Terminate", "Deregister", "Revoke", "Detach", "Disable", "Stop", "Purge"), "deletion"),
     (("ConsoleLogin", "AssumeRole", "SwitchRole", "SignIn", "Login", "Authenticate"), "start"),
@@ -40,7 +47,16 @@ _SERVICES: Final = {
     "kms.amazonaws.com": "configuration",
     "guardduty.amazonaws.com": "configuration",
 }
-_IAM_TYPES: Final = {"creation": ["creation"], "deletion": ["deletion"], "access": ["info"], "change": ["change"]}
+#: What ECS expects beside a category, where that is not what the call's name says.
+_TYPES_OF: Final = {
+    "iam": {"access": "info", "start": "info"},
+    "authentication": dict.fromkeys(("access", "creation", "deletion", "change"), "info"),
+    "host": {"creation": "start", "deletion": "end"},
+    "database": {"creation": "change", "deletion": "change", "start": "access"},
+    "process": {"creation": "change", "deletion": "change", "start": "access"},
+    "file": {"start": "access"},
+    "configuration": {"start": "access"},
+}
 
 
 class CloudTrail:
@@ -75,111 +91,100 @@ class CloudTrail:
     )
 
     def __init__(self) -> None:
-        self._meanings: dict[tuple[str, str], tuple[list[str], list[str]]] = {}
-        self._addresses: dict[str, str] = {}
+        self._meanings: dict[tuple[str, str, bool], tuple[list[str], list[str]]] = {}
+        self._addresses: dict[str, tuple[str, str]] = {}
+        self._identities = Identities()
 
     def recognises(self, record: Mapping[str, Any]) -> bool:
-        return "eventSource" in record and "eventName" in record and "eventVersion" in record
+        return "eventName" in record and ("eventSource" in record or "awsRegion" in record)
 
     def normalise(self, record: Mapping[str, Any]) -> Draft:
-        name = _text(record, "eventName")
-        source = _text(record, "eventSource")
-        category, type_ = self._meaning(source, name)
-        error = record.get("errorCode")
+        get = record.get
+        name, source = get("eventName"), get("eventSource")
+        if type(name) is not str or type(source) is not str or not name or not source:
+            name, source = _text(record, "eventName"), _text(record, "eventSource")
+        category, type_ = self._meaning(source, name, get("readOnly") is True)
+        error = get("errorCode")
         fields: dict[str, Any] = {
             "event.kind": "event",
             "event.category": category,
             "event.type": type_,
             "event.action": name,
             "event.provider": source,
-            "event.outcome": "failure" if error or _refused(record) else "success",
+            "event.outcome": "failure" if error else _outcome(record, source),
             "cloud.provider": "aws",
             "cloud.service.name": source.partition(".")[0],
         }
-        if error is not None:
+        if error:
             fields["error.code"] = _text(record, "errorCode")
-        for key, field in (("awsRegion", "cloud.region"), ("userAgent", "user_agent.original")):
-            if record.get(key) is not None:
-                fields[field] = _text(record, key)
-        identity = record.get("userIdentity")
-        if identity is not None and not isinstance(identity, dict):
+        if region := get("awsRegion"):
+            fields["cloud.region"] = region if type(region) is str else _text(record, "awsRegion")
+        if agent := get("userAgent"):
+            fields["user_agent.original"] = agent if type(agent) is str else _text(record, "userAgent")
+        identity = get("userIdentity")
+        if identity is None:
+            identity = _NONE
+        elif not isinstance(identity, dict):
             raise BadRecord("userIdentity is no object")
-        actor = _identity(identity or {}, source, fields)
-        account = record.get("recipientAccountId") or (identity or {}).get("accountId")
+        actor = self._identities.read(identity, source, region, fields)
+        account = get("recipientAccountId") or identity.get("accountId")
         if isinstance(account, str):
             fields["cloud.account.id"] = account
-        request = record.get("requestParameters")
+        request = get("requestParameters")
         if isinstance(request, dict) and isinstance(request.get("bucketName"), str):
             fields["wardwatch.bucket"] = request["bucketName"]
+        given = get("eventID") or ""
         draft = Draft(
-            id=_text(record, "eventID") if record.get("eventID") is not None else "",
-            time=milliseconds(record.get("eventTime"), "eventTime"),
+            id=given if type(given) is str else _text(record, "eventID"),
+            time=milliseconds(get("eventTime"), "eventTime", utc=True),
             actor=actor,
             fields=fields,
         )
-        address = record.get("sourceIPAddress")
-        if address is not None:
-            field = self._address_field(_text(record, "sourceIPAddress"))
-            fields[field] = address
-            draft.address = f"address:{address}"
+        if address := get("sourceIPAddress"):
+            if type(address) is not str:
+                _text(record, "sourceIPAddress")
+            field, address = self._addresses.get(address) or self._address(address)
+            if field:
+                fields[field] = address
+                draft.address = f"address:{address}"
         return draft
 
-    def _meaning(self, source: str, name: str) -> tuple[list[str], list[str]]:
-        known = self._meanings.get((source, name))
+    def _meaning(self, source: str, name: str, read: bool) -> tuple[list[str], list[str]]:
+        known = self._meanings.get((source, name, read))
         if known is None:
             if len(self._meanings) >= _KEPT:
                 self._meanings.clear()
-            type_ = next((kind for prefixes, kind in _TYPES if name.startswith(prefixes)), "change")
+            verb = name.removeprefix("Batch").removeprefix("Admin")
+            other = "access" if read else "change"
+            type_ = next((kind for prefixes, kind in _TYPES if verb.startswith(prefixes)), other)
             category = _SERVICES.get(source, "configuration")
-            if category == "iam":
-                types = _IAM_TYPES.get(type_, ["change"])
-            elif category == "authentication":
-                types = ["start"] if type_ == "start" else ["info"]
-            else:
-                types = ["access" if type_ == "start" else type_]
-            known = self._meanings[source, name] = ([category], types)
+            if category == "host" and "Instance" not in name:
+                category = "configuration"  # networks, disks and images are no hosts
+            known = self._meanings[source, name, read] = ([category], [_TYPES_OF[category].get(type_, type_)])
         return known
 
-    def _address_field(self, address: str) -> str:
-        field = self._addresses.get(address)
-        if field is None:
-            if len(self._addresses) >= _KEPT:
-                self._addresses.clear()
-            try:
-                ip_address(address)
-                field = "source.ip"
-            except ValueError:
-                field = "source.domain"  # a service of AWS calls under its own name
-            self._addresses[address] = field
-        return field
+    def _address(self, address: str) -> tuple[str, str]:
+        """The ECS field of an address, and its one spelling; ("", "") for ``AWS Internal``, which is no address."""
+        if len(self._addresses) >= _KEPT:
+            self._addresses.clear()
+        try:
+            known = "source.ip", str(ip_address(address))
+        except ValueError:  # a service of AWS calls under its own name
+            known = ("", "") if " " in address else ("source.domain", address.lower())
+        self._addresses[address] = known
+        return known
 
 
-def _identity(identity: Mapping[str, Any], source: str, fields: dict[str, Any]) -> str:
-    """Who acted, for every type of ``userIdentity``; an identity without a name is its type."""
-    type_ = identity.get("type")
-    if isinstance(type_, str):
-        fields["wardwatch.identity"] = type_
-    for key in ("arn", "principalId", "invokedBy", "accountId", "userName"):
-        found = identity.get(key)
-        if isinstance(found, str) and found:
-            fields["user.id"] = found
-            break
-    else:
-        found = type_ if isinstance(type_, str) and type_ else source
-    name = identity.get("userName")
-    if not isinstance(name, str):
-        session = identity.get("sessionContext")
-        issuer = session.get("sessionIssuer") if isinstance(session, dict) else None
-        name = issuer.get("userName") if isinstance(issuer, dict) else None
-    if isinstance(name, str) and name:
-        fields["user.name"] = name
-    return f"user:{found}"
-
-
-def _refused(record: Mapping[str, Any]) -> bool:
-    """A console sign-in that failed has no error code; its answer says so."""
-    response = record.get("responseElements")
-    return isinstance(response, dict) and response.get("ConsoleLogin") == "Failure"
+def _outcome(record: Mapping[str, Any], source: str) -> str:
+    """How a call without an error code went. A sign-in that failed has none: its answer, or the event, says so."""
+    if record.get("errorMessage"):
+        return "failure"
+    if source in _SIGN_IN:
+        for name in ("responseElements", "serviceEventDetails"):
+            said = record.get(name)
+            if isinstance(said, dict) and "Failure" in said.values():
+                return "failure"
+    return "unknown" if record.get("eventType") == _INSIGHT else "success"
 
 
 def _text(record: Mapping[str, Any], name: str) -> str:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from ipaddress import ip_address
+from re import compile as regex
 from typing import Any, Final
 
+from streams.pseudonyms import canonical
 from streams.sources.base import BadRecord, Draft, LogSource
 from streams.sources.times import milliseconds
 
@@ -34,6 +36,11 @@ _OPTIONAL: Final = (
     ("model", "device.model.name"),
     ("firmware", "wardwatch.firmware"),
 )
+#: EUI-48 and EUI-64, as pairs or, as some write it, in fours: ``0000.5e00.5301``.
+_MAC: Final = regex(
+    r"(?:[0-9A-Fa-f]{2}([:-]?))(?:[0-9A-Fa-f]{2}\1){4}(?:[0-9A-Fa-f]{2}\1){0,2}[0-9A-Fa-f]{2}|(?:[0-9A-Fa-f]{4}\.){2,3}[0-9A-Fa-f]{4}"
+)
+_PAIR: Final = regex(r"[0-9A-Fa-f]{2}")
 _OUTCOMES: Final = frozenset({"success", "failure", "unknown"})
 _KEPT: Final = 16_384
 
@@ -68,7 +75,7 @@ class DeviceEvent:
     )
 
     def __init__(self) -> None:
-        self._addresses: dict[str, bool] = {}
+        self._addresses: dict[str, str] = {}
 
     def recognises(self, record: Mapping[str, Any]) -> bool:
         schema = record.get("schema")
@@ -111,20 +118,25 @@ class DeviceEvent:
         )
         if "network" in record:
             self._network(record["network"], draft)
-        if "operator" in record:
-            operator = _text(record, "operator", "operator")
-            draft.actor = f"user:{operator}"
-            fields["user.id"] = operator
-        if "patient" in record:
-            patient = _text(record, "patient", "patient")
-            draft.patients.append(patient)
-            draft.identifiers.update((patient, patient.rpartition("/")[2]))
-            fields["wardwatch.patient"] = [patient]
+        self._people(record, draft)
         if not isinstance(record.get("details", {}), dict):
             raise BadRecord("details is no object")
         if not isinstance(record.get("measurements", []), list):
             raise BadRecord("measurements is no list")
         return draft
+
+    def _people(self, record: Mapping[str, Any], draft: Draft) -> None:
+        if "operator" in record:
+            operator = _text(record, "operator", "operator")
+            draft.actor = f"user:{operator}"
+            draft.fields["user.id"] = operator
+            if "Patient/" in operator and canonical(operator).startswith("Patient/"):
+                draft.actor = f"patient:{operator}"
+                _patient(operator, draft)
+        if "patient" in record:
+            _patient(_text(record, "patient", "patient"), draft)
+        if draft.patients:
+            draft.fields["wardwatch.patient"] = draft.patients
 
     def _network(self, network: Any, draft: Draft) -> None:
         if not isinstance(network, dict):
@@ -135,18 +147,34 @@ class DeviceEvent:
             if known is None:
                 if len(self._addresses) >= _KEPT:
                     self._addresses.clear()
-                known = self._addresses[address] = _is_address(address)
-            if not known:
-                raise BadRecord("network.ip is no IP address")
-            draft.fields["source.ip"] = address
-            draft.address = f"address:{address}"
+                known = self._addresses[address] = _address(address)
+            draft.fields["source.ip"] = known
+            draft.address = f"address:{known}"
         if "mac" in network:
-            draft.fields["source.mac"] = _text(network, "mac", "network.mac").upper().replace(":", "-")
+            mac = _text(network, "mac", "network.mac")
+            if not _MAC.fullmatch(mac):
+                raise BadRecord("network.mac is no MAC address such as 00:00:5e:00:53:01")
+            draft.fields["source.mac"] = "-".join(pair.upper() for pair in _PAIR.findall(mac))
         if "port" in network:
             port = network["port"]
             if type(port) is not int or not 0 <= port <= 65535:
                 raise BadRecord("network.port is no port number")
             draft.fields["source.port"] = port
+
+
+def _patient(patient: str, draft: Draft) -> None:
+    """Note a patient by reference (``Patient/7``, also absolute), by identifier (``system|value``), or by number."""
+    if patient in draft.patients:
+        return
+    draft.patients.append(patient)
+    kind, _, id_ = patient.partition("/")
+    if kind == "Patient" and id_ and "/" not in id_:  # most of them
+        draft.identifiers |= {patient, id_}
+        return
+    known = canonical(patient)
+    draft.identifiers |= {patient, known, known.rpartition("|")[2]} - {""}
+    if known.startswith("Patient/"):
+        draft.identifiers.add(known[8:])
 
 
 def _text(record: Mapping[str, Any], name: str, field: str) -> str:
@@ -156,12 +184,12 @@ def _text(record: Mapping[str, Any], name: str, field: str) -> str:
     return value
 
 
-def _is_address(text: str) -> bool:
+def _address(text: str) -> str:
+    """An IP address in its one spelling, so that every source writes the same."""
     try:
-        ip_address(text)
+        return str(ip_address(text))
     except ValueError:
-        return False
-    return True
+        raise BadRecord("network.ip is no IP address") from None
 
 
 DEVICE: Final = DeviceEvent()

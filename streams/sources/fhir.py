@@ -19,9 +19,11 @@ from typing import Any, Final
 from detectors.base import digest
 from streams.sources.base import BadRecord, Draft, LogSource
 from streams.sources.fhir_agents import name_of, read_agents
-from streams.sources.fhir_patients import Malformed, add_contained, add_patient, add_query, kind_of, short, text
+from streams.sources.fhir_contained import add_contained, resolved
+from streams.sources.fhir_patients import Malformed, add_patient, add_query, kind_of, short, text, typed
 from streams.sources.fhir_shape import explain
 from streams.sources.fhir_terms import ACTIONS, CLIENTS, INTERACTIONS, LETTERS, OUTCOMES, Meaning
+from streams.sources.times import instant
 from streams.vocabulary import RESOURCES
 
 __all__ = ["FHIR", "FhirAuditEvent"]
@@ -29,6 +31,9 @@ __all__ = ["FHIR", "FhirAuditEvent"]
 _Json = Mapping[str, Any]
 _NONE: Final[dict[str, Any]] = {}
 _DATE_TIME: Final = regex(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?")
+#: Types in which one side gives data to another: whichever side recorded it, what acted is what sent.
+_DISCLOSURES: Final = frozenset({"110106", "110107"})
+_SENDER: Final = "110153"
 #: Subtypes that tell of the system itself: it started, stopped, or did so with its audit log.
 _ABOUT_ITSELF: Final = frozenset({"110120", "110121", "110133", "110134"})
 
@@ -95,11 +100,13 @@ def _read(record: _Json) -> Draft:
     outcome = OUTCOMES.get(record.get("outcome", ""))
     if outcome is None:
         raise BadRecord("outcome: not one of 0, 4, 8, 12")
+    contained = record.get("contained")
+    if contained is not None:
+        record = resolved(record)
     agents = record["agent"]
     if type(agents) is not list or not agents:
         raise Malformed
     meaning, subtype = _meaning(type_code, record.get("subtype"), letter)
-    observer = _observer(record["source"]["observer"])
     fields: dict[str, Any] = {
         "event.kind": "event",
         "event.action": meaning.action,
@@ -108,25 +115,25 @@ def _read(record: _Json) -> Draft:
         "event.outcome": outcome,
         "event.provider": "fhir",
         "event.code": subtype or type_code,
-        "observer.name": observer,
     }
     draft = Draft("", _time(record["recorded"]), "", fields)
+    fields["observer.name"] = observer = _observer(record["source"]["observer"], draft)
     if subtype in INTERACTIONS:
         fields["wardwatch.interaction"] = subtype
     elif meaning.action == "consent-decision":
         fields["event.type"] = ["allowed"] if outcome == "success" else ["denied"]
     if said := record.get("outcomeDesc"):
         fields["event.reason"] = text(said)
-    if "contained" in record:
-        add_contained(record["contained"], draft)
-    if "entity" in record:
-        _entities(record["entity"], draft)
+    _people(contained, record.get("entity", []), draft)
+    if type_code in _DISCLOSURES:
+        client_code = _SENDER
     read_agents(agents, client_code, record.get("purposeOfEvent"), observer, draft)
     if subtype in _ABOUT_ITSELF and not draft.device:
         draft.device = f"device:{observer}"
         fields["device.id"] = observer
     if draft.patients:
-        draft.patients = list(dict.fromkeys(draft.patients))
+        if len(draft.patients) > 1:
+            draft.patients = list(dict.fromkeys(draft.patients))
         fields["wardwatch.patient"] = draft.patients
     given = record.get("id")
     draft.id = text(given) if given is not None else _derived_id(record, type_code, observer, draft)
@@ -139,10 +146,13 @@ def _time(recorded: str) -> int:
         if moment.tzinfo is not None and recorded[4:17:3] == "--T::":
             return round(moment.timestamp() * 1000)
     except (ValueError, OverflowError):
-        if _DATE_TIME.match(recorded):
-            raise BadRecord("recorded: no such day or time") from None
+        pass
+    if (rare := instant(recorded)) is not None:
+        return rare
     if _DATE_TIME.fullmatch(recorded):
         raise BadRecord("recorded: has no offset from UTC; R4's instant requires one: send Z or +hh:mm")
+    if _DATE_TIME.match(recorded):
+        raise BadRecord("recorded: no such day or time")
     raise BadRecord("recorded: not an instant such as 2026-01-05T08:00:00Z")
 
 
@@ -161,31 +171,41 @@ def _meaning(type_code: str, subtypes: Any, letter: str) -> tuple[Meaning, str]:
     return Meaning(text(first or type_code), category, types), first
 
 
-def _observer(observer: _Json) -> str:
-    if reference := observer.get("reference"):
-        return short(reference)
-    if display := observer.get("display"):
-        return text(display)
-    return text(observer["identifier"]["value"])
+def _observer(observer: _Json, draft: Draft) -> str:
+    name = observer.get("reference")
+    if name:
+        name = short(name)
+    else:
+        name = observer.get("display") or observer["identifier"]["value"]
+        if type(name) is not str or not name:
+            raise Malformed
+    if name.startswith("Patient/") or ("type" in observer and typed(observer) == "Patient"):
+        add_patient(observer, _NONE, draft)
+    return name
 
 
-def _entities(entities: Any, draft: Draft) -> None:
+def _people(contained: Any, entities: Any, draft: Draft) -> None:
+    """Whom and what the event is about."""
+    if contained is not None:
+        add_contained(contained, draft)
     if type(entities) is not list:
         raise Malformed
     touched: list[str] = []
     for entity in entities:
         what = entity.get("what") or _NONE
         code = (entity.get("type") or _NONE).get("code")
-        patient = code == "1" and (entity.get("role") or _NONE).get("code") == "1"
+        kind = ""
         if "reference" in what:
             kind, _, id_ = what["reference"].partition("/")
             if kind not in RESOURCES or "/" in id_ or "?" in kind:
                 kind = kind_of(what["reference"])
-            if kind == "Patient":
-                patient = True
-            if kind and code != "1":
-                touched.append(kind)
-        if patient:
+        if not kind:
+            kind = typed(what) if "type" in what else code or ""
+            if kind not in RESOURCES:
+                kind = ""
+        if kind and code != "1":
+            touched.append(kind)
+        if kind == "Patient" or (entity.get("role") or _NONE).get("code") == "1":
             add_patient(what, entity, draft)
         elif code == "XrequestId":
             draft.fields["http.request.id"] = text(what["identifier"]["value"])

@@ -7,8 +7,9 @@ from ipaddress import ip_address
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from streams.identifiers import identifiers_of
 from streams.sources.base import Draft
-from streams.sources.fhir_patients import Malformed, add_patient, short, text
+from streams.sources.fhir_patients import Malformed, add_patient, kind_of, leaves, short, text, typed
 from streams.sources.fhir_terms import PATIENT_ROLES
 from streams.vocabulary import PURPOSES
 
@@ -45,7 +46,7 @@ def read_agents(agents: list[Any], client_code: str, purposes: Any, observer: st
     if codes:
         draft.fields["wardwatch.purpose"] = codes if len(codes) == 1 else list(dict.fromkeys(codes))
     chosen = requestor or human or client or agents[0]
-    mine = patients.get(id(chosen))
+    mine = patients.get(id(chosen)) if patients else None
     if mine is not None:
         draft.actor = f"patient:{mine}"
         draft.fields["user.id"] = mine
@@ -65,7 +66,9 @@ def _purposes(concepts: Any, into: list[str]) -> None:
 
 def _part(agent: _Json, who: _Json, client_code: str, fields: dict[str, Any]) -> str:
     """What an agent is in the act: ``patient`` before ``client`` before ``human``; "" where it is something else."""
-    if "reference" in who and "Patient/" in who["reference"] and short(who["reference"]).startswith("Patient/"):
+    if "reference" in who and "Patient" in who["reference"] and kind_of(who["reference"]) == "Patient":
+        return "patient"
+    if "type" in who and typed(who) == "Patient":
         return "patient"
     part = ""
     if "type" in agent:
@@ -79,10 +82,11 @@ def _part(agent: _Json, who: _Json, client_code: str, fields: dict[str, Any]) ->
                 part = part or "human"
             elif code == "PROV":
                 _organisation(who, fields)
-    for role in agent.get("role") or ():
-        for coding in role.get("coding") or ():
-            if coding.get("code") in PATIENT_ROLES:
-                return "patient"
+    if "role" in agent:
+        for role in agent["role"]:
+            for coding in role.get("coding") or ():
+                if coding.get("code") in PATIENT_ROLES:
+                    return "patient"
     return part
 
 
@@ -98,14 +102,15 @@ def _organisation(who: _Json, fields: dict[str, Any]) -> None:
 def name_of(agent: _Json) -> str:
     """``kind:id`` of an agent by its reference, identifier, display, altId or name; "" where it has none."""
     who = agent.get("who") or _NONE
-    if reference := who.get("reference"):
+    if (reference := who.get("reference")) and reference[0] != "#":
         name = short(reference)
         return f"device:{name}" if name.startswith("Device/") else f"user:{name}"
+    kind = "device" if "type" in who and typed(who) == "Device" else "user"
     if (identifier := who.get("identifier")) and (value := identifier.get("value")):
         system = identifier.get("system")
-        return f"user:{text(system)}|{text(value)}" if system else f"user:{text(value)}"
+        return f"{kind}:{text(system)}|{text(value)}" if system else f"{kind}:{text(value)}"
     known = who.get("display") or agent.get("altId") or agent.get("name")
-    return f"user:{text(known)}" if known else ""
+    return f"{kind}:{text(known)}" if known else ""
 
 
 def _actor(agent: _Json, client: _Json | None, observer: str, draft: Draft) -> None:
@@ -119,6 +124,11 @@ def _actor(agent: _Json, client: _Json | None, observer: str, draft: Draft) -> N
         fields["device.id"] = actor[7:]
         return
     fields["user.id"] = actor[5:]
+    if actor.startswith("user:RelatedPerson/"):
+        # Whoever knows the relative knows the patient: HIPAA counts both.
+        leaves(agent.get("who"), draft.identifiers)
+        leaves(agent.get("name"), draft.identifiers)
+        draft.identifiers.add(actor[5:])
     if name := agent.get("name") or (agent.get("who") or _NONE).get("display"):
         fields["user.name"] = text(name)
     if roles := agent.get("role"):
@@ -144,6 +154,12 @@ def _address(network: _Json, draft: Draft) -> None:
     if field:
         draft.fields[field] = value
         draft.address = f"address:{value}"
+        if (
+            field == "source.domain"
+            and value != address
+            and identifiers_of(frozenset(draft.identifiers)).holds(address)
+        ):
+            draft.identifiers.add(value)  # in small letters nobody could tell any more what it says
     if draft.actor.startswith("patient:"):
         draft.identifiers |= {address, value} - {""}
 

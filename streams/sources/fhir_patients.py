@@ -13,7 +13,7 @@ from streams.pseudonyms import canonical
 from streams.sources.base import Draft
 from streams.vocabulary import RESOURCES
 
-__all__ = ["Malformed", "add_contained", "add_patient", "add_query", "kind_of", "short", "text"]
+__all__ = ["Malformed", "add_patient", "add_query", "kind_of", "leaves", "note", "short", "text", "typed"]
 
 _Json = Mapping[str, Any]
 #: A reference in any form: with the server's address before it, with a version after it.
@@ -23,9 +23,13 @@ _PERSONAL: Final = regex(
     r"(?:^|[?&\s])(?:[A-Za-z]+[.:])*(?:_id|patient|subject|beneficiary|individual|identifier|name|family|given|"
     r"phonetic|birthdate|phone|email|telecom|address(?:-[a-z]+)?|death-date)(?::[A-Za-z]+|\.[A-Za-z.]+)?=([^&\s]+)"
 )
+#: Who a URL is about by its path.
+_IN_PATH: Final = regex(r"(?<![A-Za-z])(Patient/([A-Za-z0-9\-.]{1,64}))(?![A-Za-z0-9\-.])")
+#: How a search compares a date.
+_PREFIX: Final = regex(r"^(?:eq|ne|gt|lt|ge|le|sa|eb|ap)(?=\d)")
 #: Elements that hold codes and addresses of code systems, not what was said of a person.
 _CODED: Final = frozenset(
-    {"system", "code", "url", "type", "role", "securityLabel", "lifecycle", "resourceType", "use"}
+    {"system", "code", "url", "type", "role", "securityLabel", "lifecycle", "resourceType", "use", "valueCode"}
 )
 
 
@@ -57,6 +61,21 @@ def kind_of(reference: str) -> str:
     return kind if kind in RESOURCES else ""
 
 
+def typed(what: _Json) -> str:
+    """The resource type that a reference says it is of (``Reference.type``), a URL or a name; "" without one."""
+    return text(what["type"]).rpartition("/")[2] if "type" in what else ""
+
+
+def note(value: str, into: set[str]) -> None:
+    """Note an identifier's value, and its number alone where it is written as HL7 v2 (``7^^^&1.2&ISO``) or a URN."""
+    into.add(value)
+    if "^" in value:
+        into.add(value.partition("^")[0])
+    if value.startswith("urn:"):
+        into.add(value.rpartition(":")[2])
+    into.discard("")
+
+
 def add_patient(what: _Json, holder: _Json, draft: Draft) -> str:
     """Note the patient that ``what`` names, and all that ``holder``, an entity or agent, says of them.
 
@@ -75,12 +94,12 @@ def add_patient(what: _Json, holder: _Json, draft: Draft) -> str:
             identifiers |= {raw, raw.rpartition("|")[2]}
         elif reference[0] != "#":  # a contained patient is named by what it contains
             raw = canonical(reference)
-            identifiers.add(raw)
+            note(raw, identifiers)
             if raw.startswith("Patient/"):
                 identifiers.add(raw[8:])
     if (identifier := what.get("identifier")) is not None:
         value = text(identifier["value"])
-        identifiers.add(value)
+        note(value, identifiers)
         if not raw:
             raw = f"{text(system)}|{value}" if (system := identifier.get("system")) else value
     for name in (what.get("display"), holder.get("name"), holder.get("altId")):
@@ -88,7 +107,7 @@ def add_patient(what: _Json, holder: _Json, draft: Draft) -> str:
             identifiers.add(text(name))
             raw = raw or name
     if "detail" in holder or "description" in holder or "extension" in holder or "extension" in what:
-        _leaves(
+        leaves(
             {name: value for name, value in holder.items() if name not in ("query", "network", "policy")}, identifiers
         )
     if raw:
@@ -96,7 +115,7 @@ def add_patient(what: _Json, holder: _Json, draft: Draft) -> str:
     return raw
 
 
-def _leaves(node: Any, into: set[str]) -> None:
+def leaves(node: Any, into: set[str]) -> None:
     """Every string below ``node`` but codes."""
     if isinstance(node, str):
         if node:
@@ -104,31 +123,10 @@ def _leaves(node: Any, into: set[str]) -> None:
     elif isinstance(node, Mapping):
         for name, inner in node.items():
             if name not in _CODED:
-                _leaves(inner, into)
+                leaves(inner, into)
     elif isinstance(node, list):
         for inner in node:
-            _leaves(inner, into)
-
-
-def add_contained(resources: list[Any], draft: Draft) -> None:
-    """Note people that travel inside the record: names, record numbers, telecom, addresses, birth dates."""
-    identifiers = draft.identifiers
-    for resource in resources:
-        kind = resource.get("resourceType")
-        if kind not in ("Patient", "RelatedPerson", "Person"):
-            continue
-        _leaves(
-            {name: value for name, value in resource.items() if name not in ("text", "meta", "gender")}, identifiers
-        )
-        for name in resource.get("name") or ():
-            given, family = name.get("given") or [], name.get("family")
-            if family and given:
-                names = " ".join(given)
-                identifiers |= {f"{names} {family}", f"{family} {names}", f"{family}, {names}", f"{given[0]} {family}"}
-        if kind == "Patient":
-            for identifier in (resource.get("identifier") or ())[:1]:
-                value = text(identifier["value"])
-                draft.patients.append(f"{text(system)}|{value}" if (system := identifier.get("system")) else value)
+            leaves(inner, into)
 
 
 def add_query(query: str, draft: Draft) -> list[str]:
@@ -139,8 +137,11 @@ def add_query(query: str, draft: Draft) -> list[str]:
         plain = query
     draft.identifiers.add(query)
     for value in _PERSONAL.findall(plain):
-        meant = unquote_plus(value)
-        draft.identifiers |= {value, meant, meant.rpartition("|")[2], meant.rpartition("/")[2]} - {""}
+        draft.identifiers.add(value)
+        for one in unquote_plus(value).split(","):
+            draft.identifiers |= {one, one.rpartition("|")[2], one.rpartition("/")[2], _PREFIX.sub("", one)} - {""}
+    for reference, id_ in _IN_PATH.findall(plain):
+        draft.identifiers |= {reference, id_}
     for part in plain.partition("?")[0].replace("/", " ").split():
         if part in RESOURCES:
             return [part]

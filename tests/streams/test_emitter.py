@@ -6,8 +6,11 @@ import gc
 import json
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from importlib.metadata import files
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.admin import NewTopic
 from kafka.errors import TopicAlreadyExistsError
+from packaging.requirements import Requirement
 
 from streams.embedded.kafka import EmbeddedKafka
 from streams.emitter import (
@@ -27,6 +31,8 @@ from streams.emitter import (
     Emitter,
     Failure,
 )
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -153,13 +159,92 @@ def test_a_broker_that_goes_away_is_never_silent(own_kafka: EmbeddedKafka) -> No
     gc.collect()
 
 
-def test_it_imports_nothing_but_its_client() -> None:
-    """The base install is the emitter: it must not pull in what only the server extra brings."""
-    code = """
-import sys
-import streams.emitter
-heavy = {"faust", "aiokafka", "river", "numpy", "orjson", "pydantic", "elasticsearch", "nacl", "detectors"}
-print(sorted(heavy & {name.partition(".")[0] for name in sys.modules}))
+@pytest.mark.kafka
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_when_the_broker_is_back_it_goes_on(own_kafka: EmbeddedKafka) -> None:
+    with Emitter(
+        own_kafka.bootstrap, producer="tests", max_block=10, delivery_timeout=8, request_timeout_ms=1000
+    ) as emitter:
+        emitter.emit(DEVICE)
+        emitter.flush()
+        own_kafka.kill()
+        emitter.emit(DEVICE.record(), event_id="lost")
+        with pytest.raises(DeliveryError) as caught:
+            emitter.flush()
+        own_kafka.start()
+        (failure,) = caught.value.failures
+        emitter.emit(failure.record, source=failure.source, event_id=failure.event_id)
+        emitter.flush()
+    assert len(sent(own_kafka.bootstrap, "audit.iot", "lost")) == 1
+    gc.collect()
+
+
+def test_every_thread_may_emit(topics: str, unique: str) -> None:
+    with Emitter(topics, producer="tests") as emitter, ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda n: emitter.emit({**DEVICE.record(), "id": f"{unique}-{n}"}), range(400)))
+    for n in (0, 399):
+        assert len(sent(topics, "audit.iot", f"{unique}-{n}")) == 1
+
+
+FORK = """
+import os, sys
+from streams.emitter import DeviceEvent, Emitter
+kafka, unique = sys.argv[1:]
+def event(of):
+    return DeviceEvent(device="pump-12", type="infusion-pump", event="alarm", action="occlusion", id=f"{unique}-{of}")
+emitter = Emitter(kafka, producer="tests", linger_ms=1000)
+emitter.emit(event("parent"))  # waits still when the process forks: the child must not send it too
+child = os.fork()
+emitter.emit(event("child" if child == 0 else "parent later"))
+emitter.close()
+if child:
+    raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert result.stdout.strip() == "[]"
+
+
+def test_each_process_of_a_fork_sends_its_own(topics: str, unique: str) -> None:
+    subprocess.run([sys.executable, "-c", FORK, topics, unique], cwd=ROOT, check=True, timeout=60)
+    for of in ("parent", "parent later", "child"):
+        assert len(sent(topics, "audit.iot", f"{unique}-{of}")) == 1, of
+
+
+@pytest.mark.parametrize("setting", ["acks", "enable_idempotence", "max_request_size"])
+def test_no_setting_weakens_it(topics: str, setting: str) -> None:
+    with Emitter(topics, producer="tests", **{setting: 0}) as emitter:
+        assert emitter._here().config[setting] in (-1, "all", True, 1024 * 1024 - 128)
+
+
+def test_an_event_too_large_is_refused_and_ends_nothing(topics: str, unique: str) -> None:
+    with Emitter(topics, producer="tests") as emitter:
+        with pytest.raises(ValueError, match=r"the event has \d+ bytes where 1044352 are taken"):
+            emitter.emit({**DEVICE.record(), "details": {"x": "x" * 1_044_352}})
+        largest = {**DEVICE.record(), "id": unique, "details": {"x": "x" * 1_043_000}}
+        emitter.emit(largest, key="k" * 1000)
+    assert len(sent(topics, "audit.iot", unique)) == 1
+
+
+ALONE = """
+import sys
+sys.path[:] = [path for path in sys.path if "site-packages" not in path] + [sys.argv[1]]
+from streams.emitter import DeviceEvent, Emitter
+with Emitter(sys.argv[2], producer="tests") as emitter:
+    emitter.emit(DeviceEvent(device="pump-12", type="infusion-pump", event="alarm", action="occlusion", id=sys.argv[3]))
+print(sorted({name.partition(".")[0] for name, module in sys.modules.items()
+              if (getattr(module, "__file__", None) or "").startswith(sys.argv[1])}))
+"""
+
+
+def test_the_base_install_is_its_client_and_a_checksum(topics: str, tmp_path: Path, unique: str) -> None:
+    """In an interpreter that has what the base install brings and nothing else, it emits."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    (tmp_path / "streams").symlink_to(ROOT / "streams")
+    for dependency in project["dependencies"]:
+        for file in files(Requirement(dependency).name) or []:
+            top = file.parts[0]
+            if not top.endswith((".dist-info", "..")) and not (tmp_path / top).exists():
+                (tmp_path / top).symlink_to(str(file.locate())[: -len(str(file))] + top)
+    command = [sys.executable, "-I", "-S", "-c", ALONE, str(tmp_path), topics, unique]
+    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.strip() == "['crc32c', 'kafka', 'streams']"
+    assert len(sent(topics, "audit.iot", unique)) == 1

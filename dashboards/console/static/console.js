@@ -6,17 +6,24 @@ let oldest = 0;
 let newest = 0;
 let waiting = [];
 
+// Characters that hide, or that turn the order of what follows: shown by their number instead.
+const UNSEEN = /[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g;
+
+function visible(text) {
+  return String(text).replace(UNSEEN, (found) => `\\u${found.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}
+
 function element(tag, className, text) {
   const made = document.createElement(tag);
   if (className) made.className = className;
-  if (text !== undefined) made.textContent = text;
+  if (text !== undefined) made.textContent = visible(text);
   return made;
 }
 
-function local(time) {
+function local(time, { whole = false } = {}) {
   const when = new Date(time);
   const today = when.toDateString() === new Date().toDateString();
-  const shown = today ? when.toLocaleTimeString() : when.toLocaleString();
+  const shown = today && !whole ? when.toLocaleTimeString() : when.toLocaleString();
   const made = element("time", "", Number.isNaN(when.getTime()) ? String(time) : shown);
   if (!Number.isNaN(when.getTime())) {
     made.dateTime = when.toISOString();
@@ -37,6 +44,31 @@ function matches(alert, wanted) {
   return wanted.text.toLowerCase().split(/\s+/).every((word) => told.includes(word));
 }
 
+// Who, as kind and name: "user", "Practitioner/7".
+function who(entity) {
+  const at = entity.indexOf(":");
+  const made = element("span", "name");
+  if (at > 0) made.append(element("span", "kind", entity.slice(0, at)));
+  made.append(element("span", "", entity.slice(at + 1)));
+  return made;
+}
+
+// What was done, on what and from where, as far as who does not say it already.
+function act(alert) {
+  const { evidence } = alert.findings[0];
+  const told = evidence["event.action"] ? [evidence["event.action"]] : [];
+  for (const [word, name] of [["on", "device.id"], ["from", "source.ip"]]) {
+    const value = evidence[name];
+    if (value && !alert.entity.includes(value)) told.push(`${word} ${value}`);
+  }
+  return told.join(" ");
+}
+
+// Why, in a sentence: what the rule is about, or what a model saw.
+function why(alert) {
+  return (alert.findings[0].rule || {}).description || alert.reason;
+}
+
 function row(alert) {
   const made = element("tr");
   made.dataset.id = alert.id;
@@ -45,11 +77,13 @@ function row(alert) {
   severity.append(element("span", `severity ${alert.severity}`, alert.severity));
   const when = element("td", "when");
   when.append(local(alert.last_seen));
-  const what = element("td");
+  const what = element("td", "what");
   const title = element("button", "title", alert.title);
   title.type = "button";
-  what.append(title, element("span", "why", alert.reason));
-  made.append(severity, when, element("td", "who", alert.entity), what, element("td", "", alert.findings[0].source));
+  what.append(title, element("span", "act", act(alert)), element("span", "why", why(alert)));
+  const name = element("td", "who");
+  name.append(who(alert.entity));
+  made.append(severity, when, name, what, element("td", "source", alert.findings[0].source));
   made.addEventListener("click", () => open(alert.id));
   return made;
 }
@@ -69,7 +103,7 @@ async function load({ append = false } = {}) {
   if (alerts.length) oldest = alerts[alerts.length - 1].sequence;
   if (alerts.length && !append) newest = Math.max(newest, alerts[0].sequence);
   $("older").hidden = alerts.length < 100;
-  $("empty").hidden = rows.childElementCount > 0;
+  blank();
   waiting = [];
   announce();
 }
@@ -85,7 +119,18 @@ function show(alert) {
   made.classList.add("fresh");
   rows.prepend(made);
   while (rows.childElementCount > LIMIT) rows.lastElementChild.remove();
-  $("empty").hidden = true;
+  blank();
+}
+
+function filtered() {
+  const { text, severity, source } = filters();
+  return Boolean(text || source || severity !== "informational");
+}
+
+// Nothing yet and nothing that fits are different news.
+function blank() {
+  $("empty").hidden = rows.childElementCount > 0 || filtered();
+  $("unfit").hidden = rows.childElementCount > 0 || !filtered();
 }
 
 function arrived(alert) {
@@ -104,7 +149,7 @@ function table(pairs) {
   for (const [name, value] of pairs) {
     if (value === undefined || value === null || value === "" || (Array.isArray(value) && !value.length)) continue;
     const shown = element("dd");
-    shown.append(value instanceof Node ? value : Array.isArray(value) ? value.join(", ") : typeof value === "object" ? JSON.stringify(value) : String(value));
+    shown.append(value instanceof Node ? value : visible(Array.isArray(value) ? value.join(", ") : typeof value === "object" ? JSON.stringify(value) : value));
     made.append(element("dt", "", name), shown);
   }
   return made;
@@ -125,21 +170,28 @@ async function open(id) {
   const close = element("button", "close", "Close");
   close.type = "button";
   close.addEventListener("click", shut);
-  detail.replaceChildren(close, element("span", `severity ${alert.severity}`, alert.severity), element("h2", "", alert.title), element("p", "", alert.reason));
-  detail.append(table([["who", alert.entity], ["first seen", local(alert.first_seen)], ["last seen", local(alert.last_seen)], ["arrived", local(alert.stored)], ["status", alert.status], ["alert", alert.id]]));
+  const rule = alert.findings[0].rule || {};
+  detail.replaceChildren(close, element("span", `severity ${alert.severity}`, alert.severity), element("h2", "", alert.title), element("p", "", why(alert)));
+  if (rule.response) detail.append(element("h3", "", "What to do"), element("p", "", rule.response));
+  const once = alert.first_seen === alert.last_seen;
+  const seen = once ? [["when", local(alert.last_seen, { whole: true })]] : [["first seen", local(alert.first_seen, { whole: true })], ["last seen", local(alert.last_seen, { whole: true })]];
+  detail.append(element("h3", "", "Alert"), table([["who", alert.entity], ["what", act(alert)], ...seen, ["arrived", local(alert.stored, { whole: true })], ["status", alert.status], ["id", alert.id]]));
   for (const finding of alert.findings) {
-    const rule = finding.rule || {};
+    const found = finding.rule || {};
     const tags = element("p");
-    for (const tag of rule.tags || []) tags.append(element("span", "tag", tag === "AIAST" ? "AI-asserted (AIAST)" : tag));
-    detail.append(element("h3", "", "Evidence"), table(Object.entries(finding.evidence)));
-    detail.append(element("h3", "", "Found by"), table([["detector", finding.detector], ["rule", rule.name], ["rule id", rule.id], ["author", rule.author], ["level", rule.level], ["score", finding.score], ["techniques", finding.techniques], ["events", finding.event_ids], ["date trusted", finding.timely ? "yes" : "no"]]), tags);
+    for (const tag of found.tags || []) tags.append(element("span", "tag", tag === "AIAST" ? "AI-asserted (AIAST)" : tag));
+    detail.append(element("h3", "", "Evidence"), table([["because", finding.reason], ...Object.entries(finding.evidence)]));
+    detail.append(element("h3", "", "Found by"), table([["detector", finding.detector], ["rule", found.name], ["rule id", found.id], ["author", found.author], ["score", finding.detector === "sigma" ? "" : finding.score.toFixed(3)], ["techniques", finding.techniques], ["events", finding.event_ids], ["date", finding.timely ? "" : "not trusted: out of range"]]), tags);
   }
   detail.hidden = false;
   detail.focus({ preventScroll: true });
+  if (matchMedia("(max-width: 800px)").matches) detail.scrollIntoView();
 }
 
 function shut() {
+  if ($("detail").hidden) return;
   $("detail").hidden = true;
+  rows.querySelector("tr.open .title")?.focus(); // whoever came by keyboard goes on from there
   history.replaceState(null, "", location.pathname + location.search);
   for (const made of rows.children) made.classList.remove("open");
 }
@@ -182,7 +234,16 @@ $("source").addEventListener("change", changed);
 $("filters").addEventListener("submit", (event) => { event.preventDefault(); changed(); });
 $("older").addEventListener("click", () => load({ append: true }));
 $("newer").addEventListener("click", () => { window.scrollTo({ top: 0 }); for (const alert of waiting) show(alert); waiting = []; announce(); });
-document.addEventListener("keydown", (event) => { if (event.key === "Escape") shut(); });
+$("all").addEventListener("click", () => { $("filters").reset(); changed(); });
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape") shut();
+  const row = event.target.closest?.("#alerts tbody tr");
+  const next = { ArrowDown: row?.nextElementSibling, ArrowUp: row?.previousElementSibling }[event.key];
+  if (next) {
+    event.preventDefault();
+    next.querySelector(".title").focus();
+  }
+});
 
 await load().catch(() => say("connection lost, retrying", true));
 if (location.hash) open(decodeURIComponent(location.hash.slice(1)));

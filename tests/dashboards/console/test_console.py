@@ -198,6 +198,125 @@ async def test_what_an_attacker_wrote_is_text(browser: Browser, page: Page, stor
     assert await tab.locator("#alerts img, #detail img, #alerts script, #detail script").count() == 0
 
 
+RULE = {
+    "id": "r1",
+    "name": "Synthetic rule",
+    "description": "Why it matters, in a sentence.",
+    "response": "Call the ward.",
+}
+
+
+async def test_who_what_when_and_why_are_seen_at_a_glance(browser: Browser, page: Page, store: AlertStore) -> None:
+    model = {
+        "detector": "rate.device",
+        "entity": "device:pump-1",
+        "reason": "40 events; usually 4.",
+        "rule": {"id": "rate"},
+    }
+    store.write([alert("a", rule=RULE), alert("b", source="device", **model)], now=1)
+    tab = await browser.new_page()
+    await tab.goto(page.url)
+    first, second = tab.locator("#alerts tbody tr").nth(0), tab.locator("#alerts tbody tr").nth(1)
+    await expect(second.locator(".who")).to_have_text("userPractitioner/synthetic-p1")
+    await expect(second.locator(".act")).to_have_text("delete from 192.0.2.7")
+    await expect(second.locator(".why")).to_have_text("Why it matters, in a sentence.")
+    await expect(second.locator("time")).to_have_attribute("datetime", "2023-11-14T22:13:20.000Z")
+    await expect(first.locator(".why")).to_have_text("40 events; usually 4.")
+    await second.click()
+    detail = tab.locator("#detail")
+    await expect(detail).to_contain_text("Call the ward.")
+    await expect(detail).to_contain_text("because")
+    await expect(detail).to_contain_text("action is D")
+
+
+async def test_it_is_used_by_keyboard_alone(browser: Browser, page: Page, store: AlertStore) -> None:
+    store.write([alert("a"), alert("b"), alert("c")], now=1)
+    tab = await browser.new_page()
+    await tab.goto(page.url)
+    await expect(tab.locator("#alerts tbody tr")).to_have_count(3)
+    await tab.focus("#text")
+    for key in ("Tab", "Tab", "Tab", "ArrowDown", "ArrowDown", "ArrowUp", "Enter"):
+        await tab.keyboard.press(key)
+    await expect(tab.locator("#detail h2")).to_have_text("Synthetic alert b")
+    await tab.keyboard.press("Escape")
+    await expect(tab.locator("#detail")).to_be_hidden()
+    await expect(tab.locator(".title:focus")).to_have_text("Synthetic alert b")
+
+
+async def test_nothing_yet_and_nothing_that_fits_are_different(browser: Browser, page: Page, store: AlertStore) -> None:
+    tab = await browser.new_page()
+    await tab.goto(f"{page.url}?text=nowhere")
+    await expect(tab.locator("#unfit")).to_be_visible()
+    await expect(tab.locator("#empty")).to_be_hidden()
+    store.write([alert("a")], now=1)
+    await expect(tab.locator("#total")).to_have_text("1", timeout=8000)
+    await expect(tab.locator("#unfit")).to_be_visible()
+    await tab.click("#all")
+    await expect(tab.locator("#alerts tbody tr")).to_have_count(1)
+    assert "text=" not in tab.url
+
+
+LONG = {
+    "title": "Long title " * 40,
+    "reason": "why " * 200,
+    "entity": f"user:arn:aws:sts::123456789012:assumed-role/{'x' * 400}",
+    "evidence": {"long.field." + "n" * 90: "v" * 500, "event.action": "a" * 300, "source.ip": "192.0.2.7"},
+}
+
+
+@pytest.mark.parametrize("width", [1440, 400])
+async def test_long_texts_stay_within_their_place(browser: Browser, page: Page, store: AlertStore, width: int) -> None:
+    store.write([*(alert(f"n{n}") for n in range(150)), alert("long", **LONG)], now=1)
+    tab = await browser.new_page(viewport={"width": width, "height": 800})
+    await tab.goto(page.url)
+    rows = tab.locator("#alerts tbody tr")
+    await expect(rows).to_have_count(100)
+    assert (await rows.first.bounding_box() or {})["height"] < 260
+    await rows.first.locator(".title").click()
+    await expect(tab.locator("#detail h2")).to_be_in_viewport()
+    assert await tab.evaluate("document.documentElement.scrollWidth") == width
+    await tab.click("#older")
+    await expect(rows).to_have_count(151)
+
+
+async def test_what_hides_or_turns_text_is_shown_by_its_number(browser: Browser, page: Page, store: AlertStore) -> None:
+    store.write([alert("a", entity="user:\u202egnp.exe", evidence={"file.name": "a\u200bb"})], now=1)
+    tab = await browser.new_page()
+    await tab.goto(page.url)
+    row = tab.locator("#alerts tbody tr")
+    await expect(row.locator(".who")).to_have_text("user\\u202egnp.exe")
+    await row.click()
+    await expect(tab.locator("#detail")).to_contain_text("a\\u200bb")
+
+
+CONTRAST = """
+(names) => {
+  const light = ([r, g, b]) => {
+    const [x, y, z] = [r, g, b].map((c) => c / 255).map((c) => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * x + 0.7152 * y + 0.0722 * z;
+  };
+  const rgb = (text) => text.match(/[\\d.]+/g).slice(0, 3).map(Number);
+  const probe = document.body.appendChild(document.createElement("p"));
+  const colour = (name) => { probe.style.color = `var(--${name})`; return light(rgb(getComputedStyle(probe).color)); };
+  return names.flatMap((name) => ["ground", "panel"].map((under) => {
+    const [low, high] = [colour(name), colour(under)].sort((a, b) => a - b);
+    return [name, under, (high + 0.05) / (low + 0.05)];
+  }));
+}
+"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_every_text_has_contrast(browser: Browser, page: Page, scheme: Any) -> None:
+    """WCAG 2.2, 1.4.3: at least 4.5 to 1."""
+    tab = await browser.new_page(color_scheme=scheme)
+    await tab.goto(page.url)
+    names = ["text", "quiet", "accent", "critical", "high", "medium", "low", "informational"]
+    measured = await tab.evaluate(CONTRAST, names)
+    assert len(measured) == 16
+    assert not [found for found in measured if found[2] < 4.5]
+
+
 async def test_a_lost_console_is_said_and_found_again(browser: Browser, page: Page, store: AlertStore) -> None:
     tab = await browser.new_page()
     await tab.goto(page.url)

@@ -33,6 +33,26 @@ def test_a_first_action_of_a_known_actor_is_found_once() -> None:
     assert finding.event_ids == (next(e for e in events if e.fields["event.action"] == "export").id,)
 
 
+def test_who_goes_through_everything_once_is_told_once_an_hour() -> None:
+    events = new_action()
+    start = events[-1].time
+    swarm = [event(60_000 + n, start + n * 1000, f"List {n}") for n in range(200)]
+    found = run([*events, *swarm])
+    assert len(found) == 1
+    assert found[0].severity in ("low", "medium")
+    ids = {finding.id for order in (swarm, swarm[::-1]) for finding in run([*new_action()[:-2], *order])}
+    assert len(ids) == 1
+
+
+def test_a_state_of_the_first_version_is_read() -> None:
+    detector = RarityDetector()
+    state = detector.new()
+    run(new_action(), state)
+    saved = detector.save(state)
+    assert len(saved[4]) == 1
+    assert detector.save(detector.load([*saved[:4], *saved[5:]])) == [*saved[:4], [], *saved[5:]]
+
+
 def test_somebody_new_does_nothing_unusual() -> None:
     assert run([event(n, NOW + n * 1000, f"action {n % 7}") for n in range(50)]) == []
 

@@ -6,6 +6,7 @@ import pytest
 from behaviour import NOW, WINDOW, burst, calm, event
 
 from detectors.base import Event, Finding
+from detectors.models.cooldown import HOUR
 from detectors.models.rate import GRACE, OPEN, RateDetector, RateState
 
 
@@ -34,6 +35,46 @@ def test_a_burst_is_found_once_and_says_why() -> None:
 
 def test_a_flood_is_more_severe_than_a_burst() -> None:
     assert run(burst(count=400))[0].severity == "medium", "it fires as soon as it is unusual"
+
+
+def test_what_grows_for_an_hour_is_told_once() -> None:
+    before = calm()
+    hour = -(-(NOW + 24 * WINDOW) // HOUR) * HOUR
+    growing = [
+        event(10_000 + 1000 * window + n, hour + window * WINDOW + n * 100)
+        for window in range(5)
+        for n in range(60 * 2**window)
+    ]
+    detector = RateDetector("actor")
+    state = detector.new()
+    (finding,) = run([*before, *growing], detector, state)
+    assert finding.time // HOUR == hour // HOUR
+    assert sum(count < 0 for count in state.open.values()) > 1, "later windows were as unusual"
+
+
+def test_which_window_of_an_hour_fires_first_changes_no_id() -> None:
+    detector = RateDetector("actor")
+    before = calm()
+    saved = detector.new()
+    run(before, detector, saved)
+    start = NOW + 24 * WINDOW
+    first, second = ([event(9000 + n, start + w * WINDOW + n * 10) for n in range(80)] for w in (0, 1))
+    ids = set()
+    for order in ([*first, *second], [*second, *first]):
+        state = detector.load(detector.save(saved))
+        ids.add(tuple(f.id for one in order for f in detector.inspect(one, "user:x", state, start)))
+    assert len(ids) == 1
+    assert len(ids.pop()) == 1
+
+
+def test_a_state_of_the_first_version_is_read() -> None:
+    detector = RateDetector("actor")
+    state = detector.new()
+    run(burst(), detector, state)
+    saved = detector.save(state)
+    assert saved[5] == [burst()[-1].time // HOUR]
+    assert detector.save(detector.load([*saved[:5], *saved[6:]])) == [*saved[:5], [], *saved[6:]]
+    assert detector.save(detector.load(saved[:5])) == [*saved[:5], []]
 
 
 def test_it_says_nothing_before_it_knows_what_is_usual() -> None:

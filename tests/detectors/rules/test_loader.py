@@ -7,7 +7,7 @@ from textwrap import dedent, indent
 
 import pytest
 
-from detectors.rules import RuleSet, load
+from detectors.rules import RuleSet, load, starter_rules
 
 GOOD = """\
 title: Good
@@ -145,3 +145,13 @@ def test_a_rule_without_id_or_level_gets_steady_ones(tmp_path: Path) -> None:
     (other,) = loaded(tmp_path, text.replace("{a: x}", "{a: y}")).rules
     assert one.id == other.id
     assert one.level == "medium"
+
+
+def test_own_rules_stand_beside_the_starter_pack_and_take_no_id_of_it(tmp_path: Path) -> None:
+    starter = starter_rules()
+    taken = starter.rules[0].id
+    (tmp_path / "own.yml").write_text(GOOD)
+    (tmp_path / "taken.yml").write_text(GOOD.replace("11111111-1111-4111-8111-111111111111", taken))
+    found = load([tmp_path], beside_starter=True)
+    assert [rule.title for rule in found.rules] == [*(rule.title for rule in starter.rules), "Good"]
+    assert [(problem.rule_id, problem.path) for problem in found.problems] == [(taken, str(tmp_path / "taken.yml"))]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +117,7 @@ def test_detect_raw_reads_any_record_with_rules_of_your_own(shell: Shell, tmp_pa
 def test_a_broken_rule_is_told_and_costs_itself(shell: Shell, tmp_path: Path) -> None:
     (tmp_path / "broken.yml").write_text("title: [")
     result = shell.run("detect", "--rules", str(tmp_path), "-", stdin=lines(AUDIT))
-    assert "broken.yml: " in result.stderr
+    assert re.search(r"broken\.yml:1: ", result.stderr)
     assert result.returncode == 0
 
 
@@ -125,8 +126,11 @@ def test_a_broken_rule_is_told_and_costs_itself(shell: Shell, tmp_path: Path) ->
     [
         (("normalize", "--source", "cloudtrial", "-"), "did you mean cloudtrail"),
         (("detect", "--rules", "/nowhere", "-"), "/nowhere is not there"),
-        (("setup",), "no Kafka answers at 127.0.0.1:9"),
-        (("dead-letters", "replay"), "name positions, or give --all"),
+        (("setup",), "no Kafka answers at 127.0.0.1:9: start it, or name another in WARDWATCH_KAFKA"),
+        (("worker", "--log-level", "loud"), "--log-level loud is none of DEBUG, INFO, WARNING and ERROR"),
+        (("emit", "-"), "no Kafka answers at 127.0.0.1:9"),
+        (("dead-letters", "replay", "x/0/0", "--all"), "name positions or choose, not both"),
+        (("dead-letters", "replay"), "name positions, or choose by --all, --producer or --reason"),
     ],
 )
 def test_what_cannot_be_done_is_one_sentence(shell: Shell, arguments: tuple[str, ...], told: str) -> None:
@@ -139,14 +143,104 @@ def test_what_cannot_be_done_is_one_sentence(shell: Shell, arguments: tuple[str,
 def test_a_wrong_setting_is_named(shell: Shell) -> None:
     shell.environment["WARDWATCH_PARTITIONS"] = "many"
     result = shell.run("setup")
-    assert result.returncode == 2
-    assert "setting WARDWATCH_PARTITIONS: " in result.stderr
+    assert result.returncode == 1
+    assert result.stderr.startswith("wardwatch: setting WARDWATCH_PARTITIONS: ")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("partitions = ", "is no TOML"),
+        ("partition = 4", "setting WARDWATCH_PARTITION: Extra inputs are not permitted"),
+        (None, "is no file: mend the path, or unset it"),
+    ],
+)
+def test_a_wrong_settings_file_is_told(shell: Shell, tmp_path: Path, text: str | None, told: str) -> None:
+    path = tmp_path / "settings.toml"
+    if text is not None:
+        path.write_text(text)
+    shell.environment["WARDWATCH_CONFIG"] = str(path)
+    result = shell.run("setup")
+    assert result.returncode == 1
+    assert told in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_receiver_that_is_no_json_is_told(shell: Shell) -> None:
+    shell.environment["WARDWATCH_RECEIVERS"] = "oncall"
+    result = shell.run("setup")
+    assert result.returncode == 1
+    assert "receivers" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_reader_that_leaves_early_is_no_error(shell: Shell, tmp_path: Path) -> None:
+    path = tmp_path / "events"
+    path.write_text("\n".join([lines(AUDIT, TRAIL)] * 2000))
+    command = f"{sys.executable} -m streams.cli detect --only-rules {path} | head -n 1"
+    result = subprocess.run(
+        ["bash", "-c", command], cwd=ROOT, env=shell.environment, capture_output=True, text=True, check=False
+    )
+    assert json.loads(result.stdout)["line"] == 1
+    assert result.stderr == ""
+
+
+def test_json_lines_are_read_one_at_a_time(shell: Shell, tmp_path: Path) -> None:
+    """Peak memory of a file of many megabytes stays near that of a small one."""
+    small, large = tmp_path / "small", tmp_path / "large"
+    record = json.dumps(DEVICE) + "\n"
+    small.write_text(record)
+    large.write_text(record * 100_000)
+    measure = "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL); "
+    measure += "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+    peaks = []
+    for path in (small, large):
+        command = [sys.executable, "-c", measure, sys.executable, "-m", "streams.cli", "normalize", str(path)]
+        out = subprocess.run(command, cwd=ROOT, env=shell.environment, capture_output=True, text=True, check=True)
+        peaks.append(int(out.stdout))
+    assert large.stat().st_size > 30_000_000
+    assert peaks[1] < peaks[0] * 1.25, peaks
+
+
+COMMANDS = ["up", "worker", "setup", "status", "emit", "normalize", "detect", "dead-letters"]
 
 
 def test_help_names_every_command(shell: Shell) -> None:
     told = shell.run("--help").stdout
-    for command in ("up", "worker", "setup", "status", "emit", "normalize", "detect", "dead-letters"):
-        assert command in told
+    assert told.startswith("Usage: wardwatch ")
+    assert [line.split()[0] for line in told.partition("Commands:\n")[2].splitlines()] == COMMANDS
+    assert "..." not in told.partition("Commands:\n")[2], "what a command does is not cut short"
+
+
+@pytest.mark.parametrize("command", [*COMMANDS[:-1], "dead-letters list", "dead-letters show", "dead-letters replay"])
+def test_every_option_is_explained(shell: Shell, command: str) -> None:
+    told = shell.run(*command.split(), "--help").stdout
+    options = re.findall(r"^  (?:-h, )?(--[a-z-]+(?: [A-Z]+)?)(.*(?:\n {8,}\S.*)*)", told, re.MULTILINE)
+    assert options
+    for name, explained in options:
+        assert re.search(r"[a-z]{2,} [a-z]+|[A-Z][a-z]+ ", explained), name
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = """
+import sys
+import streams.cli
+heavy = {"kafka", "faust", "aiokafka", "river", "numpy", "pydantic", "elasticsearch", "nacl", "sigma", "rich"}
+print(sorted(heavy & {name.partition(".")[0] for name in sys.modules}))
+"""
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
+
+
+def test_damaged_keys_are_one_sentence(shell: Shell) -> None:
+    folder = Path(shell.environment["WARDWATCH_DATA_DIR"]) / "keys"
+    folder.mkdir(parents=True)
+    (folder / "pseudonym.key").write_bytes(b"half")
+    result = shell.run("detect", "-", stdin=lines(AUDIT))
+    assert result.returncode == 1
+    assert result.stderr == (
+        f"wardwatch: {folder / 'pseudonym.key'} holds 4 bytes where a key has 32: restore it from your backup\n"
+    )
 
 
 @pytest.fixture
@@ -165,6 +259,15 @@ def running(tmp_path: Path) -> Iterator[Shell]:
         broker.stop()
 
 
+def settled(shell: Shell, done: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    """The status once nothing lags and it is ``done``."""
+    for _ in range(60):
+        status: dict[str, Any] = json.loads(shell.run("status", "--json", "--seconds", "0.5").stdout)
+        if not any(status["lag"].values()) and done(status):
+            return status
+    raise AssertionError(status)
+
+
 @pytest.mark.kafka
 def test_from_emit_to_dead_letters_and_back(running: Shell, tmp_path: Path) -> None:
     path = tmp_path / "events"
@@ -174,28 +277,78 @@ def test_from_emit_to_dead_letters_and_back(running: Shell, tmp_path: Path) -> N
     assert emitted.stderr.splitlines()[-1] == "4 events sent, 1 not"
     assert emitted.returncode == 1
 
-    for _ in range(100):
-        status = json.loads(running.run("status", "--json").stdout)
-        if status["alerts"] and status["dead_letters"] and not any(status["lag"].values()):
-            break
-        time.sleep(0.2)
-    assert sum(status["alerts"].values()) == 2
-    assert status["dead_letters"] == 1
+    status = settled(running, lambda found: sum(found["alerts"].values()) == 2 and found["dead_letters"] == 1)
     assert status["last_alert"]["title"]
-    assert "dead letters" in running.run("status").stdout
+    told = running.run("status").stdout
+    assert "dead letters  1\n" in told
+    assert re.search(r"^worker +\S+: runs$", told, re.MULTILINE)
+    assert "last alert    " in told
 
     listed = running.run("dead-letters", "list", "--json").stdout
     letter = json.loads(listed)
     assert letter["reason"].startswith("recorded")
     assert "synthetic-000001" not in listed
-    assert "sealed" not in letter
+    assert "sealed" not in listed
     assert running.run("dead-letters", "list", "--producer", "nobody").stdout == ""
+    assert running.run("dead-letters", "list", "--reason", "no such").stdout == ""
+    assert json.loads(running.run("dead-letters", "list", "--count", "--json").stdout)["count"] == 1
 
     shown = running.run("dead-letters", "show", letter["position"])
     assert json.loads(shown.stdout) == bad
     assert running.run("dead-letters", "show", "x/0/0").returncode == 1
-    assert running.run("dead-letters", "replay", letter["position"]).stdout == "1 records sent again\n"
+    assert running.run("dead-letters", "replay", letter["position"]).stdout == "1 record sent again\n"
+    missing = running.run("dead-letters", "replay", "x/0/0")
+    assert (missing.returncode, missing.stdout) == (1, "0 records sent again\n")
+    assert "there is no such letter: x/0/0" in missing.stderr
+
+    # Sent again it fails again: the first letter is answered, and a new one is open.
+    settled(running, lambda found: found["dead_letters"] == 1)
+    again = json.loads(running.run("dead-letters", "list", "--json").stdout)
+    assert again["position"] != letter["position"]
+    assert len(running.run("dead-letters", "list", "--replayed").stdout.splitlines()) == 2
 
     (Path(running.environment["WARDWATCH_DATA_DIR"]) / "keys" / "dead-letters.private").unlink()
-    refused = running.run("dead-letters", "show", letter["position"])
+    refused = running.run("dead-letters", "show", again["position"])
     assert "open only where their private key is" in refused.stderr
+
+
+@pytest.mark.kafka
+def test_status_on_another_machine_and_setup_twice(running: Shell, tmp_path: Path) -> None:
+    """Neither the store nor the keys are there: what it says comes from Kafka."""
+    running.run("emit", "-", stdin=lines(TRAIL))
+    settled(running, lambda found: found["last_alert"] is not None)
+    elsewhere = Shell(tmp_path / "elsewhere", running.environment["WARDWATCH_KAFKA"])
+    emitting = subprocess.Popen(
+        [sys.executable, "-m", "streams.demo", "--rate", "50", "--staff", "20"], cwd=ROOT, env=running.environment
+    )
+    try:
+        status = json.loads(elsewhere.run("status", "--json", "--seconds", "4").stdout)
+    finally:
+        emitting.terminate()
+        emitting.wait(30)
+    assert status["arriving"] > 0
+    assert status["last_alert"]["title"] == "CloudTrail recording stopped or narrowed"
+    assert status["workers"] == {}
+    assert not (tmp_path / "elsewhere").exists()
+    assert "all 13 were there (4 partitions each)" in running.run("setup").stdout
+    running.environment["WARDWATCH_PARTITIONS"] = "8"
+    refused = running.run("setup")
+    assert refused.returncode == 1
+    assert "set WARDWATCH_PARTITIONS=4, or replay into new topics" in refused.stderr
+
+
+@pytest.mark.kafka
+def test_without_topics_one_sentence_says_what_to_run(tmp_path: Path) -> None:
+    broker = EmbeddedKafka(tmp_path / "kafka", port=0)
+    broker.start()
+    try:
+        shell = Shell(tmp_path / "home", broker.bootstrap)
+        for command in (["worker"], ["status"], ["dead-letters", "list"]):
+            result = shell.run(*command)
+            assert result.returncode == 1
+            assert re.fullmatch(r"wardwatch: topics are missing \(.*\): run wardwatch setup\n", result.stderr), command
+        made = shell.run("setup").stdout
+        assert made.startswith("topics         13 made (4 partitions, 1 replica each): audit.ehr, audit.iot")
+        assert "elasticsearch  not set" in made
+    finally:
+        broker.stop()

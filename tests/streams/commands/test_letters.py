@@ -1,0 +1,159 @@
+"""Dead letters by the thousand: what is sent again keeps its key, its headers and its id, and is answered once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+
+from detectors.base import digest
+from streams import topics
+from streams.admin import create_topics
+from streams.commands import letters
+from streams.commands.letters import Envelope, envelopes, replay
+from streams.deadletters import DeadLetters, open_letter
+from streams.embedded.kafka import EmbeddedKafka
+from streams.keys import Keys, load_keys
+from streams.pipeline import Ingest, Reader
+from streams.records import RawRecord
+from streams.settings import Settings
+
+MANY = 3000
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Iterator[Settings]:
+    broker = EmbeddedKafka(tmp_path / "kafka", port=0)
+    broker.start()
+    made = Settings(kafka=broker.bootstrap, data_dir=tmp_path / "home", partitions=2)
+    create_topics(made)
+    yield made
+    broker.stop()
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> Keys:
+    return load_keys(tmp_path / "home")
+
+
+def raw(number: int, *, topic: str = "audit.ehr", headers: dict[str, bytes] | None = None) -> RawRecord:
+    value = b'{"resourceType": "AuditEvent", "of": "Patient/synthetic-%d"}' % number
+    return RawRecord(topic, number % 2, number, 1, value, headers or {}, b"Patient/synthetic-%d" % number)
+
+
+def write(settings: Settings, keys: Keys, records: list[RawRecord], *, stage: str = "ingest") -> None:
+    producer = KafkaProducer(bootstrap_servers=settings.kafka, max_request_size=4_000_000)
+    made = DeadLetters(keys.dead_letter_public)
+    for record in records:
+        letter = made.output(record, stage=stage, reason=f"synthetic reason {record.offset % 2}")
+        producer.send(letter.topic, letter.value, key=letter.key)
+    producer.flush()
+    producer.close()
+
+
+def lying_in(settings: Settings, topic: str) -> list[Any]:
+    consumer = KafkaConsumer(bootstrap_servers=settings.kafka, enable_auto_commit=False)
+    partitions = [TopicPartition(topic, n) for n in range(settings.partitions)]
+    consumer.assign(partitions)
+    consumer.seek_to_beginning(*partitions)
+    ends = consumer.end_offsets(partitions)
+    found: list[Any] = []
+    while any(consumer.position(tp) < ends[tp] for tp in partitions):
+        for records in consumer.poll(timeout_ms=500).values():
+            found += records
+    consumer.close()
+    return found
+
+
+def every(envelope: Envelope) -> bool:
+    return not envelope.replayed
+
+
+@pytest.mark.kafka
+def test_thousands_are_sent_again_whole_and_answered(settings: Settings, keys: Keys) -> None:
+    with_id = {"event-id": b"own-7", "producer": b"tests", "source": b"fhir"}
+    records = [raw(n, headers=with_id if n == 7 else None) for n in range(MANY)]
+    write(settings, keys, records)
+    write(settings, keys, [records[3]])  # a step that was killed wrote it twice
+    assert sum(1 for _ in envelopes(settings)) == MANY
+
+    done = replay(settings, keys.dead_letter_private(), every)
+    assert len(done.sent) == MANY
+    assert not done.kept
+    arrived = {record.value: record for record in lying_in(settings, "audit.ehr")}
+    assert len(arrived) == MANY
+    for record in records:
+        again = arrived[record.value]
+        assert (again.key, again.partition) == (record.key, record.partition)
+        own = digest(record.topic, record.partition, record.offset).encode()
+        assert dict(again.headers) == (dict(record.headers) or {"event-id": own})
+
+    assert not any(every(envelope) for envelope in envelopes(settings))
+    assert not replay(settings, keys.dead_letter_private(), every).sent
+    assert len(replay(settings, keys.dead_letter_private(), lambda e: e.name == "audit.ehr/1/7").sent) == 1
+
+
+@pytest.mark.kafka
+def test_what_cannot_be_sent_is_told_and_stays_open(settings: Settings, keys: Keys, tmp_path: Path) -> None:
+    large, largest = (RawRecord("audit.ehr", 0, n, 1, b"x" * n, {}) for n in (1_100_000, 1_048_300))
+    write(settings, keys, [raw(0), large, largest])
+    write(settings, load_keys(tmp_path / "another installation"), [raw(1)])
+    write(settings, keys, [raw(4, topic=topics.ALERTS)], stage="index")
+    for delivery in ("msg_1", "msg_2"):
+        headers = {"webhook-id": delivery.encode()}
+        write(settings, keys, [RawRecord(topics.NOTIFICATIONS, 0, 0, 1, b"{}", headers)], stage="notify")
+    names = {envelope.name for envelope in envelopes(settings)}
+    assert {"notifications/0/0/msg_1", "notifications/0/0/msg_2"} < names
+    done = replay(settings, keys.dead_letter_private(), every)
+    assert done.sent == {"audit.ehr/0/0", "audit.ehr/0/1048300"}
+    assert sorted(done.kept.values()) == [1, 1, 1, 2]
+    assert sum(map(every, envelopes(settings))) == 5
+
+
+@pytest.mark.kafka
+def test_a_replay_cut_short_answers_nothing_it_did_not_send(
+    settings: Settings, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed between what it sends and what it answers, it sends again: the id is the same, so it counts once."""
+    monkeypatch.setattr(letters, "_BATCH", 10)
+    write(settings, keys, [raw(n) for n in range(40)])
+    opened = 0
+
+    def cut(value: bytes, private_key: bytes) -> Any:
+        nonlocal opened
+        opened += 1
+        if opened > 25:
+            raise KeyboardInterrupt
+        return open_letter(value, private_key)
+
+    monkeypatch.setattr(letters, "open_letter", cut)
+    with pytest.raises(KeyboardInterrupt):
+        replay(settings, keys.dead_letter_private(), every)
+    monkeypatch.undo()
+    assert sum(envelope.replayed for envelope in envelopes(settings)) == 20
+    assert len(replay(settings, keys.dead_letter_private(), every).sent) == 20
+    arrived = lying_in(settings, "audit.ehr")
+    assert len({dict(record.headers)["event-id"] for record in arrived}) == 40
+
+
+def test_the_clear_part_names_no_patient_of_the_key(keys: Keys) -> None:
+    record = raw(1)
+    letter = DeadLetters(keys.dead_letter_public).output(record, stage="ingest", reason="synthetic")
+    assert b"synthetic-1" not in letter.value
+    opened = open_letter(letter.value, keys.dead_letter_private())
+    assert (opened.key, opened.value) == (record.key, record.value)
+    before = {name: value for name, value in orjson.loads(letter.value).items() if name != "sealed_key"}
+    assert open_letter(orjson.dumps(before), keys.dead_letter_private()).key is None
+
+
+def test_a_header_without_a_value_makes_a_letter_like_any_other(keys: Keys) -> None:
+    """Kafka allows null there; a record that cannot be read must not stop its partition for it."""
+    reader = Reader.__new__(Reader)
+    ingest = Ingest(reader, DeadLetters(keys.dead_letter_public))
+    headers: Any = {"trace": None}
+    (output,) = ingest.derive(RawRecord("audit.ehr", 0, 1, 1, b"{", headers)).outputs
+    assert open_letter(output.value, keys.dead_letter_private()).headers == {"trace": ""}
