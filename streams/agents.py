@@ -40,6 +40,7 @@ from streams.indexing import IndexHandler, Stores
 from streams.installation import agree
 from streams.keys import Keys, load_keys
 from streams.lanes import Handler, Lanes
+from streams.lineage import TopicReplaced
 from streams.pipeline import Alerting, Behave, Ingest, Reader
 from streams.privacy import Pseudonyms
 from streams.records import WATERMARK, Control
@@ -65,6 +66,9 @@ FORGET_SECONDS = 3600.0
 #: Blocks that a lane takes at once; each holds what a batch of a source partition derived.
 BLOCKS_AT_ONCE = 4
 
+#: Why a lane stops whose topic changed under a running worker.
+REPLACED = "the topic was deleted and made again while this worker ran: start the workers again"
+
 VIEW_KINDS: tuple[EntityKind, ...] = ("patient", "device", "address")
 
 
@@ -76,7 +80,7 @@ class Worker:
         self.client: dict[str, Any] = {"bootstrap_servers": settings.kafka}
         self.topic_ids = topic_ids(settings)
         self.app = _faust_app(settings)
-        self.lanes = Lanes(self._seek, self._log_start)
+        self.lanes = Lanes(self)
         self.sender = Sender(client=self.client, partitions={topic.name: settings.partitions for topic in topics.ALL})
         self.clocks = InputClocks(inputs=settings.partitions * len(topics.INPUTS), idle_after=settings.idle_after)
         keys = load_keys(settings.home)
@@ -105,11 +109,26 @@ class Worker:
         )
         self._hook()
 
-    async def _seek(self, tp: Any, offset: int) -> None:
+    # What the lanes ask of the log: streams.lanes.Log
+
+    async def seek(self, tp: TP, offset: int) -> None:
         await self.app.consumer.seek(tp, offset)
 
-    async def _log_start(self, tp: Any) -> int:
+    async def log_start(self, tp: TP) -> int:
         return int(await self.app.consumer.log_start(tp))
+
+    async def position(self, tp: TP) -> int | None:
+        position: int | None = await self.app.consumer.position(tp)
+        return position
+
+    async def identify(self, topic: str) -> None:
+        if topic in await self._replaced():
+            raise TopicReplaced(REPLACED)
+
+    async def _replaced(self) -> list[str]:
+        """Topics that are not those which were there when this worker started. Raises SetupError."""
+        ids = await asyncio.to_thread(topic_ids, self.settings)
+        return [name for name, known in self.topic_ids.items() if ids[name] != known]
 
     def _agent(self, topic: str, step: str, handler: Callable[[int], Handler], *, max_inflight: int = 8) -> None:
         """One Faust agent for ``topic``; its lanes do the work and acknowledge."""
@@ -182,6 +201,12 @@ class Worker:
                 await self._send_watermarks()
 
         @app.task  # type: ignore[untyped-decorator]
+        async def look_at_topics() -> None:
+            while not app.should_stop:
+                await asyncio.sleep(self.settings.topic_check_interval)
+                await self._look_at_topics()
+
+        @app.task  # type: ignore[untyped-decorator]
         async def report() -> None:
             reporter = Reporter(self.lanes, self.app)
             while not app.should_stop:
@@ -200,6 +225,14 @@ class Worker:
                     await self.sender.control(Control(topic, WATERMARK, record))
             except DeliveryFailed as exc:
                 log.warning("time stands still downstream: %s", exc)
+
+    async def _look_at_topics(self) -> None:
+        """Faust leaves a topic out that is away for a moment, so no lane may be there to find it made again."""
+        try:
+            for topic in await self._replaced():
+                log.error("%s: %s", topic, REPLACED)
+        except SetupError as exc:
+            log.error("%s", exc)
 
     def _end_of(self, name: str) -> int | None:
         topic, _, partition = name.rpartition("/")

@@ -14,10 +14,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
-import typer
+try:
+    import typer
+except ModuleNotFoundError:
+    sys.exit("wardwatch: the emitter alone is installed here; the commands come with pip install 'wardwatch[server]'")
 
 if TYPE_CHECKING:
     from streams.commands.letters import Envelope
+    from streams.keys import Keys
     from streams.settings import Settings
 
 __all__ = ["main"]
@@ -140,16 +144,12 @@ def worker(
     ] = "WARNING",
 ) -> None:
     """Run one worker process until SIGTERM. Start more to scale out, up to the number of partitions."""
-    from streams.keys import load_keys  # noqa: PLC0415
     from streams.worker import run  # noqa: PLC0415
 
     if log_level.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         _fail(f"--log-level {log_level} is none of DEBUG, INFO, WARNING and ERROR")
     settings = _settings()
-    try:
-        load_keys(settings.home)
-    except (OSError, ValueError) as exc:
-        _fail(str(exc))
+    _keys(settings)
     raise typer.Exit(run(settings, loglevel=log_level.upper()))
 
 
@@ -160,11 +160,12 @@ def setup() -> None:
     from streams.sinks.elasticsearch import StoreUnavailable  # noqa: PLC0415
 
     settings = _settings()
+    keys = _keys(settings)
     try:
-        for line in run(settings):
+        for line in run(settings, keys):
             print(line)
-    except (OSError, ValueError, StoreUnavailable) as exc:
-        _fail(str(exc))
+    except StoreUnavailable as exc:
+        _fail(f"{exc}: start it, or mend WARDWATCH_ELASTICSEARCH and WARDWATCH_ELASTICSEARCH_API_KEY")
 
 
 @app.command(short_help="Lag, throughput, dead letters, last alert.")
@@ -338,19 +339,27 @@ def _chosen(envelope: Envelope, producer: str, reason: str) -> bool:
 
 
 def _private_key() -> bytes:
+    try:
+        return _keys(_settings()).dead_letter_private()
+    except ValueError as exc:
+        _fail(str(exc))
+
+
+def _keys(settings: Settings) -> Keys:
+    """This installation's keys, made where there are none yet."""
     from streams.keys import load_keys  # noqa: PLC0415
 
-    settings = _settings()
     try:
-        return load_keys(settings.home).dead_letter_private()
-    except (OSError, ValueError) as exc:
+        return load_keys(settings.home)
+    except ValueError as exc:
         _fail(str(exc))
+    except OSError as exc:
+        _fail(f"{settings.home} cannot be used ({exc.strerror or exc}): name another folder in WARDWATCH_DATA_DIR")
 
 
 def _reader(paths: list[Path]) -> tuple[Any, Any]:
     """Rules and reader for files. Pseudonyms are the stream's own: keyed by the installation's key."""
     from streams.commands.files import rules_of  # noqa: PLC0415
-    from streams.keys import load_keys  # noqa: PLC0415
     from streams.pipeline import Reader  # noqa: PLC0415
     from streams.privacy import Pseudonyms  # noqa: PLC0415
 
@@ -358,11 +367,7 @@ def _reader(paths: list[Path]) -> tuple[Any, Any]:
         if not path.exists():
             _fail(f"{path} is not there")
     rules = rules_of(paths, sys.stderr)
-    settings = _settings()
-    try:
-        keys = load_keys(settings.home)
-    except (OSError, ValueError) as exc:
-        _fail(str(exc))
+    keys = _keys(_settings())
     return Reader(rules, Pseudonyms(keys.pseudonym, keys.pseudonym_id)), rules
 
 

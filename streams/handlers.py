@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from streams.blocks import address, unpack
 from streams.changelog import Changelog
 from streams.deadletters import DeadLetters
+from streams.lineage import TopicReplaced
 from streams.pipeline import Ingest
 from streams.records import Output, RawRecord, Record
 from streams.sender import Sender
@@ -20,17 +21,13 @@ from streams.state import BadDerived, KeyedStep, PartitionState
 from streams.transport import Batch
 from streams.watermarks import InputClocks
 
-__all__ = ["IngestHandler", "KeyedHandler", "TopicRemade"]
+__all__ = ["IngestHandler", "KeyedHandler"]
 
 #: Seconds and batches after which what is staged becomes durable.
 FLUSH_SECONDS = 0.5
 FLUSH_BATCHES = 4
 #: Records between two chances for other tasks to run.
 YIELD_EVERY = 100
-
-
-class TopicRemade(Exception):
-    """The state is of another topic of the same name: its position would skip what the new one holds."""
 
 
 class IngestHandler:
@@ -71,7 +68,7 @@ class IngestHandler:
                     record.timestamp,
                     record.value or b"",
                     dict(record.headers),
-                    record.key,
+                    key=record.key,
                 )
             )
             append((record.offset, ingested.outputs))
@@ -122,12 +119,12 @@ class KeyedHandler:
         state = PartitionState(self._step)
         await self._changelog.open(state.restore)
         state.restored()
-        if state.topic not in ("", self._topic_id.hex()):
-            raise TopicRemade(
-                "its topic was deleted and made again, and what is known speaks of the old one: stop the workers, "
-                f"delete {self._changelog.topic} too, run wardwatch setup"
+        if state.topic not in (b"", self._topic_id):
+            raise TopicReplaced(
+                f"the topic was deleted and made again since the state of {self._stage} was written: delete the topic "
+                f"of that state as well ({self._changelog.topic}), run wardwatch setup and start the workers again"
             )
-        state.topic = self._topic_id.hex()
+        state.topic = self._topic_id
         self.state = state
         self._unflushed.clear()
         self._flushed_at = self._now()

@@ -41,6 +41,10 @@ _ENCODED: Final = re.compile(r"%[0-9A-Fa-f]{2}")
 _QUALIFIED: Final = re.compile(
     r"(?:^|[^a-z])(?:practitioner|practitionerrole|device|organization|relatedperson|person)/$"
 )
+#: What url-encoding leaves as it is (RFC 3986, 2.3).
+_UNRESERVED: Final = re.compile(r"[A-Za-z0-9_.~-]+")
+#: The three places of a byte within base64's groups: bytes before it, and the first character that is its own.
+_ALIGNMENTS: Final = ((b"", 0), (b"\0", 2), (b"\0\0", 3))
 _SEPARATORS: Final = re.compile(r"[\s\-./_]+")
 _ESCAPED: Final = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2})|([\\/\"']))")
 _RUN: Final = re.compile(r"[A-Za-z0-9+/_-]{6,}")
@@ -114,6 +118,8 @@ def _contains(needle: str, others: Iterable[str]) -> bool:
 
 def _bare(needle: str) -> str:
     """A number without its separators; "" where it has none, or little else."""
+    if needle.isalnum():
+        return ""
     bare = _SEPARATORS.sub("", needle)
     return bare if len(bare) >= 6 and bare != needle and any(map(str.isdigit, bare)) else ""
 
@@ -144,12 +150,15 @@ def _base64(text: str, folded: str) -> Iterable[str]:
     """The characters that every base64 text with ``text`` in it has, for each alignment and usual spelling."""
     if len(text) < 4:
         return
-    for spelling in {text, folded, text.upper(), quote(text, ""), quote(text), quote_plus(text)}:
+    spellings = {text, folded, text.upper()}
+    if not _UNRESERVED.fullmatch(text):
+        spellings |= {quote(text, ""), quote(text), quote_plus(text)}
+    for spelling in spellings:
         raw = spelling.encode("utf-8", "surrogatepass")
-        for shift in range(3):
+        for zeros, begin in _ALIGNMENTS:
             # The first and last characters also hold bits of the neighbours.
-            begin, end = (shift * 8 + 5) // 6, (shift + len(raw)) * 8 // 6
-            code = b2a_base64(bytes(shift) + raw, newline=False)[begin:end].decode()
+            end = (len(zeros) + len(raw)) * 8 // 6
+            code = b2a_base64(zeros + raw, newline=False)[begin:end].decode()
             yield code
             if "+" in code or "/" in code:
                 yield code.replace("+", "-").replace("/", "_")

@@ -16,10 +16,10 @@ from typing import Protocol
 
 from faust.types import TP
 
-from streams.lineage import NewerSchema
+from streams.lineage import NewerSchema, TopicReplaced
 from streams.transport import Batch
 
-__all__ = ["Handler", "Lane", "LaneStatus", "Lanes"]
+__all__ = ["Handler", "Lane", "LaneStatus", "Lanes", "Log"]
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +52,26 @@ class Handler(Protocol):
     async def close(self) -> None: ...
 
 
+class Log(Protocol):
+    """What a lane asks of the log it reads, and of the consumer that stands in it."""
+
+    async def seek(self, tp: TP, offset: int) -> None:
+        """Send the consumer to ``offset``; what it brought before is stale."""
+        ...
+
+    async def log_start(self, tp: TP) -> int:
+        """The oldest offset there is."""
+        ...
+
+    async def position(self, tp: TP) -> int | None:
+        """Where the consumer stands; None while it finds out."""
+        ...
+
+    async def identify(self, topic: str) -> None:
+        """Raise TopicReplaced where ``topic`` is not the one that was there when the worker started."""
+        ...
+
+
 @dataclass(slots=True)
 class LaneStatus:
     """What ``wardwatch status`` shows of a lane."""
@@ -75,16 +95,14 @@ class Lane:
         tp: TP,
         handler: Handler,
         *,
-        seek: Callable[[TP, int], Awaitable[None]],
-        log_start: Callable[[TP], Awaitable[int]],
+        log: Log,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """``seek`` sends the consumer back, ``log_start`` gives the oldest offset there is; ``sleep`` waits seconds."""
+        """``sleep`` waits before another try, in seconds."""
         self.status = LaneStatus(step, tp.topic, tp.partition)
         self._tp = tp
         self._handler = handler
-        self._seek = seek
-        self._log_start = log_start
+        self._log = log
         self._sleep = sleep
         self._queue: asyncio.Queue[Batch | None] = asyncio.Queue()
         self._unacked: deque[Batch] = deque()
@@ -133,7 +151,7 @@ class Lane:
                 return
             except Exception as exc:
                 self._say_stopped(exc)
-                pause = BACKOFF[1] if isinstance(exc, NewerSchema) else pause
+                pause = BACKOFF[1] if isinstance(exc, NewerSchema | TopicReplaced) else pause
                 await self._sleep(pause)
                 pause = min(2 * pause, BACKOFF[1])
 
@@ -143,6 +161,7 @@ class Lane:
                 batch = await asyncio.wait_for(self._queue.get(), IDLE_FLUSH if self._unacked else IDLE_CHECK)
             except TimeoutError:
                 await self._flush()
+                await self._look_back()
                 continue
             if batch is None:
                 break
@@ -152,6 +171,8 @@ class Lane:
         await self._flush()
 
     async def _process(self, batch: Batch) -> None:
+        if batch.first_offset < self.status.position:
+            await self._log.identify(self._tp.topic)  # offsets that begin again may be those of another topic
         durable = await self._handler.process(batch)
         self.status.records += len(batch)
         self.status.position = batch.next_offset
@@ -175,14 +196,23 @@ class Lane:
         if position is not None and not self._sought:
             self._sought = True
             self._position = position
-            await self._seek(self._tp, position)
+            await self._log.seek(self._tp, position)
             return False
         await self._count_lost(expected, batch.first_offset)
         return True
 
+    async def _look_back(self) -> None:
+        """Where no batch comes to tell: the consumer may stand past what is durable, at the end of the log."""
+        position = self._position
+        if position is not None and not self._sought:
+            stands = await self._log.position(self._tp)
+            if stands is not None and stands > position:
+                self._sought = True
+                await self._log.seek(self._tp, position)
+
     async def _count_lost(self, expected: int, first: int) -> None:
         """Records below the start of the log are gone; other holes are compaction and transaction markers."""
-        lost = min(await self._log_start(self._tp), first) - expected
+        lost = min(await self._log.log_start(self._tp), first) - expected
         if lost > 0:
             self.status.lost += lost
             log.error(
@@ -215,9 +245,8 @@ class Lane:
 class Lanes:
     """The lanes of one worker."""
 
-    def __init__(self, seek: Callable[[TP, int], Awaitable[None]], log_start: Callable[[TP], Awaitable[int]]) -> None:
-        self._seek = seek
-        self._log_start = log_start
+    def __init__(self, log: Log) -> None:
+        self._log = log
         self._steps: dict[str, tuple[str, Callable[[int], Handler]]] = {}
         self._lanes: dict[TP, Lane] = {}
         self._closed = False
@@ -231,8 +260,7 @@ class Lanes:
         for tp in () if self._closed else partitions:
             if tp.topic in self._steps and tp not in self._lanes:
                 step, handler = self._steps[tp.topic]
-                lane = Lane(step, tp, handler(tp.partition), seek=self._seek, log_start=self._log_start)
-                self._lanes[tp] = lane
+                lane = self._lanes[tp] = Lane(step, tp, handler(tp.partition), log=self._log)
                 lane.start()
 
     def put(self, batch: Batch) -> None:

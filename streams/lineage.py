@@ -14,7 +14,18 @@ from hashlib import blake2b
 from struct import Struct, error
 from typing import NamedTuple
 
-__all__ = ["BLOCK", "HEADER", "NO_POSITION", "SCHEMA", "Lineage", "Marks", "NewerSchema", "Position", "fingerprint"]
+__all__ = [
+    "BLOCK",
+    "HEADER",
+    "NO_POSITION",
+    "SCHEMA",
+    "Lineage",
+    "Marks",
+    "NewerSchema",
+    "Position",
+    "TopicReplaced",
+    "fingerprint",
+]
 
 #: The Kafka header that carries the :class:`Lineage` of a record that lies by itself.
 HEADER = "lineage"
@@ -38,6 +49,10 @@ NO_POSITION = Position(-1, 0)
 
 class NewerSchema(Exception):
     """A record written by a newer version of the product. Its partition waits until this worker is upgraded."""
+
+
+class TopicReplaced(Exception):
+    """A topic was deleted and made again: its offsets are not those we know. Its partition waits for a person."""
 
 
 class Lineage(NamedTuple):

@@ -139,12 +139,6 @@ class Ingest:
         return outputs
 
 
-def _about(event: Event, patient: str) -> Event:
-    """The view of one of an event's many patients: the others are not in it, or views would grow by their square."""
-    fields = {**event.fields, "wardwatch.patient": [patient]}
-    return replace(event, patients=(patient,), fields=fields)
-
-
 def _named(header: bytes) -> Source:
     try:
         return by_name(header.decode("utf-8", "replace"))
@@ -157,6 +151,12 @@ def _event_id(header: bytes) -> str:
         return header.decode()
     except UnicodeDecodeError:
         raise BadRecord(f"header {EVENT_ID}: is not UTF-8") from None
+
+
+def _about(event: Event, patient: str) -> Event:
+    """The view of one of an event's many patients: the others are not in it, or views would grow by their square."""
+    fields = {**event.fields, "wardwatch.patient": [patient]}
+    return replace(event, patients=(patient,), fields=fields)
 
 
 def finding_output(finding: Finding) -> Output:

@@ -58,7 +58,7 @@ class PartitionState:
 
     def __init__(self, step: KeyedStep) -> None:
         self._step = step
-        self.topic = ""  #: Kafka's id of the topic that the position is of, in hex; empty before the first flush
+        self.topic = b""  #: Kafka's id of the topic that the position is in; empty before it was ever said
         self.position = 0  #: offset of the next record to take
         self.marks = Marks()
         self.watermarks = Watermarks()
@@ -148,7 +148,7 @@ class PartitionState:
         return orjson.dumps(
             {
                 "v": SCHEMA,
-                "topic": self.topic,
+                "topic": self.topic.hex(),
                 "position": self.position,
                 "marks": self.marks.save(),
                 "watermarks": self.watermarks.save(),
@@ -160,7 +160,7 @@ class PartitionState:
         saved = orjson.loads(raw)
         if saved["v"] > SCHEMA:
             raise NewerSchema(f"state of schema {saved['v']}; this worker reads {SCHEMA}: upgrade it")
-        self.topic = saved.get("topic") or self.topic
+        self.topic = bytes.fromhex(saved.get("topic", "")) or self.topic
         self.position = saved["position"]
         self.marks = Marks(saved["marks"])
         self.watermarks = Watermarks(saved["watermarks"])

@@ -155,6 +155,8 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         schema = self.batch_schema(tp.topic)
         if schema is not None and len(queue) >= schema.max_inflight:
             self.on_buffer_full(tp)
+        # Faust drops what lies before the last offset it delivered: where a topic is made again, all of it, unseen.
+        self._read_offset[tp] = None
         last = record[-1]
         return ConsumerMessage(
             tp.topic,

@@ -63,7 +63,7 @@ def envelopes(settings: Settings) -> Iterator[Envelope]:
         if record.value is None:
             continue
         clear = orjson.loads(record.value)
-        sealed = clear.pop("sealed", ""), clear.pop("sealed_key", "")
+        sealed = [clear.pop(part, "") for part in ("sealed", "sealed_key", "sealed_headers")]
         assert sealed[0]
         delivery = clear["headers"].get("webhook-id", "") if clear["stage"] == "notify" else ""
         name = record.key + (f"/{delivery}".encode() if delivery else b"")

@@ -7,18 +7,17 @@ from collections.abc import Iterator
 
 from streams import topics
 from streams.admin import create_topics
-from streams.keys import load_keys
+from streams.keys import Keys
 from streams.settings import Settings
 from streams.sinks.elasticsearch import Elasticsearch
 
 __all__ = ["run"]
 
 
-def run(settings: Settings) -> Iterator[str]:
+def run(settings: Settings, keys: Keys) -> Iterator[str]:
     """One line for each thing, once it is there. Safe to repeat.
 
-    Raises SetupError on a Kafka that cannot be set up, ValueError on damaged keys, StoreUnavailable on an
-    Elasticsearch that does not answer.
+    Raises SetupError on a Kafka that cannot be set up, StoreUnavailable on an Elasticsearch that does not answer.
     """
     made = create_topics(settings)
     shape = f"{settings.partitions} partitions, {settings.replication} replica{'s'[: settings.replication > 1]} each"
@@ -29,7 +28,7 @@ def run(settings: Settings) -> Iterator[str]:
         )
     else:
         yield f"topics         all {there} were there ({settings.partitions} partitions each)"
-    yield f"keys           {load_keys(settings.home).folder}"
+    yield f"keys           {keys.folder}"
     if not settings.elasticsearch:
         yield "elasticsearch  not set (WARDWATCH_ELASTICSEARCH): alerts are kept in the embedded store"
         return

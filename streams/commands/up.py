@@ -18,7 +18,7 @@ from streams.commands.alert_line import alert_line
 from streams.embedded.child import PARENT
 from streams.embedded.jars import EmbeddedError
 from streams.embedded.java import port_is_free
-from streams.embedded.kafka import EmbeddedKafka
+from streams.embedded.kafka import DISK_NEEDED, EmbeddedKafka
 from streams.keys import load_keys
 from streams.settings import Settings
 from streams.sinks.store import AlertStore
@@ -79,11 +79,7 @@ def _check_ports(port: int) -> None:
 def _start(tree: _Tree, kafka: EmbeddedKafka, folder: Path, port: int, demo: Demo | None) -> None:
     began = time.monotonic()
     settings = Settings(kafka=kafka.bootstrap, data_dir=folder)
-    # What is damaged is said before anything starts.
-    try:
-        load_keys(folder)
-    except (OSError, ValueError) as exc:
-        raise EmbeddedError(str(exc)) from exc
+    _check_folder(folder)
     AlertStore(settings.store_path).close()
     _say("starting Kafka")
     kafka.start()
@@ -107,6 +103,21 @@ def _start(tree: _Tree, kafka: EmbeddedKafka, folder: Path, port: int, demo: Dem
         print(f"  demo      a synthetic hospital, {demo.rate:g} events/s, seed {demo.seed}; no person in it exists.")
         print("            Its last half hour comes first, so that the models know what is usual; then attacks begin.")
     print("Ctrl-C stops it. Alerts as they come:", flush=True)
+
+
+def _check_folder(folder: Path) -> None:
+    """Say what is full or damaged before anything starts. Raises EmbeddedError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if shutil.disk_usage(folder).free < DISK_NEEDED:
+            raise EmbeddedError(f"the disk under {folder} is nearly full: it takes 512 MB free to start; make room")
+        load_keys(folder)
+    except ValueError as exc:
+        raise EmbeddedError(str(exc)) from exc
+    except OSError as exc:
+        raise EmbeddedError(
+            f"{folder} cannot be used ({exc.strerror or exc}): choose another folder with --data-dir"
+        ) from exc
 
 
 def _hint(folder: Path, port: int, environment: Mapping[str, str]) -> str:

@@ -23,13 +23,13 @@ from typing import TextIO
 from streams.embedded.jars import EmbeddedError, fetch_jars
 from streams.embedded.java import JavaProcess, NotReady, free_port, port_is_free
 
-__all__ = ["EmbeddedError", "EmbeddedKafka"]
+__all__ = ["DISK_NEEDED", "EmbeddedError", "EmbeddedKafka"]
 
 VERSION = "4.2.0"
 JARS = Path(__file__).with_name("kafka-jars.json")
 
 #: Bytes that must be free to start: Kafka stops hard when a disk fills up under it.
-_DISK_NEEDED = 512 * 1024 * 1024
+DISK_NEEDED = 512 * 1024 * 1024
 
 #: Seconds that a broker whose parent was killed may take to end and let go of its folder.
 _PATIENCE = 7.0
@@ -153,7 +153,7 @@ class EmbeddedKafka:
         if self._port and not port_is_free(self._port):
             raise EmbeddedError(f"port {self._port} is in use: stop what holds it, or choose another with --port")
         self._port = self._port or free_port()
-        if shutil.disk_usage(self._folder).free < _DISK_NEEDED:
+        if shutil.disk_usage(self._folder).free < DISK_NEEDED:
             raise EmbeddedError(f"the disk under {self._folder} is nearly full: Kafka needs 512 MB free to start")
         if self._data.exists() and not (self._data / "meta.properties").is_file():
             raise EmbeddedError(

@@ -23,7 +23,7 @@ _KEPT: Final = 16_384
 def read_agents(agents: list[Any], client_code: str, purposes: Any, observer: str, draft: Draft) -> None:
     """Fill actor, device, address and what ECS says of them. ``client_code``: DICOM role of BALP's client."""
     requestor = client = human = None
-    patients: dict[int, str] = {}
+    patients: list[tuple[_Json, str]] = []
     codes: list[str] = []
     if purposes:
         _purposes(purposes, codes)
@@ -40,13 +40,13 @@ def read_agents(agents: list[Any], client_code: str, purposes: Any, observer: st
         elif part == "human":
             human = human or agent
         elif part == "patient":
-            patients[id(agent)] = add_patient(who, agent, draft) or f"unnamed agent {place} of {observer}"
+            patients.append((agent, add_patient(who, agent, draft) or f"unnamed agent {place} of {observer}"))
         if "purposeOfUse" in agent:
             _purposes(agent["purposeOfUse"], codes)
     if codes:
         draft.fields["wardwatch.purpose"] = codes if len(codes) == 1 else list(dict.fromkeys(codes))
     chosen = requestor or human or client or agents[0]
-    mine = patients.get(id(chosen)) if patients else None
+    mine = next((name for agent, name in patients if agent is chosen), None) if patients else None
     if mine is not None:
         draft.actor = f"patient:{mine}"
         draft.fields["user.id"] = mine

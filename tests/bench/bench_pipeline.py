@@ -3,7 +3,7 @@
     python tests/bench/bench_pipeline.py [--events 100000] [--profile FILE]
 
 Prints one JSON line: CPU of the worker per source event (broker and stores apart), events per second of both, views per
-event, memory.
+event, memory. ``FILE`` gets a profile of the worker: where its time goes.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -28,6 +30,7 @@ from oracle import read_topic  # noqa: E402
 
 from streams import topics  # noqa: E402
 from streams.blocks import unpack  # noqa: E402
+from streams.sinks.store import AlertStore  # noqa: E402
 
 
 def stock(cluster: Cluster, events: int) -> dict[str, float]:
@@ -40,38 +43,56 @@ def stock(cluster: Cluster, events: int) -> dict[str, float]:
         check=True,
         timeout=600,
     )
-    measured: dict[str, float] = json.loads(
-        next(line for line in result.stdout.splitlines() if "{" in line).partition("{")[1]
-        + next(line for line in result.stdout.splitlines() if "{" in line).partition("{")[2]
-    )
+    told = next(line for line in result.stdout.splitlines() if "{" in line)
+    measured: dict[str, float] = json.loads(told[told.index("{") :])
     return measured
 
 
+@contextmanager
+def worker(cluster: Cluster, profile: str = "") -> Iterator[int]:
+    """A worker's process id, while it runs."""
+    command = [sys.executable, str(HERE / "profiled_worker.py"), profile]
+    if not profile:
+        command = [sys.executable, "-m", "streams.worker"]
+    process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(ROOT), **cluster.environment})
+    try:
+        yield process.pid
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def idle_memory(cluster: Cluster) -> float:
+    """MB of a worker that has its partitions and nothing to do."""
+    with worker(cluster) as pid:
+        store = AlertStore(cluster.settings.store_path)
+        while not any(fact.get("partitions") for fact in store.facts().values()):
+            time.sleep(0.1)
+        store.close()
+        time.sleep(3)
+        return resident_mb(pid)
+
+
 def pipeline(cluster: Cluster, events: int, profile: str) -> dict[str, float]:
-    environment = {"WARDWATCH_PROFILE": profile} if profile else {}
-    os.environ |= environment
-    worker = cluster.add_worker()
-    pid = worker.process.pid
-    while sum(cluster.commits().values()) == 0:
-        time.sleep(0.05)
-    idle = resident_mb(pid)
-    begin, cpu = time.perf_counter(), cpu_seconds(pid)
-    taken = sum(offset for (topic, _), offset in cluster.commits().items() if topic in topics.INPUTS)
     peak = 0.0
+    with worker(cluster, profile) as pid:
+        while sum(cluster.commits().values()) == 0:
+            time.sleep(0.05)
+        begin, cpu = time.perf_counter(), cpu_seconds(pid)
+        taken = sum(offset for (topic, _), offset in cluster.commits().items() if topic in topics.INPUTS)
 
-    def watch() -> None:
-        nonlocal peak
-        peak = max(peak, resident_mb(pid))
+        def watch() -> None:
+            nonlocal peak
+            peak = max(peak, resident_mb(pid))
 
-    cluster.settle(seconds=900, then=watch)
-    seconds, used = time.perf_counter() - begin, cpu_seconds(pid) - cpu
+        cluster.settle(seconds=1800, then=watch)
+        seconds, used = time.perf_counter() - begin, cpu_seconds(pid) - cpu
     left = events - taken
     return {
         "events": left,
         "events_per_second": left / seconds,
         "cpu_us_per_event": used / left * 1e6,
         "memory_mb": peak,
-        "memory_mb_at_start": idle,
         "views_per_event": count_views(cluster) / events,
         "findings_per_event": sum(cluster.ends(topics.FINDINGS).values()) / events,
     }
@@ -94,16 +115,15 @@ def main() -> None:
         cluster = Cluster(Path(folder))
         cluster.start()
         try:
+            idle = idle_memory(cluster)
             span = arguments.events / 200
             begin = int((time.time() - span) * 1000)
             fill(
                 cluster.kafka.bootstrap,
                 records(count=arguments.events, entities=arguments.entities, begin=begin, per_second=200),
             )
-            result = {"pipeline": pipeline(cluster, arguments.events, arguments.profile)}
-            for worker in cluster.workers:
-                worker.stop()
-            cluster.workers.clear()
+            found = pipeline(cluster, arguments.events, arguments.profile)
+            result = {"pipeline": {**found, "memory_mb_idle": idle}}
             if not arguments.skip_stock:
                 result["stock_faust_empty_agent"] = stock(cluster, arguments.events)
                 result["ratio"] = {

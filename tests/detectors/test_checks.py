@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import random
+import socket
 import time
-from collections.abc import Iterable
-from typing import Any
+from ast import literal_eval
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import date, datetime
+from pathlib import Path
+from random import choice
+from time import time as aliased_clock
+from typing import Any, ClassVar
+from uuid import uuid4
 
 import pytest
 from behaviour import burst, calm, new_action
@@ -45,7 +54,16 @@ class Fifth:
 
     def finding(self, event: Event, key: str) -> Finding:
         return Finding(
-            digest(self.name, key), self.name, key, event.time, "low", "Fifth", "It is the fifth.", event.source
+            id=digest(self.name, key),
+            detector=self.name,
+            entity=key,
+            time=event.time,
+            severity="low",
+            title="Fifth",
+            reason="It is the fifth.",
+            source=event.source,
+            event_ids=(event.id,),
+            evidence={"event.action": event.fields["event.action"]} if "event.action" in event.fields else {},
         )
 
     def save(self, state: dict[str, int]) -> list[Any]:
@@ -57,16 +75,26 @@ class Fifth:
         return {"count": saved[0]}
 
 
-class Clock(Fifth):
-    def inspect(self, event: Event, key: str, state: dict[str, int], watermark: int) -> Iterable[Finding]:
-        time.time()
-        return super().inspect(event, key, state, watermark)
+def aliased_choice() -> int:
+    return choice((1, 2))
 
 
-class Chance(Fifth):
+class Looks(Fifth):
+    """Looks at something that is no argument."""
+
+    def __init__(self, look: Callable[[], Any], *, saving: bool = False) -> None:
+        self.look = look
+        self.saving = saving
+
     def inspect(self, event: Event, key: str, state: dict[str, int], watermark: int) -> Iterable[Finding]:
-        random.random()
+        if not self.saving:
+            self.look()
         return super().inspect(event, key, state, watermark)
+
+    def save(self, state: dict[str, int]) -> list[Any]:
+        if self.saving:
+            self.look()
+        return super().save(state)
 
 
 class Remembers(Fifth):
@@ -92,20 +120,87 @@ class Repeats(Fifth):
         return found + found
 
 
-class Silent(Fifth):
+class Says(Fifth):
+    """Makes its finding otherwise."""
+
+    def __init__(self, **otherwise: Any) -> None:
+        self.otherwise = otherwise
+
     def finding(self, event: Event, key: str) -> Finding:
-        return Finding(digest(self.name, key), self.name, key, event.time, "low", "Fifth", " ", event.source)
+        otherwise = {name: make(event, key) if callable(make) else make for name, make in self.otherwise.items()}
+        return replace(super().finding(event, key), **otherwise)
 
 
-class Foreign(Fifth):
+class Versioned(Fifth):
+    rule_version = 3
+
     def finding(self, event: Event, key: str) -> Finding:
-        return Finding(digest(self.name, key), "other", key, event.time, "low", "Fifth", "why", event.source)
+        return replace(super().finding(event, key), id=digest(self.name, key, self.rule_version))
 
 
-class Overconfident(Fifth):
-    def finding(self, event: Event, key: str) -> Finding:
-        made = super().finding(event, key)
-        return Finding(made.id, self.name, key, event.time, "low", "Fifth", "why", event.source, score=7.0)
+class Numbered(Fifth):
+    """Names what it finds by how much was learned before."""
+
+    def inspect(self, event: Event, key: str, state: dict[str, int], watermark: int) -> Iterable[Finding]:
+        state["count"] += event.timely
+        if not event.timely or event.fields.get("event.action") != "search":
+            return ()
+        return (replace(self.finding(event, key), id=digest(self.name, key, event.time, state["count"])),)
+
+
+class Shared(Fifth):
+    """Counts what all entities do together, and begins anew with every new stream."""
+
+    last = 0
+    count = 0
+
+    def inspect(self, event: Event, key: str, state: dict[str, int], watermark: int) -> Iterable[Finding]:
+        if not event.timely:
+            return ()
+        Shared.count = 1 if event.time < Shared.last else Shared.count + 1
+        Shared.last = event.time
+        state["count"] = Shared.count
+        return (self.finding(event, key),) if Shared.count == 5 else ()
+
+
+class Confides(Fifth):
+    """Remembers every entity outside the states, where nobody sees it."""
+
+    hoard: ClassVar[dict[str, Any]] = {}
+
+    def inspect(self, event: Event, key: str, state: dict[str, int], watermark: int) -> Iterable[Finding]:
+        Confides.hoard[key] = event
+        return super().inspect(event, key, state, watermark)
+
+
+class Swells(Fifth):
+    """Keeps every event in the state, and saves none of it."""
+
+    def inspect(self, event: Event, key: str, state: Any, watermark: int) -> Iterable[Finding]:
+        if event.timely:
+            state.setdefault("events", []).append(event)
+        return super().inspect(event, key, state, watermark)
+
+
+class HoardsAddresses(Fifth):
+    """Keeps one field that is not the action."""
+
+    def new(self) -> Any:
+        return {"count": 0, "users": []}
+
+    def inspect(self, event: Event, key: str, state: Any, watermark: int) -> Iterable[Finding]:
+        user = event.fields.get("user.id")
+        if event.timely and isinstance(user, str) and user not in state["users"] and len(user) < 100:
+            state["users"].append(user)
+        return super().inspect(event, key, state, watermark)
+
+    def save(self, state: Any) -> list[Any]:
+        return [state["count"], "fifth", *map(repr, state["users"])]
+
+    def load(self, saved: list[Any]) -> Any:
+        if type(saved) is not list:
+            raise ValueError("no state")
+        return {**super().load(saved[:2]), "users": [literal_eval(user) for user in saved[2:]]}
 
 
 class Opaque(Fifth):
@@ -127,9 +222,7 @@ class Ordered(Fifth):
     """Names what it finds by the event that happened to be fifth."""
 
     def finding(self, event: Event, key: str) -> Finding:
-        return Finding(
-            digest(self.name, event.id), self.name, key, event.time, "low", "Fifth", "It is the fifth.", event.source
-        )
+        return replace(super().finding(event, key), id=digest(self.name, key, event.id))
 
 
 class Gullible(Fifth):
@@ -149,7 +242,7 @@ class Hoards(Fifth):
         return {"count": 0, "actions": []}
 
     def inspect(self, event: Event, key: str, state: Any, watermark: int) -> Iterable[Finding]:
-        if event.timely and str(event.fields.get("event.action")).startswith("action"):
+        if event.timely and str(event.fields.get("event.action")).startswith("event.action"):
             state["actions"].append(event.fields["event.action"])
         return super().inspect(event, key, state, watermark)
 
@@ -197,14 +290,43 @@ def test_a_detector_that_keeps_every_rule_passes() -> None:
 @pytest.mark.parametrize(
     ("detector", "check"),
     [
-        (Clock(), "no clock, no chance"),
-        (Chance(), "no clock, no chance"),
+        (Looks(time.time), "pure"),
+        (Looks(aliased_clock), "pure"),
+        (Looks(time.perf_counter_ns), "pure"),
+        (Looks(time.localtime), "pure"),
+        (Looks(datetime.now), "pure"),
+        (Looks(date.today), "pure"),
+        (Looks(random.random), "pure"),
+        (Looks(aliased_choice), "pure"),
+        (Looks(uuid4), "pure"),
+        (Looks(lambda: os.urandom(4)), "pure"),
+        (Looks(lambda: hash("x")), "pure"),
+        (Looks(Path("/dev/null").read_bytes), "pure"),
+        (Looks(socket.gethostname), "pure"),
+        (Looks(time.time, saving=True), "pure"),
         (Remembers(), "deterministic"),
         (Changes(), "leaves the event alone"),
         (Repeats(), "unique ids"),
-        (Silent(), "says why"),
-        (Foreign(), "findings"),
-        (Overconfident(), "findings"),
+        (Says(reason=" "), "says why"),
+        (Says(reason=lambda event, key: f"Done by {key}."), "says why"),
+        (Says(title=lambda event, key: f"About {event.fields['user.id']}"), "says why"),
+        (Says(detector="other"), "findings"),
+        (Says(entity="user:other"), "findings"),
+        (Says(time=1), "findings"),
+        (Says(event_ids=()), "findings"),
+        (Says(event_ids=("another",)), "findings"),
+        (Says(score=7.0), "findings"),
+        (Says(score=float("nan")), "findings"),
+        (Says(severity="urgent"), "findings"),
+        (Says(evidence={"user.name": "Synthetic Patient"}), "evidence"),
+        (Says(evidence={"event.action": "another"}), "evidence"),
+        (Says(id=digest("fifth")), "unique ids"),
+        (Versioned(), "stable ids"),
+        (Numbered(), "stable ids"),
+        (Shared(), "one entity's own"),
+        (Confides(), "bounded"),
+        (Swells(), "bounded"),
+        (HoardsAddresses(), "bounded"),
         (Opaque(), "saves JSON"),
         (Forgets(), "saves exactly"),
         (Rounds(), "saves exactly"),

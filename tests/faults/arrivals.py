@@ -60,7 +60,7 @@ def check_emitted(judgement: Judgement, settings: Settings, traffic: Traffic, *,
     findings: Counter[bytes] = Counter()
     for emission in traffic.emitted:
         received = emission.time + 3_600_000
-        released = pure.read(emission.record, by_name(emission.source), fallback_id="", received=received)
+        released = pure.read(emission.record, by_name(emission.source), fallback_id=str, received=received)
         events[released.event.id] += 1
         findings.update(encode_finding(finding) for finding in released.findings)
     judgement.expect("events emitted", judgement.events, events)
@@ -73,7 +73,9 @@ def check_emitted(judgement: Judgement, settings: Settings, traffic: Traffic, *,
     if fragile:
         failing = sum(fails_on(event_id) for event_id in events)
         judgement.counts["failing events"] = failing
-        judgement.expect("events counted once", judgement.counted + judgement.late, len(events) - failing)
+        missing = len(events) - failing - judgement.counted
+        if not 0 <= missing <= judgement.late:  # one that is late is counted as that, as often as it comes
+            judgement.wrong.append(f"events counted once: {missing} missing, {judgement.late} late")
 
 
 def _check_letters(judgement: Judgement, settings: Settings, traffic: Traffic) -> None:
@@ -82,6 +84,8 @@ def _check_letters(judgement: Judgement, settings: Settings, traffic: Traffic) -
     letters: dict[str, bytes] = {}
     for records in read_topic(settings, topics.DEAD_LETTERS).values():
         for record in records:
+            if record.value is None:
+                continue  # it was replayed
             letter = open_letter(record.value, private)
             if letter.stage == "ingest":
                 letters[letter.position] = letter.value

@@ -24,6 +24,10 @@ from streams.sinks.elasticsearch import Elasticsearch
 __all__ = ["Day", "run"]
 
 
+#: What workers say of faults they met.
+SAID = ("Stumbled", "torn on purpose", "StoreUnavailable", "oncall did not take", "Fenced", "Traceback")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Day:
     """How much of everything."""
@@ -143,10 +147,10 @@ class Chaos:
         self._after(self._random.uniform(2, 5), link.mend)
 
     def reset(self) -> None:
-        count = len(self._cluster.workers)
-        self._cluster.stop_workers()
+        """Every worker is killed at once; then somebody sets the group's commits past everything."""
+        self._cluster.kill_workers()
         self._cluster.commit_the_ends()
-        for _ in range(max(2, count)):
+        for _ in range(2):
             self._cluster.add_worker()
 
 
@@ -199,6 +203,8 @@ def run(folder: Path, day: Day, *, seed: int, elasticsearch: str = "", settle: f
             fragile=fragile,
         )
         judgement.faults = chaos.done
+        judgement.felt = _felt(folder)
+        _say(began, f"workers said: {_listed(judgement.felt)}")
         _say(began, f"judged; {_listed(judgement.counts)}")
         return judgement
 
@@ -207,6 +213,12 @@ async def _set_up(elasticsearch: str) -> None:
     store = Elasticsearch(elasticsearch)
     await store.set_up()
     await store.close()
+
+
+def _felt(folder: Path) -> Counter[str]:
+    """How often workers said that something was wrong, by what it was."""
+    said = "\n".join(log.read_text(errors="replace") for log in folder.glob("worker-*.log"))
+    return Counter({word: said.count(word) for word in SAID})
 
 
 def _say(began: float, what: str) -> None:

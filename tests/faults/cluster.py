@@ -30,6 +30,15 @@ FROZEN = (3.5, 6.0)
 KEYED = (topics.EVENTS, topics.VIEWS, topics.FINDINGS, topics.NOTIFICATIONS)
 
 
+#: The topics read by each step, in the order of the way.
+STAGES = (
+    topics.INPUTS,
+    (topics.EVENTS, topics.VIEWS),
+    (topics.FINDINGS,),
+    (topics.ALERTS, topics.NOTIFICATIONS),
+)
+
+
 class Worker:
     """One worker process."""
 
@@ -127,6 +136,12 @@ class Cluster:
         self.workers.clear()
         return codes
 
+    def kill_workers(self) -> None:
+        """kill -9 of all of them, as a power cut."""
+        for worker in self.workers:
+            worker.kill()
+        self.workers.clear()
+
     def stop(self) -> None:
         self.stop_workers()
         self.kafka.stop()
@@ -178,15 +193,15 @@ class Cluster:
                 raise TimeoutError("the group's offsets could not be set")
             time.sleep(0.3)
 
-    def settle(self, *, seconds: float, then: Callable[[], object] = lambda: None) -> None:
+    def settle(
+        self,
+        *,
+        seconds: float,
+        then: Callable[[], object] = lambda: None,
+        stages: Sequence[Sequence[str]] = STAGES,
+    ) -> None:
         """Wait until every step has taken all that the steps before it derived. Raises TimeoutError."""
         deadline = time.monotonic() + seconds
-        stages = (
-            topics.INPUTS,
-            (topics.EVENTS, topics.VIEWS),
-            (topics.FINDINGS,),
-            (topics.ALERTS, topics.NOTIFICATIONS),
-        )
         for stage in stages:
             targets = {(topic, p): end for topic in stage for p, end in self.ends(topic).items() if end}
             while True:

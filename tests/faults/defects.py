@@ -12,11 +12,14 @@ from detectors import registry
 from detectors.base import EntityKind, Event, Finding
 from streams.lineage import fingerprint
 from streams.sources.base import BadRecord, Draft
+from streams.sources.device import DeviceEvent
 from streams.sources.fhir import FhirAuditEvent
 
-__all__ = ["DEFECTS", "Fragile", "fails_on", "refuses"]
+__all__ = ["DEFECTS", "REFUSED", "Fragile", "fails_on", "refuses"]
 
 FAILS_EVERY = 400
+#: Why the defective sources refuse a good record.
+REFUSED = "a defect refuses this"
 
 
 def fails_on(event_id: str) -> bool:
@@ -52,20 +55,23 @@ def fragile_detector() -> None:
 
 
 def refuses(record: Mapping[str, Any]) -> bool:
-    """Whether the defective source refuses the record, which is a good one."""
-    return record.get("action") in ("U", "D")
+    """Whether the defective sources refuse the record, which is a good one."""
+    return record.get("action") in ("U", "D") or ("device" in record and "id" not in record)
 
 
-def defective_source() -> None:
-    """The FHIR source refuses every update and delete, as after a change that went wrong."""
-    normalise = FhirAuditEvent.normalise
+def defective_sources() -> None:
+    """FHIR's source refuses every update and delete, the devices' what has no id, as after a change that went wrong."""
+    for source in (FhirAuditEvent, DeviceEvent):
+        source.normalise = _refusing(source.normalise)  # type: ignore[method-assign,assignment]
 
-    def refuse(self: FhirAuditEvent, record: Mapping[str, Any]) -> Draft:
+
+def _refusing(normalise: Callable[[Any, Mapping[str, Any]], Draft]) -> Callable[[Any, Mapping[str, Any]], Draft]:
+    def refuse(self: Any, record: Mapping[str, Any]) -> Draft:
         if refuses(record):
-            raise BadRecord("action is not one of C, R, E")
+            raise BadRecord(REFUSED)
         return normalise(self, record)
 
-    FhirAuditEvent.normalise = refuse  # type: ignore[method-assign]
+    return refuse
 
 
-DEFECTS: dict[str, Callable[[], None]] = {f.__name__: f for f in (fragile_detector, defective_source)}
+DEFECTS: dict[str, Callable[[], None]] = {f.__name__: f for f in (fragile_detector, defective_sources)}

@@ -64,7 +64,11 @@ def stumble(chance: Chance) -> None:
 
 
 def tear(chance: Chance) -> None:
-    """A send fails after the later part of it landed, as it may where requests are in flight side by side."""
+    """A send fails after the later part of it landed, as it may where requests are in flight side by side.
+
+    Blocks are of a few records here, so that a send has parts.
+    """
+    sender.LIMIT = 3000
     _half_sent(chance, lambda records: records[len(records) // 2 :], _fail)
 
 

@@ -35,8 +35,8 @@ from streams.state import BadDerived, KeyedStep, PartitionState
 
 __all__ = ["Judgement", "judge", "read_topic", "reader"]
 
-#: Records folded at a time; the state is flushed after each lot, as a worker does it.
-LOT = 500
+#: Kafka records folded at a time; the state is flushed after each lot, as a worker does it.
+LOT = 25
 
 #: A derived record: the topic and position it came from, and what it says.
 Derived = Counter[tuple[bytes, int, int, int, bytes, bytes]]
@@ -49,6 +49,7 @@ class Judgement:
     wrong: list[str] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
     faults: Counter[str] = field(default_factory=Counter)
+    felt: Counter[str] = field(default_factory=Counter)  #: what workers said, see chaos.py
     events: Counter[str] = field(default_factory=Counter)  #: ids in ``events``, as often as readers take them
     findings: Counter[bytes] = field(default_factory=Counter)  #: their values, as often as readers take them
     alerts: dict[str, Alert] = field(default_factory=dict)
@@ -127,12 +128,7 @@ class _Judge:
         self._step(topics.VIEWS, "behave", Behave(detectors, kinds=VIEW_KINDS))
         self._step(topics.FINDINGS, "alert", Alerting())
         self._step(topics.NOTIFICATIONS, "notify", Notify(self.settings.receivers, self.letters))
-        alerts = self._accepted(topics.ALERTS)
-        for record in (record for log in alerts.values() for block in log for record in block.records):
-            alert = decode_alert(record.value)
-            if alert.id in self.judgement.alerts:
-                self.judgement.wrong.append("an alert was made twice")
-            self.judgement.alerts[alert.id] = alert
+        self._accepted(topics.ALERTS)
         letters = {r.key.decode() for rs in read_topic(self.settings, topics.DEAD_LETTERS).values() for r in rs}
         self.judgement.expect("dead letters", letters, self.dead)
         self.judgement.counts[topics.DEAD_LETTERS] = len(letters)
@@ -160,29 +156,31 @@ class _Judge:
                 self.judgement.counts[topic] = self.judgement.counts.get(topic, 0) + len(records)
 
     def _accepted(self, topic: str) -> dict[int, list[Block]]:
-        """The records that readers take, against those wanted; and the whole log of each partition."""
+        """The log of each partition; what readers take of it is compared with what is wanted."""
         logs = {p: [unpack(r) for r in rs] for p, rs in read_topic(self.settings, topic).items()}
         taken: Derived = Counter()
-        accepted: dict[int, list[Block]] = {}
-        for partition, log in logs.items():
+        for log in logs.values():
             marks = Marks()
-            accepted[partition] = []
             for block in log:
-                if block.lineage is None:
-                    continue
-                dropped = marks.accept(block.lineage, block.positions)
-                left = block._replace(positions=block.positions[dropped:], records=block.records[dropped:])
-                accepted[partition].append(left)
-                for position, r in zip(left.positions, left.records, strict=True):
-                    taken[(*block.lineage.source, *position, r.key, r.value)] += 1
+                if block.lineage:
+                    dropped = marks.accept(block.lineage, block.positions)
+                    for at, record in zip(block.positions[dropped:], block.records[dropped:], strict=True):
+                        taken[(block.lineage.topic, block.lineage.partition, *at, record.key, record.value)] += 1
         self.judgement.expect(topic, taken, self.want[topic])
         self.judgement.counts[topic] = taken.total()
-        for record in (record for log in accepted.values() for block in log for record in block.records):
+        for *_, value in taken.elements():
             if topic == topics.EVENTS:
-                self.judgement.events[orjson.loads(record.value)["id"]] += 1
+                self.judgement.events[orjson.loads(value)["id"]] += 1
             elif topic == topics.FINDINGS:
-                self.judgement.findings[record.value] += 1
-        return logs if topic != topics.ALERTS else accepted
+                self.judgement.findings[value] += 1
+            elif topic == topics.ALERTS:
+                self._alert(decode_alert(value))
+        return logs
+
+    def _alert(self, alert: Alert) -> None:
+        if alert.id in self.judgement.alerts:
+            self.judgement.wrong.append("an alert was made twice")
+        self.judgement.alerts[alert.id] = alert
 
     def _step(self, topic: str, step: str, keyed: KeyedStep) -> None:
         for partition, log in self._accepted(topic).items():
@@ -192,9 +190,13 @@ class _Judge:
             if held.position <= last:
                 self.judgement.wrong.append(f"{name}: at {held.position}, and {last} is there to be taken")
             state = PartitionState(keyed)
-            derived = self._fold(state, [r for r in log if r.offset < held.position], topic, partition, step)
+            derived = self._fold(
+                state, [block for block in log if block.offset < held.position], topic, partition, step
+            )
             self.judgement.expect(name, *self._comparable(held, state, keyed))
-            derived += self._fold(state, [r for r in log if r.offset >= held.position], topic, partition, step)
+            derived += self._fold(
+                state, [block for block in log if block.offset >= held.position], topic, partition, step
+            )
             self._expect(self.ids[topic], partition, derived)
 
     def _fold(

@@ -8,7 +8,7 @@ from random import SystemRandom
 from typing import Any
 
 from streams import agents, changelog, handlers, lanes, lineage, pipeline, seen, sender, state
-from streams.lineage import NO_POSITION, Lineage, Position
+from streams.lineage import NO_POSITION, Lineage
 from streams.records import Output
 from streams.transport import Batch
 
@@ -30,9 +30,7 @@ def impure() -> None:
 
 def no_output_index() -> None:
     """Rule 1: a position does not say which output of its record it is."""
-    pack = sender.pack
-    sender.Position = lambda offset, _: Position(offset, 0)  # type: ignore[misc,assignment]
-    sender.pack = lambda rows, values: pack([(offset, 0, *rest) for offset, _, *rest in rows], values)
+    sender.enumerate = lambda outputs: [(0, output) for output in outputs]  # type: ignore[attr-defined]
 
 
 def no_links() -> None:

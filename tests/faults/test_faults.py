@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from chaos import Day, run
 from oracle import Judgement
+from switches import SWITCHES
 
 LONG = os.environ.get("WARDWATCH_LONG") == "1"
 SEED = int(os.environ.get("WARDWATCH_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 30)
@@ -50,6 +51,8 @@ def test_nothing_is_lost_or_counted_twice_whatever_dies(tmp_path: Path, elastics
     judgement = run(tmp_path, day, seed=SEED, elasticsearch=elasticsearch_url)
     check(judgement, day)
     assert judgement.faults.total() == 9
+    assert judgement.felt["Stumbled"]
+    assert judgement.felt["torn on purpose"]
 
 
 @pytest.mark.skipif(not LONG, reason="WARDWATCH_LONG=1 runs it")
@@ -58,7 +61,7 @@ def test_nothing_is_lost_or_counted_twice_in_a_long_bad_day(tmp_path: Path, elas
     day = Day(
         events=200_000,
         poisons=10_000,
-        seconds=420,
+        seconds=330,
         kills=20,
         freezes=8,
         joins=5,
@@ -71,3 +74,44 @@ def test_nothing_is_lost_or_counted_twice_in_a_long_bad_day(tmp_path: Path, elas
     judgement = run(tmp_path, day, seed=SEED, elasticsearch=elasticsearch_url, settle=600)
     check(judgement, day)
     assert judgement.faults["kill"] == 20
+    for word in ("Stumbled", "torn on purpose", "StoreUnavailable", "oncall did not take"):
+        assert judgement.felt[word], f"no worker met {word}"
+
+
+#: What goes wrong within workers at the worst moments, beside what goes wrong in every run.
+WORST = {
+    "findings_last": ("stumble=20",),
+    "ack_first": ("die=150",),
+    "torn_flush": ("die_in_flush=40",),
+    "no_fence": ("doze=60",),
+}
+
+
+@pytest.mark.skipif(not LONG, reason="WARDWATCH_LONG=1 runs it")
+def test_nothing_is_lost_or_counted_twice_at_the_worst_moments(tmp_path: Path) -> None:
+    """The faults by which rules are seen to be missed, with all rules in place."""
+    print(f"seed {SEED}")
+    wrong = ("fragile_detector", *(one for several in WORST.values() for one in several), "tear=60")
+    judgement = run(tmp_path, _switched(*wrong, seconds=40), seed=SEED)
+    assert judgement.wrong == [], f"seed {SEED}"
+    assert judgement.felt["Fenced"]
+
+
+@pytest.mark.skipif(not LONG, reason="WARDWATCH_LONG=1 runs it")
+@pytest.mark.parametrize("switch", SWITCHES)
+def test_a_rule_taken_away_is_missed(tmp_path: Path, switch: str) -> None:
+    """Chance decides when a fault meets a rule, so each gets several runs to be missed in."""
+    wrong = ("fragile_detector", switch, *WORST.get(switch, ("stumble=60",)), "tear=60")
+    for seed in range(SEED, SEED + 4):
+        try:
+            missed = run(tmp_path / str(seed), _switched(*wrong), seed=seed, settle=40).wrong
+        except TimeoutError as exc:
+            missed = [f"the run does not end: {exc}"]
+        if missed:
+            print(f"{switch}, seed {seed}: {missed}")
+            return
+    pytest.fail(f"nothing went wrong without the rule that {switch} takes away")
+
+
+def _switched(*wrong: str, seconds: float = 15) -> Day:
+    return Day(events=4000, seconds=seconds, kills=1, freezes=1, resets=1, wrong=wrong)

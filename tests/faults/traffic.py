@@ -28,7 +28,10 @@ TWICE_EVERY = 80
 class Traffic(threading.Thread):
     """Emits ``events`` different events and ``poisons`` at a steady pace; keeps what it emitted, to be judged by."""
 
-    def __init__(self, bootstrap: str, *, events: int, poisons: int, seconds: float, seed: int) -> None:
+    def __init__(
+        self, bootstrap: str, *, events: int, poisons: int, seconds: float, seed: int, span: int = SPAN
+    ) -> None:
+        """``span``: seconds of event time until now that the events cover."""
         super().__init__(daemon=True)
         self.emitted: list[Emission] = []  #: every good record, as often as it was sent
         self.poisoned: Counter[bytes] = Counter()  #: every poison record
@@ -38,6 +41,7 @@ class Traffic(threading.Thread):
         self._seconds = seconds
         self._servers = bootstrap
         self._seed = seed
+        self._span = span
 
     def run(self) -> None:
         rng = random.Random(self._seed)
@@ -50,7 +54,7 @@ class Traffic(threading.Thread):
             max_block_ms=120_000,
         )
         kinds = itertools.cycle(KINDS)
-        every = self._events // self._poisons if self._poisons else 0
+        every = self._events // max(1, self._poisons)
         start, template = time.time(), None
         for number, emission in enumerate(self._day(start)):
             self._send(producer, emission)
@@ -58,7 +62,7 @@ class Traffic(threading.Thread):
                 self._send(producer, rng.choice(self.emitted[-400:]))
             if emission.topic == "audit.ehr":
                 template = emission.record
-            while every and template and self.poisoned.total() * every <= number:
+            while template and self.poisoned.total() < min(self._poisons, number // every + 1):
                 value, key = poison(next(kinds), template), b"%d" % rng.randrange(1 << 30)
                 self.poisoned[value] += 1
                 producer.send("audit.ehr", value, key=key).add_errback(self._failed)
@@ -70,12 +74,13 @@ class Traffic(threading.Thread):
 
     def _day(self, now: float) -> Iterator[Emission]:
         hospital = Hospital(seed=self._seed, staff=400, patients=2000, devices=100)
-        begin = int(now * 1000) - SPAN * 1000
+        begin = int(now * 1000) - self._span * 1000
+        rounds = max(3, self._events // 10_000)  # of all stories, so that alerts are at stake all the time
         attacks = (
-            story.tell(hospital, begin + (SPAN // 2 + number * SPAN // 40) * 1000)
-            for number, story in enumerate(STORIES * 3)
+            story.tell(hospital, begin + number * self._span * 1000 // (len(STORIES) * rounds + 1))
+            for number, story in enumerate(STORIES * rounds, 1)
         )
-        traffic = hospital.traffic(begin, per_second=self._events / SPAN)
+        traffic = hospital.traffic(begin, per_second=self._events / self._span)
         merged = heapq.merge(traffic, itertools.chain.from_iterable(attacks), key=lambda emission: emission.time)
         return itertools.islice(merged, self._events)
 

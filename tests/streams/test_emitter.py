@@ -150,6 +150,8 @@ def test_a_broker_that_goes_away_is_never_silent(own_kafka: EmbeddedKafka) -> No
         for _ in range(100):
             accepted.append(emitter.emit(DEVICE.record(), event_id=f"e{len(accepted)}"))
     assert accepted, "the buffer took some"
+    with pytest.raises(TimeoutError, match=r"\d+ bytes of events wait for the broker still"):
+        emitter.flush(timeout=0.1)
     with pytest.raises(DeliveryError, match=f"{len(accepted)} events were not delivered"):
         emitter.flush()
     assert [failure.event_id for failure in told] == accepted

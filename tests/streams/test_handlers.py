@@ -13,8 +13,8 @@ from standing_in import TOPIC, Memory, Sent, batch_of, derived
 
 from streams import topics
 from streams.deadletters import DeadLetters, open_letter
-from streams.handlers import IngestHandler, KeyedHandler, TopicRemade
-from streams.lineage import HEADER, NewerSchema
+from streams.handlers import IngestHandler, KeyedHandler
+from streams.lineage import HEADER, NewerSchema, TopicReplaced
 from streams.pipeline import Ingest
 from streams.records import WATERMARK, Output, Record
 from streams.state import PartitionState
@@ -131,5 +131,5 @@ async def test_state_of_a_topic_that_was_made_again_is_not_taken_for_the_new_one
     _, memory, _ = await keyed([derived(n, b"%d" % n) for n in range(5)])
     again, _, _ = await keyed([derived(5, b"5")], memory=memory)
     assert again.state.position == 6
-    with pytest.raises(TopicRemade, match=r"deleted and made again.*delete step\.topic\.state too"):
+    with pytest.raises(TopicReplaced, match=r"deleted and made again .*\(step\.topic\.state\)"):
         await keyed([derived(0, b"0")], memory=memory, topic_id=b"\x08" * 16)

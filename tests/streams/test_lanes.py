@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 from faust.types import TP
 
 from streams.lanes import Lane, Lanes
-from streams.lineage import NewerSchema
+from streams.lineage import NewerSchema, TopicReplaced
 from streams.transport import Batch
 
 T = TP("topic", 0)
@@ -66,24 +66,39 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-async def no_seek(tp: TP, offset: int) -> None:
-    raise AssertionError("nothing to go back for")
+class Standing:
+    """A log that begins at ``start``, and a consumer in it that notes where it is sent."""
+
+    def __init__(self, *, start: int = 0, position: int | None = None) -> None:
+        self.start = start
+        self.stands = position
+        self.sought: list[int] = []
+        self.replaced = False
+        self.on_seek: Callable[[], None] = lambda: None
+
+    async def seek(self, tp: TP, offset: int) -> None:
+        self.sought.append(offset)
+        self.on_seek()
+        self.stands = offset
+
+    async def log_start(self, tp: TP) -> int:
+        return self.start
+
+    async def position(self, tp: TP) -> int | None:
+        return self.stands
+
+    async def identify(self, topic: str) -> None:
+        if self.replaced:
+            raise TopicReplaced("deleted and made again")
 
 
-def starts_at(offset: int) -> Callable[[TP], Awaitable[int]]:
-    async def log_start(_: TP) -> int:
-        return offset
-
-    return log_start
-
-
-def lane(handler: Any, *, seek: Any = no_seek, start: int = 0, pauses: list[float] | None = None) -> Lane:
+def lane(handler: Any, *, log: Standing | None = None, pauses: list[float] | None = None) -> Lane:
     async def sleep(seconds: float) -> None:
         if pauses is not None:
             pauses.append(seconds)
         await asyncio.sleep(0)
 
-    made = Lane("step", T, handler, seek=seek, log_start=starts_at(start), sleep=sleep)
+    made = Lane("step", T, handler, log=log or Standing(), sleep=sleep)
     made.start()
     return made
 
@@ -134,7 +149,7 @@ async def test_a_stopped_lane_says_why_and_acknowledges_nothing() -> None:
     async def forever(_: float) -> None:
         await asyncio.Event().wait()
 
-    running = Lane("step", T, handler, seek=no_seek, log_start=starts_at(0), sleep=forever)
+    running = Lane("step", T, handler, log=Standing(), sleep=forever)
     running.start()
     running.put(batch(0, acks=acks))
     await settle()
@@ -174,17 +189,17 @@ async def test_acknowledgement_waits_for_the_flush() -> None:
 
 
 async def test_a_consumer_past_what_is_durable_is_sent_back() -> None:
-    handler, acks, sought = Recording(position=5), Acks(), []
+    handler, acks, log = Recording(position=5), Acks(), Standing()
 
-    async def seek(tp: TP, offset: int) -> None:
-        sought.append(offset)
+    def on_seek() -> None:
         acks.stale = True
 
-    running = lane(handler, seek=seek)
+    log.on_seek = on_seek
+    running = lane(handler, log=log)
     for first in (20, 30, 40):
         running.put(batch(first, acks=acks))
     await settle()
-    assert sought == [5]
+    assert log.sought == [5]
     running.put(batch(50, acks=acks))
     await settle()
     assert handler.taken == [], "what was on its way when the consumer was sent back comes again, and later"
@@ -193,17 +208,13 @@ async def test_a_consumer_past_what_is_durable_is_sent_back() -> None:
     await settle()
     assert handler.taken == [5, 15, 25]
     assert running.status.lost == 0
-    assert sought == [5]
+    assert log.sought == [5]
     await running.release()
 
 
 async def test_records_the_broker_no_longer_has_are_counted() -> None:
     handler = Recording(position=5)
-
-    async def seek(tp: TP, offset: int) -> None:
-        pass
-
-    running = lane(handler, seek=seek, start=18)
+    running = lane(handler, log=Standing(start=18))
     running.put(batch(20))
     await settle()
     running.put(batch(20))
@@ -215,13 +226,40 @@ async def test_records_the_broker_no_longer_has_are_counted() -> None:
 
 async def test_records_lost_while_a_partition_rested_are_counted_once() -> None:
     handler = Recording()
-    running = lane(handler, start=30)
+    running = lane(handler, log=Standing(start=30))
     running.put(batch(0, expected=0))
     running.put(batch(30, expected=10))
     running.put(batch(40, expected=40))
     await settle()
     assert handler.taken == [0, 30, 40]
     assert running.status.lost == 20
+    await running.release()
+
+
+async def test_a_consumer_past_what_is_durable_is_sent_back_where_no_record_comes() -> None:
+    handler, log = Recording(position=5), Standing(position=20)
+    running = lane(handler, log=log)
+    async with asyncio.timeout(10):
+        while not log.sought:
+            await asyncio.sleep(0.05)
+    assert log.sought == [5]
+    await running.release()
+
+
+async def test_a_topic_made_again_stops_its_lane_and_costs_no_batch() -> None:
+    handler, log, pauses = Recording(), Standing(), []
+    running = lane(handler, log=log, pauses=pauses)
+    running.put(batch(50))
+    await settle()
+    log.replaced = True
+    running.put(batch(0))
+    await settle()
+    assert handler.taken == [50]
+    assert running.status.stopped == "TopicReplaced: deleted and made again"
+    assert set(pauses) == {15.0}
+    log.replaced = False  # the consumer had only gone back, and nobody could say so before
+    await settle()
+    assert handler.taken[-1] == 0
     await running.release()
 
 
@@ -232,7 +270,7 @@ async def test_one_stopped_partition_holds_no_other() -> None:
         raise ConnectionError
 
     bad.fail = fail
-    lanes = Lanes(no_seek, starts_at(0))
+    lanes = Lanes(Standing())
     lanes.register("topic", "step", lambda partition: bad if partition == 0 else good)
     lanes.assign([TP("topic", 0), TP("topic", 1), TP("other", 0)])
     lanes.put(batch(0, tp=TP("topic", 0)))

@@ -236,6 +236,21 @@ async def test_what_retention_took_while_nobody_read_is_seen(kafka: str, unique:
         assert [batch.expected for batch in got[1:]] == [80, 90]
 
 
+async def test_offsets_that_begin_again_are_handed_out(kafka: str, unique: str) -> None:
+    """As those of a topic that was deleted and made again: aiokafka goes to its start, and Faust is not asked."""
+    await asyncio.to_thread(fill, kafka, unique, 40, partitions=1)
+    got: list[Batch] = []
+
+    async def receive(batch: Batch) -> None:
+        got.append(batch)
+
+    async with running(kafka, unique, receive, max_inflight=100) as app:
+        await until(lambda: sum(map(len, got)) == 40)
+        await app.consumer._thread.seek(TP(unique, 0), 10)
+        await until(lambda: sum(map(len, got)) == 70)
+        assert values(got)[40:] == list(range(10, 40))
+
+
 async def test_without_a_commit_it_goes_back_to_the_start(kafka: str, unique: str) -> None:
     """After a rebalance Faust seeks to the commits; a partition that has none must not go on where it stood."""
     await asyncio.to_thread(fill, kafka, unique, 40, partitions=1)

@@ -224,9 +224,19 @@ function changed() {
   load().catch(() => say("connection lost, retrying", true));
 }
 
+// An address is typed and cut short by people: what it cannot mean is left out.
 for (const [name, value] of new URLSearchParams(location.search)) {
-  if (["text", "severity", "source"].includes(name)) $(name).value = value;
+  if (name === "text") $(name).value = value;
+  if (["severity", "source"].includes(name) && [...$(name).options].some((option) => option.value === value)) $(name).value = value;
 }
+function asked() {
+  try {
+    return decodeURIComponent(location.hash.slice(1));
+  } catch {
+    return location.hash.slice(1);
+  }
+}
+window.addEventListener("hashchange", () => { if (asked()) open(asked()); else shut(); });
 let typing;
 $("text").addEventListener("input", () => { clearTimeout(typing); typing = setTimeout(changed, 200); });
 $("severity").addEventListener("change", changed);
@@ -246,7 +256,7 @@ document.addEventListener("keydown", (event) => {
 });
 
 await load().catch(() => say("connection lost, retrying", true));
-if (location.hash) open(decodeURIComponent(location.hash.slice(1)));
+if (asked()) open(asked());
 const feed = new EventSource(`api/stream?after=${newest}`);
 feed.addEventListener("alert", (event) => arrived(JSON.parse(event.data)));
 feed.addEventListener("error", () => say("connection lost, retrying", true));

@@ -185,6 +185,20 @@ async def test_filter_and_search_are_in_the_address(browser: Browser, page: Page
     await expect(rows).to_have_count(1)
 
 
+async def test_an_address_opens_what_it_names_and_is_no_trap(browser: Browser, page: Page, store: AlertStore) -> None:
+    store.write([alert("a"), alert("b")], now=1)
+    tab = await browser.new_page()
+    await tab.goto(f"{page.url}?severity=worst&source=fax#%")
+    await expect(tab.locator("#detail")).to_have_text("This alert is not kept any more.")
+    await expect(tab.locator("#alerts tbody tr")).to_have_count(2)
+    await expect(tab.locator("#health")).not_to_have_text("connection lost, retrying")
+    store.write([alert("c")], now=2)
+    await expect(tab.locator("#alerts tbody tr")).to_have_count(3)
+    for name in ("a", "b"):
+        await tab.goto(f"{page.url}?severity=worst&source=fax#{alert(name).id}")
+        await expect(tab.locator("#detail h2")).to_have_text(f"Synthetic alert {name}")
+
+
 async def test_what_an_attacker_wrote_is_text(browser: Browser, page: Page, store: AlertStore) -> None:
     evidence: dict[str, Any] = {"user_agent.original": HOSTILE, HOSTILE: HOSTILE}
     store.write([alert("a", title=HOSTILE, reason=HOSTILE, entity=f"user:{HOSTILE}", evidence=evidence)], now=1)

@@ -9,12 +9,35 @@ import pytest
 
 from detectors.base import SEVERITIES
 from detectors.rules import Rule, starter_rules
+from streams.demo.hospital import Hospital
+from streams.sources.catalog import by_name, recognise
 
 RULES = starter_rules()
 SOURCES = {
     "ehr": ("fhir", "auditevent", "ehr"),
     "device": ("wardwatch", "", "device"),
     "cloud": ("aws", "cloudtrail", ""),
+}
+#: Techniques of ATT&CK 19 that rules name, and the tactics each serves.
+TACTICS = {
+    "T1070.006": "stealth",
+    "T1078": "initial-access persistence privilege-escalation stealth",
+    "T1078.001": "initial-access persistence privilege-escalation stealth",
+    "T1078.004": "initial-access persistence privilege-escalation stealth",
+    "T1098.001": "persistence privilege-escalation",
+    "T1110": "credential-access",
+    "T1119": "collection",
+    "T1133": "initial-access persistence",
+    "T1213": "collection",
+    "T1485": "impact",
+    "T1486": "impact",
+    "T1530": "collection",
+    "T1537": "exfiltration",
+    "T1542.001": "persistence stealth",
+    "T1565.001": "impact",
+    "T1567": "exfiltration",
+    "T1685": "defense-impairment",
+    "T1685.002": "defense-impairment",
 }
 CASES = [
     pytest.param(rule, kind, number, id=f"{rule.path}-{kind}-{number}")
@@ -48,6 +71,31 @@ def test_says_what_an_analyst_needs(rule: Rule) -> None:
     assert rule.response.endswith(".")
     assert (rule.product, rule.service, rule.category) == SOURCES[rule.path.split("/")[1]]
     assert all(rule.custom["wardwatch"]["tests"][kind] for kind in ("positive", "negative"))
+
+
+@pytest.mark.parametrize("rule", RULES.rules, ids=lambda rule: rule.path)
+def test_its_techniques_exist_and_serve_its_tactics(rule: Rule) -> None:
+    tactics = {tag.removeprefix("attack.") for tag in rule.tags} - {name.lower() for name in rule.techniques}
+    served = [set(TACTICS[technique].split()) for technique in rule.techniques]
+    assert all(serving & tactics for serving in served), "a technique of no tactic named"
+    assert tactics <= set().union(*served), "a tactic that no technique serves"
+
+
+@pytest.mark.parametrize(("rule", "kind", "number"), CASES)
+def test_its_events_are_such_as_its_source_sends(rule: Rule, kind: str, number: int) -> None:
+    event: dict[str, Any] = rule.custom["wardwatch"]["tests"][kind][number]
+    source = recognise(event)
+    assert rule.applies_to(source.logsource.product, source.logsource.service, source.logsource.category)
+    draft = source.normalise(event)
+    assert draft.device or rule.subject != "device"
+
+
+def test_an_ordinary_day_fires_no_rule() -> None:
+    hospital = Hospital(seed=11, staff=60, patients=200)
+    for emission, _ in zip(hospital.traffic(1_760_000_000_000, per_second=20), range(5000), strict=False):
+        source = by_name(emission.source)
+        fields = source.normalise(emission.record).fields
+        assert RULES.match(emission.record, fields, source.logsource) == []
 
 
 @pytest.mark.parametrize(("rule", "kind", "number"), CASES)

@@ -166,6 +166,26 @@ def test_a_wrong_settings_file_is_told(shell: Shell, tmp_path: Path, text: str |
     assert len(result.stderr.splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("RECEIVERS__ONCALL__SECRET", "a secret", "a webhook secret is whsec_ and base64"),
+        ("RECEIVERS__ONCALL__SECRET", "whsec_c2hvcnQ=", "a webhook secret holds 24 to 64 bytes, this one 5"),
+        ("RECEIVERS__ONCALL__MINIMUM_SEVERITY", "urgent", "Input should be 'informational', "),
+        ("ELASTICSEARCH", "elasticsearch:9200", "String should match pattern"),
+        ("SESSION_TIMEOUT", "0", "greater than or equal to 1.5"),
+    ],
+)
+def test_what_a_setting_cannot_be_is_told_before_it_is_needed(shell: Shell, name: str, value: str, told: str) -> None:
+    shell.environment |= {"WARDWATCH_RECEIVERS__ONCALL__URL": "http://127.0.0.1:9", f"WARDWATCH_{name}": value}
+    result = shell.run("worker")
+    assert result.returncode == 1
+    assert result.stderr.startswith(f"wardwatch: setting WARDWATCH_{name}: ")
+    assert told in result.stderr
+    assert "c2hvcnQ" not in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
 def test_a_receiver_that_is_no_json_is_told(shell: Shell) -> None:
     shell.environment["WARDWATCH_RECEIVERS"] = "oncall"
     result = shell.run("setup")
@@ -202,6 +222,14 @@ def test_json_lines_are_read_one_at_a_time(shell: Shell, tmp_path: Path) -> None
     assert peaks[1] < peaks[0] * 1.25, peaks
 
 
+def test_a_data_folder_that_is_none_is_one_sentence(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    shell.environment["WARDWATCH_DATA_DIR"] = str(tmp_path / "file")
+    result = shell.run("normalize", "-", stdin=lines(AUDIT))
+    assert result.returncode == 1
+    assert result.stderr.endswith("cannot be used (Not a directory): name another folder in WARDWATCH_DATA_DIR\n")
+
+
 COMMANDS = ["up", "worker", "setup", "status", "emit", "normalize", "detect", "dead-letters"]
 
 
@@ -230,6 +258,15 @@ print(sorted(heavy & {name.partition(".")[0] for name in sys.modules}))
 """
     result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
+
+
+def test_beside_the_base_install_it_says_what_brings_the_commands() -> None:
+    code = f"import sys; sys.path.append({str(ROOT)!r}); import streams.cli"
+    result = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert result.stderr == (
+        "wardwatch: the emitter alone is installed here; the commands come with pip install 'wardwatch[server]'\n"
+    )
 
 
 def test_damaged_keys_are_one_sentence(shell: Shell) -> None:

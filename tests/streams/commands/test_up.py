@@ -20,7 +20,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from streams.embedded.jars import fetch_jars
+from streams.commands import up as command
+from streams.embedded.jars import EmbeddedError, fetch_jars
 from streams.embedded.java import free_port, port_is_free
 from streams.embedded.kafka import JARS
 from streams.keys import load_keys
@@ -137,10 +138,10 @@ def only_sentence(up: Up) -> str:
 
 @pytest.mark.parametrize("above", [0, 1])
 def test_a_port_in_use_is_one_sentence(tmp_path: Path, above: int) -> None:
+    port = free_pair() + above
     with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
+        held.bind(("127.0.0.1", port))
         held.listen()
-        port = held.getsockname()[1]
         said = only_sentence(Up(tmp_path / "data", port - above))
     beside = f", which Kafka takes beside the web page's {port - 1}," if above else ""
     assert said == f"port {port}{beside} is in use: stop what holds it, or choose another with --port"
@@ -187,6 +188,20 @@ def test_a_damaged_folder_is_one_sentence_and_leaves_nothing(
     damage(folder)
     assert re.fullmatch(told, only_sentence(Up(folder, free_pair())))
     assert gone(folder)
+
+
+def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    told = only_sentence(Up(tmp_path / "file" / "data", free_pair()))
+    assert told == f"{tmp_path}/file/data cannot be used (Not a directory): choose another folder with --data-dir"
+
+
+def test_a_full_disk_is_said_before_anything_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=100_000_000))
+    with pytest.raises(EmbeddedError, match="nearly full: it takes 512 MB free to start; make room"):
+        command._check_folder(tmp_path / "data")
+    assert list((tmp_path / "data").iterdir()) == []
 
 
 def test_what_a_crash_left_of_a_key_is_in_nobody_s_way(tmp_path: Path) -> None:

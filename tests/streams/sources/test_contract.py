@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping
 from pathlib import Path
+from time import time as aliased_clock
 from typing import Any
 
 import pytest
@@ -184,6 +185,69 @@ class Quotes(Fine):
         return super().normalise(record)
 
 
+class Looks(Fine):
+    def normalise(self, record: Mapping[str, Any]) -> Draft:
+        aliased_clock()
+        return super().normalise(record)
+
+
+class Fragile(Fine):
+    def recognises(self, record: Mapping[str, Any]) -> bool:
+        return "fine" in record and record.get("schema", "") + "" == ""
+
+
+class Vague(Fine):
+    def recognises(self, record: Mapping[str, Any]) -> bool:
+        return record.get("fine")  # type: ignore[return-value]
+
+
+class Untimely(Fine):
+    lateness = -1
+
+
+class Elsewhere(Fine):
+    topic = "events"
+
+
+class Undecided(Fine):
+    subject = "patient"
+
+
+class QuotesPart(Fine):
+    def normalise(self, record: Mapping[str, Any]) -> Draft:
+        if len(str(record.get("fine"))) > 100:
+            raise BadRecord(f"too long, {str(record.get('name'))[:7]} ...")
+        return super().normalise(record)
+
+
+class Silent(Fine):
+    def normalise(self, record: Mapping[str, Any]) -> Draft:
+        if record.get("fine") != "yes":
+            raise BadRecord(" ")
+        return super().normalise(record)
+
+
+class Unexpected(Fine):
+    def fields(self) -> dict[str, Any]:
+        return {**super().fields(), "event.type": ["allowed"]}
+
+
+class Careless(Fine):
+    """Names a patient and lists nothing that gives the patient away."""
+
+    def normalise(self, record: Mapping[str, Any]) -> Draft:
+        draft = super().normalise(record)
+        draft.patients.append("Patient/synthetic-1")
+        return draft
+
+
+class Forgetful(Fine):
+    def normalise(self, record: Mapping[str, Any]) -> Draft:
+        draft = super().normalise(record)
+        draft.actor = "patient:Patient/synthetic-1"
+        return draft
+
+
 def test_a_source_that_keeps_every_rule_passes() -> None:
     check_source(Fine(), [{"fine": "yes"}], [{"other": 1}], frozenset(Fine().fields()))
 
@@ -203,6 +267,17 @@ def test_a_source_that_keeps_every_rule_passes() -> None:
         (Unlisted(), "ECS"),
         (Crashes(), "raises BadRecord"),
         (Quotes(), "quotes nothing"),
+        (QuotesPart(), "quotes nothing"),
+        (Silent(), "says why"),
+        (Looks(), "pure"),
+        (Fragile(), "recognises"),
+        (Vague(), "recognises"),
+        (Untimely(), "describes itself"),
+        (Elsewhere(), "describes itself"),
+        (Undecided(), "describes itself"),
+        (Unexpected(), "ECS"),
+        (Careless(), "identifiers"),
+        (Forgetful(), "identifiers"),
     ],
     ids=lambda value: type(value).__name__ if not isinstance(value, str) else value,
 )
