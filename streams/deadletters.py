@@ -25,10 +25,10 @@ from streams.records import Output, RawRecord
 
 __all__ = ["DeadLetter", "DeadLetters", "open_letter"]
 
-#: Headers that may be read without the key, where they hold nothing but a name.
-CLEAR_HEADERS = ("source", "producer", "webhook-id")
-
-_NAME = regex(r"[A-Za-z0-9._:-]{1,128}")
+#: Headers of a service that may be read without the key, where each looks like the name of a service or of a source:
+#: words, and no number long enough to be somebody's.
+_CLEAR = ("source", "producer")
+_NAME = regex(r"(?:[A-Za-z._-]|[0-9]{1,3}(?![0-9])){1,64}")
 #: Bytes of a header that is kept; a longer one is none that replaying needs.
 _HEADER_BYTES = 512
 #: Bytes of all headers that are kept, so that the letter of the largest record is one that its topic takes.
@@ -74,7 +74,7 @@ class DeadLetters:
             "partition": raw.partition,
             "offset": raw.offset,
             "received": raw.received,
-            "headers": {name: headers[name] for name in CLEAR_HEADERS if _NAME.fullmatch(headers.get(name, ""))},
+            "headers": {name: headers[name] for name in _CLEAR if _NAME.fullmatch(headers.get(name, ""))},
             "sealed_headers": b64encode(self._box.encrypt(orjson.dumps(headers))).decode(),
             "sealed": b64encode(self._box.encrypt(raw.value)).decode(),
         }
@@ -88,9 +88,10 @@ def _kept(headers: Mapping[str, bytes]) -> dict[str, str]:
     kept: dict[str, str] = {}
     room = _HEADERS_BYTES
     for name, value in headers.items():
-        room -= len(name) + len(value or b"")
-        if value and len(value) <= _HEADER_BYTES and room >= 0:
-            kept[name] = value.decode("utf-8", "replace")
+        raw = value or b""
+        room -= len(name) + len(raw)
+        if len(raw) <= _HEADER_BYTES and room >= 0:
+            kept[name] = raw.decode("utf-8", "replace")
     return kept
 
 

@@ -108,6 +108,7 @@ class Lane:
         self._unacked: deque[Batch] = deque()
         self._position: int | None = None
         self._sought = False
+        self._suspect = False  #: the last batch began before the one before it ended
         self._releasing = False
         self._task: asyncio.Task[None] | None = None
 
@@ -137,6 +138,8 @@ class Lane:
         pause = BACKOFF[0]
         while not self._releasing:
             try:
+                if self._suspect:
+                    await self._identify()
                 self._position = await self._handler.open()
                 self._sought = False
                 self._say_running()
@@ -167,12 +170,13 @@ class Lane:
                 break
             if not batch.stale and await self._in_sequence(batch):
                 self._unacked.append(batch)
+                if batch.first_offset < self.status.position:
+                    self._suspect = True
+                    await self._identify()
                 await self._process(batch)
         await self._flush()
 
     async def _process(self, batch: Batch) -> None:
-        if batch.first_offset < self.status.position:
-            await self._log.identify(self._tp.topic)  # offsets that begin again may be those of another topic
         durable = await self._handler.process(batch)
         self.status.records += len(batch)
         self.status.position = batch.next_offset
@@ -200,6 +204,11 @@ class Lane:
             return False
         await self._count_lost(expected, batch.first_offset)
         return True
+
+    async def _identify(self) -> None:
+        """Offsets that begin again may be those of another topic: nothing of it is taken before that is known."""
+        await self._log.identify(self._tp.topic)
+        self._suspect = False
 
     async def _look_back(self) -> None:
         """Where no batch comes to tell: the consumer may stand past what is durable, at the end of the log."""

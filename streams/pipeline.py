@@ -50,6 +50,10 @@ SOURCE = "source"
 _KIND_BITS: Final[dict[EntityKind, int]] = {"actor": 0, "patient": 1 << 60, "device": 2 << 60, "address": 3 << 60}
 
 
+#: An Output of a tuple, without a Python call for each.
+_OUTPUT: Final = partial(tuple.__new__, Output)
+
+
 @dataclass(frozen=True, slots=True)
 class Released:
     """What one readable record says: its event, and what rules found in it."""
@@ -125,7 +129,7 @@ class Ingest:
         size = len(value) + len(event.actor)
         if size > LARGEST:
             raise BadRecord(f"an event of {size} bytes, and the largest is {LARGEST}")
-        outputs = [Output(topics.EVENTS, event.actor.encode(), value, mark, time)]
+        outputs: list[Output] = [_OUTPUT((topics.EVENTS, event.actor.encode(), value, mark, time))]
         for kind, name in self._views:
             keys = event.keys(kind)
             for number, key in enumerate(keys):
@@ -134,8 +138,9 @@ class Ingest:
                 if size > LARGEST_TOGETHER:
                     raise BadRecord(f"an event of {len(value)} bytes about {len(keys)} entities, too much to be taken")
                 # One event is seen once for each entity, also where two of its entities share a partition.
-                outputs.append(Output(topics.VIEWS, key.encode(), view, mark ^ (name + number), time))
-        outputs.extend(finding_output(finding) for finding in released.findings)
+                outputs.append(_OUTPUT((topics.VIEWS, key.encode(), view, mark ^ (name + number), time)))
+        if released.findings:
+            outputs.extend(map(finding_output, released.findings))
         return outputs
 
 

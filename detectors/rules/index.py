@@ -56,7 +56,11 @@ class _Node:
 
     def remember(self, value: str) -> Rules:
         """The rules for a text not seen before."""
-        rules = self._rules(value)
+        folded = value.casefold()
+        rules = self._present + self._equals.get(folded, ())
+        for literal, more in self._substrings.items():
+            if literal in folded:
+                rules += more
         if len(self.remembered) < _REMEMBERED_TEXTS and len(value) <= _REMEMBERED_LENGTH:
             self.remembered[value] = rules
         return rules

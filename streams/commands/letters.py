@@ -34,7 +34,7 @@ _BATCH_BYTES = 16 * 1024 * 1024
 class Envelope:
     """One letter, closed: everything but what the record says."""
 
-    name: str  #: what the commands call it: topic, partition and offset of the record, and a delivery's own id
+    name: str  #: what the commands call it: topic, partition and offset of the record, or the delivery's own id
     partition: int  #: of ``dead.letters``
     replayed: bool
     value: bytes
@@ -65,13 +65,10 @@ def envelopes(settings: Settings) -> Iterator[Envelope]:
         clear = orjson.loads(record.value)
         sealed = [clear.pop(part, "") for part in ("sealed", "sealed_key", "sealed_headers")]
         assert sealed[0]
-        delivery = clear["headers"].get("webhook-id", "") if clear["stage"] == "notify" else ""
-        name = record.key + (f"/{delivery}".encode() if delivery else b"")
-        if name not in seen:
-            seen.add(name)
-            yield Envelope(
-                name.decode("utf-8", "replace"), record.partition, record.key in answered, record.value, clear
-            )
+        if record.key not in seen:
+            seen.add(record.key)
+            name = record.key.decode("utf-8", "replace")
+            yield Envelope(name, record.partition, record.key in answered, record.value, clear)
 
 
 def _records(settings: Settings) -> Iterator[Any]:

@@ -104,9 +104,10 @@ def test_a_rule_taken_away_is_missed(tmp_path: Path, switch: str) -> None:
     wrong = ("fragile_detector", switch, *WORST.get(switch, ("stumble=60",)), "tear=60")
     for seed in range(SEED, SEED + 4):
         try:
-            missed = run(tmp_path / str(seed), _switched(*wrong), seed=seed, settle=40).wrong
+            missed = run(tmp_path / str(seed), _switched(*wrong), seed=seed, settle=90).wrong
         except TimeoutError as exc:
-            missed = [f"the run does not end: {exc}"]
+            print(f"{switch}, seed {seed}: a run that does not end shows nothing: {exc}")
+            continue
         if missed:
             print(f"{switch}, seed {seed}: {missed}")
             return

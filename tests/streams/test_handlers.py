@@ -123,7 +123,7 @@ async def test_odd_headers_do_not_stop_ingest(headers: list[Any]) -> None:
     assert await handler.process(batch_of("audit.ehr", [record]))
     (output,) = sent.outputs
     assert len(output.value) < 1_000_000
-    assert all(name.startswith("note-") for name in open_letter(output.value, bytes(PRIVATE)).headers)
+    assert "note" not in open_letter(output.value, bytes(PRIVATE)).headers, "too long to be one that replaying needs"
 
 
 async def test_state_of_a_topic_that_was_made_again_is_not_taken_for_the_new_one_s() -> None:

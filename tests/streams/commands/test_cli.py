@@ -117,7 +117,7 @@ def test_detect_raw_reads_any_record_with_rules_of_your_own(shell: Shell, tmp_pa
 def test_a_broken_rule_is_told_and_costs_itself(shell: Shell, tmp_path: Path) -> None:
     (tmp_path / "broken.yml").write_text("title: [")
     result = shell.run("detect", "--rules", str(tmp_path), "-", stdin=lines(AUDIT))
-    assert re.search(r"broken\.yml:1: ", result.stderr)
+    assert re.search(r"broken\.yml:\d+: ", result.stderr)
     assert result.returncode == 0
 
 

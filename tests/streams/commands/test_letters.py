@@ -16,10 +16,11 @@ from streams.admin import create_topics
 from streams.commands import letters
 from streams.commands.letters import Envelope, envelopes, replay
 from streams.deadletters import DeadLetters, open_letter
+from streams.deliveries import Delivery, letter
 from streams.embedded.kafka import EmbeddedKafka
 from streams.keys import Keys, load_keys
 from streams.pipeline import Ingest, Reader
-from streams.records import RawRecord
+from streams.records import Output, RawRecord
 from streams.settings import Settings
 
 MANY = 3000
@@ -42,15 +43,18 @@ def keys(tmp_path: Path) -> Keys:
 
 def raw(number: int, *, topic: str = "audit.ehr", headers: dict[str, bytes] | None = None) -> RawRecord:
     value = b'{"resourceType": "AuditEvent", "of": "Patient/synthetic-%d"}' % number
-    return RawRecord(topic, number % 2, number, 1, value, headers or {}, b"Patient/synthetic-%d" % number)
+    return RawRecord(topic, number % 2, number, 1, value, headers or {}, key=b"Patient/synthetic-%d" % number)
 
 
 def write(settings: Settings, keys: Keys, records: list[RawRecord], *, stage: str = "ingest") -> None:
-    producer = KafkaProducer(bootstrap_servers=settings.kafka, max_request_size=4_000_000)
     made = DeadLetters(keys.dead_letter_public)
-    for record in records:
-        letter = made.output(record, stage=stage, reason=f"synthetic reason {record.offset % 2}")
-        producer.send(letter.topic, letter.value, key=letter.key)
+    send(settings, [made.output(r, stage=stage, reason=f"synthetic reason {r.offset % 2}") for r in records])
+
+
+def send(settings: Settings, written: list[Output]) -> None:
+    producer = KafkaProducer(bootstrap_servers=settings.kafka, max_request_size=4_000_000)
+    for output in written:
+        producer.send(output.topic, output.value, key=output.key)
     producer.flush()
     producer.close()
 
@@ -103,11 +107,10 @@ def test_what_cannot_be_sent_is_told_and_stays_open(settings: Settings, keys: Ke
     write(settings, keys, [raw(0), large, largest])
     write(settings, load_keys(tmp_path / "another installation"), [raw(1)])
     write(settings, keys, [raw(4, topic=topics.ALERTS)], stage="index")
-    for delivery in ("msg_1", "msg_2"):
-        headers = {"webhook-id": delivery.encode()}
-        write(settings, keys, [RawRecord(topics.NOTIFICATIONS, 0, 0, 1, b"{}", headers)], stage="notify")
-    names = {envelope.name for envelope in envelopes(settings)}
-    assert {"notifications/0/0/msg_1", "notifications/0/0/msg_2"} < names
+    sealed = DeadLetters(keys.dead_letter_public)
+    given_up = [Delivery("oncall", name, b"{}") for name in ("msg_1", "msg_2")]
+    send(settings, [letter(sealed, delivery, "synthetic reason", received=1) for delivery in given_up])
+    assert {"msg_1", "msg_2"} < {envelope.name for envelope in envelopes(settings)}
     done = replay(settings, keys.dead_letter_private(), every)
     assert done.sent == {"audit.ehr/0/0", "audit.ehr/0/1048300"}
     assert sorted(done.kept.values()) == [1, 1, 1, 2]
