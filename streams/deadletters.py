@@ -31,6 +31,8 @@ _CLEAR = ("source", "producer")
 _NAME = regex(r"(?:[A-Za-z._-]|[0-9]{1,3}(?![0-9])){1,64}")
 #: Bytes of a header that is kept; a longer one is none that replaying needs.
 _HEADER_BYTES = 512
+#: Bytes of all headers that are kept, so that the letter of the largest record is one that its topic takes.
+_HEADERS_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +65,7 @@ class DeadLetters:
     def output(self, raw: RawRecord, *, stage: str, reason: str) -> Output:
         """The letter of one record. ``reason`` must quote nothing from it."""
         position = f"{raw.topic}/{raw.partition}/{raw.offset}" + (f".{raw.line}" if raw.line else "")
-        headers = {
-            name: (value or b"").decode("utf-8", "replace")
-            for name, value in raw.headers.items()
-            if len(value or b"") <= _HEADER_BYTES
-        }
+        headers = _kept(raw.headers)
         envelope = {
             "v": SCHEMA,
             "stage": stage,
@@ -83,6 +81,18 @@ class DeadLetters:
         if raw.key is not None:
             envelope["sealed_key"] = b64encode(self._box.encrypt(raw.key)).decode()
         return Output(topics.DEAD_LETTERS, position.encode(), orjson.dumps(envelope))
+
+
+def _kept(headers: Mapping[str, bytes]) -> dict[str, str]:
+    """Headers as text, the short ones, as long as there is room: in JSON they may take six times their bytes."""
+    kept: dict[str, str] = {}
+    room = _HEADERS_BYTES
+    for name, value in headers.items():
+        raw = value or b""
+        room -= len(name) + len(raw)
+        if len(raw) <= _HEADER_BYTES and room >= 0:
+            kept[name] = raw.decode("utf-8", "replace")
+    return kept
 
 
 def open_letter(value: bytes, private_key: bytes) -> DeadLetter:

@@ -26,11 +26,13 @@ class Stores:
     def __init__(self, embedded: AlertStore | None, elasticsearch: Elasticsearch | None) -> None:
         self.embedded = embedded
         self.elasticsearch = elasticsearch
+        self._turn = asyncio.Lock()  # a store that hangs keeps one thread, not all that the worker has
 
     async def write(self, alerts: list[Alert], *, now: int) -> list[tuple[Alert, str]]:
         """Durable when it returns; gives those refused for good, and why. Raises when a store is away."""
         if self.embedded is not None:
-            await asyncio.to_thread(self.embedded.write, alerts, now=now)
+            async with self._turn:
+                await asyncio.to_thread(self.embedded.write, alerts, now=now)
         if self.elasticsearch is not None:
             return [(refused.alert, refused.reason) for refused in await self.elasticsearch.write(alerts)]
         return []
@@ -38,7 +40,8 @@ class Stores:
     async def keep(self, name: str, fact: Any) -> None:
         """Keep one fact in the embedded store, if there is one. Raises StoreError."""
         if self.embedded is not None:
-            await asyncio.to_thread(self.embedded.set_fact, name, fact)
+            async with self._turn:
+                await asyncio.to_thread(self.embedded.set_fact, name, fact)
 
     async def close(self) -> None:
         if self.elasticsearch is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -50,6 +51,23 @@ async def test_an_old_owner_is_fenced_and_writes_nothing(kafka: str, topic: str)
         await old.commit({b"a": b"zombie"})
     await new.commit({b"b": b"new"})
     assert await content(old) == {b"a": b"old", b"b": b"new"}
+    await old.close()
+    await new.close()
+
+
+async def test_a_flush_cut_short_is_never_seen_and_holds_nobody(kafka: str, topic: str) -> None:
+    """Its records lie in the log, uncommitted, before the next owner's first: reading must pass them by."""
+    old, new = changelog(kafka, topic), changelog(kafka, topic)
+    await content(old)
+    await old.commit({b"a": b"1"})
+    assert old._producer is not None
+    await old._producer.send_and_wait(topic, b"half", b"a", partition=0)
+    async with asyncio.timeout(15):
+        assert await content(new) == {b"a": b"1"}
+    with pytest.raises(Fenced):
+        await old.commit({b"b": b"2"})
+    await new.commit({b"c": b"3"})
+    assert await content(old) == {b"a": b"1", b"c": b"3"}
     await old.close()
     await new.close()
 
