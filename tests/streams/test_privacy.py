@@ -208,6 +208,22 @@ def test_memory_of_identifiers_is_bounded_and_changes_nothing(monkeypatch: pytes
     assert len(identifiers._recent) + len(identifiers._older) <= 20
 
 
+def test_a_record_made_of_identifiers_costs_its_length_and_not_its_square() -> None:
+    """Comparing each with each would take minutes; remembering them would take the worker's memory."""
+    many = frozenset(f"synthetic-{number:06}" for number in range(20_000))
+    wanted = identifiers_of(many)
+    assert wanted.suspects("seen by synthetic-019999")
+    assert not wanted.suspects("seen by nobody")
+    assert wanted.holds("seen by SYNTHETIC%2D000007")
+    assert many not in identifiers._recent
+
+
+@pytest.mark.parametrize("noise", ["%41" * 100_000, "&amp;" * 60_000, "\\u0041" * 50_000, "QUJD" * 80_000])
+def test_a_text_made_to_be_read_for_long_does_not_leave(noise: str) -> None:
+    event = _release(_draft(fields={"user.name": f"{noise} synthetic-0001"}, identifiers={"synthetic-0001"}))
+    assert event.fields == {}
+
+
 @given(
     st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), min_size=8, max_size=24).filter(
         lambda text: text.strip() == text and len(text.lower()) == len(text)
