@@ -98,9 +98,11 @@ State = TypeVar("State")
 class Detector(Protocol[State]):
     """A detector is configuration; all it remembers of an entity is in that entity's state.
 
-    It is deterministic: the same states and events give the same findings, bit for bit. It scores before
-    it learns, takes time from the event alone, keeps a state bounded in size, and says why it fired.
-    :func:`detectors.checks.check_detector` holds every registered detector to that.
+    It is deterministic: the same states and events give the same findings, bit for bit, on any worker. It scores
+    before it learns, takes time from the event alone, keeps a state bounded in size and nothing beside it, and says
+    why it fired. A finding has the key as its entity and the time, source and id of the event that fired; its evidence
+    is what that event said, and its reason quotes none of it. Its id has the entity in it, and no version, count or
+    score. :func:`detectors.checks.check_detector` holds every registered detector to that.
     """
 
     name: str

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import builtins
 import datetime
+import gc
 import random
 import sys
 from collections.abc import Callable, Iterator
@@ -50,9 +51,13 @@ def pure(caught: Callable[[str], None]) -> Iterator[None]:
         if event == "c_call" and (what := _impure(function)):
             caught(what)
 
-    before = sys.getprofile()
+    # Somebody else's callback at a collection may look at the clock, in the middle of what is watched.
+    before, collected = sys.getprofile(), gc.isenabled()
+    gc.disable()
     sys.setprofile(watch)
     try:
         yield
     finally:
         sys.setprofile(before)
+        if collected:
+            gc.enable()

@@ -52,6 +52,10 @@ _RUN: Final = re.compile(r"[A-Za-z0-9+/_-]{6,}")
 _LAYERS: Final = 4
 #: Readings of one text that are looked at; more there are only of text that was made for that.
 _READINGS: Final = 32
+#: Characters of a text that is read in every way; a longer one in which something is suspected holds it.
+_LONGEST: Final = 16_384
+#: Identifiers of one record that are compared with each other, and remembered; a record with more is one of its kind.
+_MANY: Final = 64
 _KEPT: Final = 4_096
 
 
@@ -67,11 +71,13 @@ class Identifiers:
 
     def __init__(self, identifiers: Iterable[str]) -> None:
         self._all = [(text, fold(text)) for text in identifiers if text.strip()]
-        long = [needle for _, needle in self._all if len(needle) >= _LONG]
+        few = len(self._all) <= _MANY
+        long = [needle for _, needle in self._all if few and len(needle) >= _LONG]
         # What contains another long one needs no look of its own: the other is found with it.
         least = [(text, needle) for text, needle in self._all if not _contains(needle, long)]
         bare = {_bare(needle) for _, needle in self._all} - {""}
-        self._bare = tuple(needle for needle in bare if not _contains(needle, [n for n in bare if len(n) >= _LONG]))
+        long = [needle for needle in bare if few and len(needle) >= _LONG]
+        self._bare = tuple(needle for needle in bare if not _contains(needle, long))
         self._hex = tuple(dict.fromkeys(code for text, needle in least for code in _hexadecimal(text, needle)))
         plain = [needle for _, needle in least]
         # Everything else that url-encoding changes has a % in it.
@@ -97,6 +103,8 @@ class Identifiers:
 
     def holds(self, text: str) -> bool:
         """Whether one of the identifiers is in ``text``, and there as an identifier."""
+        if len(text) > _LONGEST:
+            return True
         views = _views(text)
         for identifier, needle in self._all:
             if needle in views and _means(needle, views):
@@ -137,6 +145,8 @@ _older: dict[frozenset[str], Identifiers] = {}
 def identifiers_of(identifiers: frozenset[str]) -> Identifiers:
     """:class:`Identifiers`, remembering up to 8,192 patients: what is asked about now is asked about again soon."""
     global _recent, _older
+    if len(identifiers) > _MANY:
+        return Identifiers(identifiers)
     known = _recent.get(identifiers)
     if known is None:
         known = _older.get(identifiers) or Identifiers(identifiers)

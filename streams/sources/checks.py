@@ -200,8 +200,9 @@ def _check_entities(draft: Draft) -> None:
 def _check_people(draft: Draft) -> None:
     known = identifiers_of(frozenset(i for i in draft.identifiers if isinstance(i, str)))
     for patient in draft.patients:
-        # A patient whose id is shorter is found as a whole value only, which the gate does by itself.
-        if isinstance(patient, str) and len(patient) >= _TELLING and not known.holds(patient):
+        # A patient whose number is shorter is found as a whole value only, which the gate does by itself.
+        number = patient.rpartition("|")[2] if isinstance(patient, str) else ""
+        if len(number) >= _TELLING and not known.holds(number):
             _fail("identifiers", "a patient is named by something that is not listed, so the gate would let it pass")
     if draft.actor.startswith("patient:") and not draft.patients:
         _fail("identifiers", "a patient acts and is not listed")

@@ -107,7 +107,8 @@ class DeviceEvent:
         }
         for name, field in _OPTIONAL:
             if name in device:
-                fields[field] = _text(device, name, f"device.{name}")
+                value = device[name]
+                fields[field] = value if type(value) is str and value else _text(device, name, f"device.{name}")
         key = f"device:{device_id}"
         draft = Draft(
             id=_text(record, "id", "id") if "id" in record else "",
@@ -134,7 +135,13 @@ class DeviceEvent:
                 draft.actor = f"patient:{operator}"
                 _patient(operator, draft)
         if "patient" in record:
-            _patient(_text(record, "patient", "patient"), draft)
+            patient = record["patient"]
+            if type(patient) is str and patient[:8] == "Patient/" and patient.find("/", 8) < 0 and patient[8:]:
+                if patient not in draft.patients:  # most of them
+                    draft.patients.append(patient)
+                    draft.identifiers |= {patient, patient[8:]}
+            else:
+                _patient(_text(record, "patient", "patient"), draft)
         if draft.patients:
             draft.fields["wardwatch.patient"] = draft.patients
 
@@ -167,10 +174,6 @@ def _patient(patient: str, draft: Draft) -> None:
     if patient in draft.patients:
         return
     draft.patients.append(patient)
-    kind, _, id_ = patient.partition("/")
-    if kind == "Patient" and id_ and "/" not in id_:  # most of them
-        draft.identifiers |= {patient, id_}
-        return
     known = canonical(patient)
     draft.identifiers |= {patient, known, known.rpartition("|")[2]} - {""}
     if known.startswith("Patient/"):

@@ -186,6 +186,7 @@ def test_an_actor_an_address_a_device_and_an_id_that_name_a_patient_become_stabl
         ("Ann Synthetic", "Ann+Synthetic%20", True),
         ("Ann Synthetic", b64encode(b"name=Ann%20Synthetic").decode(), True),
         ("Jürgen Synthetic", b64encode("x Jürgen Synthetic".encode()).decode(), True),
+        ("s-4711", f"x {b64encode(b's-4711').decode()} y", True),
         ("synthetic-0001", "synthetic-0002", False),
         ("", "anything", False),
     ],
@@ -206,6 +207,22 @@ def test_memory_of_identifiers_is_bounded_and_changes_nothing(monkeypatch: pytes
             assert identifiers_of(frozenset({own})).suspects(f"seen by {own}")
             assert not identifiers_of(frozenset({own})).suspects("seen by synthetic-9999")
     assert len(identifiers._recent) + len(identifiers._older) <= 20
+
+
+def test_a_record_made_of_identifiers_costs_its_length_and_not_its_square() -> None:
+    """Comparing each with each would take minutes; remembering them would take the worker's memory."""
+    many = frozenset(f"synthetic-{number:06}" for number in range(20_000))
+    wanted = identifiers_of(many)
+    assert wanted.suspects("seen by synthetic-019999")
+    assert not wanted.suspects("seen by nobody")
+    assert wanted.holds("seen by SYNTHETIC%2D000007")
+    assert many not in identifiers._recent
+
+
+@pytest.mark.parametrize("noise", ["%41" * 100_000, "&amp;" * 60_000, "\\u0041" * 50_000])
+def test_a_text_made_to_be_read_for_long_does_not_leave(noise: str) -> None:
+    event = _release(_draft(fields={"user.name": noise}, identifiers={"synthetic-0001"}))
+    assert event.fields == {}
 
 
 @given(

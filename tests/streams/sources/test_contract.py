@@ -70,6 +70,66 @@ GOOD: dict[str, list[dict[str, Any]]] = {
 }
 
 
+GOOD["fhir"].append(
+    {
+        "resourceType": "AuditEvent",
+        "type": {"code": "110113"},
+        "subtype": [{"code": "110127"}],
+        "recorded": "2026-01-05T08:00:00Z",
+        "contained": [
+            {
+                "resourceType": "Patient",
+                "id": "p1",
+                "identifier": [{"system": "urn:oid:1.2", "value": "MRN-0001"}],
+                "name": [{"family": "Synthetic", "given": ["Ada"]}],
+            },
+            {"resourceType": "Device", "id": "d1", "deviceName": [{"name": "synthetic-gateway"}]},
+        ],
+        "agent": [
+            {
+                "who": {"reference": "#p1"},
+                "requestor": True,
+                "role": [{"coding": [{"code": "PAT"}]}],
+                "network": {"address": "https://App.hospital.example/x", "type": "5"},
+                "purposeOfUse": [{"coding": [{"code": "ETREAT"}]}],
+            },
+            {"who": {"reference": "RelatedPerson/r-0001", "display": "Synthetic Relative"}, "requestor": False},
+        ],
+        "source": {"observer": {"reference": "#d1"}},
+        "entity": [
+            {"what": {"type": "Patient", "identifier": {"value": "MRN-0002^^^&1.2&ISO"}}, "role": {"code": "1"}},
+            {"type": {"code": "2"}, "query": "GET /Observation?patient=synthetic-0003,synthetic-0004"},
+        ],
+    }
+)
+GOOD["device"].append(
+    device_event(
+        id="d-2",
+        time=TIME,
+        device="meter-0001",
+        type="glucose-meter",
+        event="configuration",
+        action="clock_set",
+        address="2001:db8::9",
+        details={"offset_seconds": -90},
+    )
+    | {"operator": "Patient/synthetic-0002", "network": {"ip": "2001:db8::9", "mac": "0000.5e00.5301", "port": 443}}
+)
+GOOD["cloudtrail"].append(
+    cloudtrail(id="c-4", time=TIME, name="AssumeRole", service="sts", user="x", address="AWS Internal")
+    | {
+        "userIdentity": {
+            "type": "AssumedRole",
+            "principalId": "AROA1:aws-go-sdk-1688990082523310002",
+            "arn": "arn:aws:sts::1:assumed-role/synthetic-role/aws-go-sdk-1688990082523310002",
+            "onBehalfOf": {"userId": "u-1", "identityStoreArn": "arn:aws:identitystore::1:identitystore/d-1"},
+            "sessionContext": {"sessionIssuer": {"userName": "synthetic-role"}, "sourceIdentity": "synthetic-person"},
+        },
+        "serviceEventDetails": {"x": "y"},
+    }
+)
+
+
 def others(name: str) -> list[dict[str, Any]]:
     return [record for other, records in GOOD.items() if other != name for record in records]
 
