@@ -15,6 +15,7 @@ from types import FrameType
 
 from streams.admin import create_topics
 from streams.commands.alert_line import alert_line
+from streams.commands.terminal import terminal_look
 from streams.embedded.child import PARENT
 from streams.embedded.jars import EmbeddedError
 from streams.embedded.java import port_is_free
@@ -146,15 +147,12 @@ def _wait_for_worker(tree: _Tree, settings: Settings, started: int) -> None:
 
 def _watch(tree: _Tree, kafka: EmbeddedKafka, folder: Path) -> int:
     """Print each alert as it comes, until something ends."""
-    terminal = sys.stdout.isatty()
     store = AlertStore(folder / "alerts.sqlite", read_only=True)
     shown = store.latest()
     try:
         while True:
             for alert in reversed(store.alerts(after=shown, limit=200)):
-                width = shutil.get_terminal_size().columns if terminal else 0
-                colour = terminal and "NO_COLOR" not in os.environ
-                print(alert_line(alert, now=time.time(), width=width, colour=colour), flush=True)
+                print(alert_line(alert, now=time.time(), **terminal_look()), flush=True)
                 shown = max(shown, alert["sequence"])
             for line in tree.said("demo"):
                 print(f"{time.strftime('%H:%M:%S')}  the demo attacks: {line}", flush=True)

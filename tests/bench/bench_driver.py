@@ -27,6 +27,7 @@ sys.path[:0] = [str(ROOT)]
 
 from kafka import KafkaAdminClient, KafkaProducer  # noqa: E402
 from kafka.admin import NewTopic  # noqa: E402
+from meter import read_meter  # noqa: E402
 
 from streams.embedded.kafka import EmbeddedKafka  # noqa: E402
 
@@ -72,10 +73,8 @@ def measure(app: str, bootstrap: str, events: int, bytewax: str) -> dict[str, fl
     result = subprocess.run(
         command, cwd=HERE, env=environment, capture_output=True, text=True, check=False, timeout=600
     )
-    for line in result.stdout.splitlines():
-        if "MEASURED " in line:
-            measured: dict[str, float] = json.loads(line.partition("MEASURED ")[2])
-            return measured
+    if measured := read_meter(result.stdout):
+        return measured
     raise SystemExit(f"{app} measured nothing: {result.stderr[-2000:]}")
 
 

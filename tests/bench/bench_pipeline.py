@@ -26,6 +26,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "faults")]
 from cluster import Cluster  # noqa: E402
 from cpu import cpu_seconds, resident_mb  # noqa: E402
 from load import fill, records  # noqa: E402
+from meter import read_meter  # noqa: E402
 from oracle import read_topic  # noqa: E402
 
 from streams import topics  # noqa: E402
@@ -43,9 +44,8 @@ def stock(cluster: Cluster, events: int) -> dict[str, float]:
         check=True,
         timeout=600,
     )
-    told = next(line for line in result.stdout.splitlines() if "{" in line)
-    measured: dict[str, float] = json.loads(told[told.index("{") :])
-    return measured
+    measured = read_meter(result.stdout)
+    return {name: measured[name] for name in ("events_per_second", "cpu_us_per_event")}
 
 
 @contextmanager

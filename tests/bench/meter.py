@@ -1,4 +1,4 @@
-"""Counts what an app under measurement takes, from a warm start to its end, and prints one JSON line."""
+"""Counts what an app under measurement takes, from a warm start to its end, in one line that its runner reads."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import os
 import resource
 import time
 
-__all__ = ["Meter"]
+__all__ = ["Meter", "read_meter"]
+
+_MARK = "MEASURED "
 
 
 class Meter:
@@ -35,8 +37,17 @@ class Meter:
             "alerts": self.alerts,
             "memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         }
-        print(f"MEASURED {json.dumps(told)}", flush=True)
+        print(f"{_MARK}{json.dumps(told)}", flush=True)
         os._exit(0)
+
+
+def read_meter(output: str) -> dict[str, float]:
+    """What the meter of a process told in its ``output``; nothing where the process did not get so far."""
+    for line in output.splitlines():
+        if _MARK in line:
+            measured: dict[str, float] = json.loads(line.partition(_MARK)[2])
+            return measured
+    return {}
 
 
 def _cpu() -> float:

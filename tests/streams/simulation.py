@@ -9,140 +9,34 @@ from __future__ import annotations
 
 import random
 from collections import Counter, defaultdict
-from collections.abc import Callable, Coroutine, Generator, Iterable, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from collections.abc import Coroutine, Iterable, Sequence
+from dataclasses import dataclass
 from itertools import count, pairwise
-from typing import NamedTuple
-from unittest.mock import patch
 
-import orjson
 from faust.types import TP
 from nacl.public import PrivateKey
+from simulated_kafka import Changelog, Logged, Partition, Pause
+from simulated_rules import FindingsLast, Rules
+from simulated_step import Counting, fold, is_bad
 
-from streams import state as state_module
 from streams import topics
-from streams.blocks import address, pack, unpack
+from streams.blocks import address, pack
 from streams.changelog import Fenced
 from streams.deadletters import DeadLetters
 from streams.handlers import KeyedHandler
-from streams.lineage import BLOCK, NO_POSITION, Lineage, Marks, Position, fingerprint
-from streams.records import Output, Record
-from streams.seen import SeenIds
+from streams.lineage import BLOCK, NO_POSITION, Lineage, Position, fingerprint
+from streams.records import Output
 from streams.sender import DeliveryFailed
 from streams.state import BadDerived, PartitionState
 from streams.transport import Batch
 
 TOPIC = b"\x01" * 16
-FINDING_EVERY = 3
-#: One event in so many cannot be taken by the keyed step; one in so many is sent twice by its service.
-BAD_EVERY = 9
+#: The share of events that their service sends twice.
 TWICE = 0.2
 
 LETTERS = DeadLetters(bytes(PrivateKey.generate().public_key))
 
 Actor = Coroutine[str, None, None]
-
-
-class Pause:
-    """Lets others in. ``idle`` where the actor has nothing left to do."""
-
-    def __init__(self, word: str = "") -> None:
-        self._word = word
-
-    def __await__(self) -> Generator[str, None, None]:
-        yield self._word
-
-
-class Counting:
-    """A keyed step whose state is the list of event ids applied to a key; every third one is a finding.
-
-    Some events it cannot take, and finds that out when the list has already changed.
-    """
-
-    def fold(self, record: Record, fresh: bool, state: PartitionState) -> Sequence[Output]:
-        if not fresh:
-            return ()
-        state.seen.add(0, record.event)
-        event = int(record.value)
-        applied = state.values.get(record.key) or []
-        applied.append(event)
-        state.values.put(record.key, applied)
-        if is_bad(event):
-            raise ValueError("an event that cannot be taken")
-        if len(applied) % FINDING_EVERY:
-            return ()
-        name = b"%s/%d" % (record.key, len(applied))
-        return (Output("findings", name, orjson.dumps(applied)),)
-
-    def dump(self, key: bytes, value: list[int]) -> bytes:
-        return orjson.dumps(value)
-
-    def load(self, key: bytes, raw: bytes) -> list[int]:
-        value: list[int] = orjson.loads(raw)
-        return value
-
-
-def is_bad(event: int) -> bool:
-    return event % BAD_EVERY == BAD_EVERY - 1
-
-
-class AcceptAll(Marks):
-    """Takes every record, however often it comes."""
-
-    def accept(self, lineage: Lineage, positions: Sequence[tuple[int, int]]) -> int:
-        return 0
-
-
-class FindingsLast(KeyedHandler):
-    """Flushes before what the batch derived is acknowledged."""
-
-    async def process(self, batch: Batch) -> bool:
-        derived = self._fold(batch)
-        self._unflushed.append(batch)
-        await self.flush()
-        await self._sender.send(self._topic_id, batch.tp.partition, derived)
-        return True
-
-
-@dataclass(frozen=True)
-class Rules:
-    """Which rules hold; all do in the product. The numbers are those of ``docs/replay.md``."""
-
-    pure: bool = True  #: 1: a step derives the same from the same record
-    output: bool = True  #: 1: a position says which output of its record it is
-    link: bool = True  #: 1: records name the one before them
-    order: bool = True  #: 2: outputs leave in the order of their positions
-    durable_first: bool = True  #: 3: ingest commits what is durable
-    stop: bool = True  #: 3: nothing passes a batch that failed
-    ack_check: bool = True  #: 3: acked offsets must rise
-    marks: bool = True  #: 4: readers take a position once
-    findings_first: bool = True  #: 6: findings are acknowledged before the flush
-    atomic: bool = True  #: 6: a flush is one transaction
-    seek: bool = True  #: 6: recovery goes to the position, whatever the group committed
-    fence: bool = True  #: 7: an old owner cannot write
-    ids: bool = True  #: 9: an event that was sent twice counts once
-    staged: bool = True  #: 10: a record that cannot be taken leaves nothing behind
-
-    def broken(self) -> ExitStack:
-        """The product's own code without the rules that are off, until the stack is closed."""
-        stack = ExitStack()
-        if not self.marks:
-            stack.enter_context(patch.object(state_module, "Marks", AcceptAll))
-        if not self.ids:
-            stack.enter_context(patch.object(SeenIds, "fresh", lambda *_: True))
-        if not self.staged:
-            stack.enter_context(patch.object(PartitionState, "rollback", lambda _: None))
-        return stack
-
-
-class Logged(NamedTuple):
-    """A record as a consumer gives it: a block."""
-
-    offset: int
-    key: None
-    value: bytes
-    headers: list[tuple[str, bytes]]
 
 
 @dataclass
@@ -164,46 +58,6 @@ class Zombie:
             self.actor.close()
             return True
         return False
-
-
-@dataclass
-class Partition:
-    log: list[Logged] = field(default_factory=list)
-    state: dict[bytes, bytes] = field(default_factory=dict)
-    epoch: int = 0
-    commit: int = 0  #: what the group committed: a hint
-
-
-class Changelog:
-    """What :mod:`streams.changelog` promises, over one partition of the world."""
-
-    def __init__(self, partition: Partition, rules: Rules) -> None:
-        self._partition = partition
-        self._rules = rules
-        self._epoch = 0
-
-    async def open(self, on_record: Callable[[bytes, bytes | None], None]) -> None:
-        self._partition.epoch += 1
-        self._epoch = self._partition.epoch
-        await Pause()
-        for key, value in self._partition.state.items():
-            on_record(key, value)
-        await Pause()
-
-    async def commit(self, changes: dict[bytes, bytes | None]) -> None:
-        writes = [changes] if self._rules.atomic else [{key: changes[key]} for key in sorted(changes, reverse=True)]
-        for write in writes:
-            await Pause()
-            if self._rules.fence and self._epoch != self._partition.epoch:
-                raise Fenced("another owner")
-            for key, value in write.items():
-                if value is None:
-                    self._partition.state.pop(key, None)
-                else:
-                    self._partition.state[key] = value
-
-    async def close(self) -> None:
-        """Ownership ends when the next owner opens."""
 
 
 class World:
@@ -431,7 +285,7 @@ class World:
         oracle: dict[bytes, bytes] = {}
         letters: set[bytes] = set()
         for number, partition in enumerate(self.partitions):
-            derived, refused = _fold(partition.log)
+            derived, refused = fold(partition.log)
             oracle.update((output.key, output.value) for _, outputs in derived for output in outputs)
             for offset, line in map(address, refused):
                 letters.add(b"views/%d/%d" % (number, offset) + (b".%d" % line if line else b""))
@@ -442,14 +296,3 @@ class World:
         if letters != self.letters:
             bad.add("letters")
         return bad
-
-
-def _fold(log: list[Logged]) -> tuple[list[tuple[int, Sequence[Output]]], dict[int, Sequence[Output]]]:
-    """What the pure step makes of a log, and the places of what it cannot take."""
-    blocks = [unpack(logged) for logged in log]
-    refused: dict[int, Sequence[Output]] = {}
-    while True:
-        try:
-            return PartitionState(Counting()).fold(blocks, refused), refused
-        except BadDerived as exc:
-            refused[exc.record.place] = ()

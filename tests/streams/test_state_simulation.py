@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import fields, replace
 
 import pytest
-from simulation import Rules, World
+from simulated_rules import Rules
+from simulation import World
 
 SCHEDULES = 150
 

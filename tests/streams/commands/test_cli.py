@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from streams import topics
 from streams.demo.records import audit_event, cloudtrail, device_event
 from streams.embedded.kafka import EmbeddedKafka
 
@@ -367,7 +368,7 @@ def test_status_on_another_machine_and_setup_twice(running: Shell, tmp_path: Pat
     assert status["last_alert"]["title"] == "CloudTrail recording stopped or narrowed"
     assert status["workers"] == {}
     assert not (tmp_path / "elsewhere").exists()
-    assert "all 13 were there (4 partitions each)" in running.run("setup").stdout
+    assert f"all {len(topics.ALL)} were there (4 partitions each)" in running.run("setup").stdout
     running.environment["WARDWATCH_PARTITIONS"] = "8"
     refused = running.run("setup")
     assert refused.returncode == 1
@@ -385,7 +386,9 @@ def test_without_topics_one_sentence_says_what_to_run(tmp_path: Path) -> None:
             assert result.returncode == 1
             assert re.fullmatch(r"wardwatch: topics are missing \(.*\): run wardwatch setup\n", result.stderr), command
         made = shell.run("setup").stdout
-        assert made.startswith("topics         13 made (4 partitions, 1 replica each): audit.ehr, audit.iot")
+        assert made.startswith(
+            f"topics         {len(topics.ALL)} made (4 partitions, 1 replica each): audit.ehr, audit.iot"
+        )
         assert "elasticsearch  not set" in made
     finally:
         broker.stop()

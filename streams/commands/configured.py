@@ -1,0 +1,41 @@
+"""What a command starts with, settings and keys: where they cannot be had, one sentence says what to mend, and it ends.
+
+Nothing heavy is imported until it is needed: :mod:`streams.cli` has this from its first line.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from streams.commands.terminal import fail
+
+if TYPE_CHECKING:
+    from streams.keys import Keys
+    from streams.settings import Settings
+
+__all__ = ["keys_or_exit", "settings_or_exit"]
+
+
+def settings_or_exit() -> Settings:
+    """Those of the environment and the settings file. Raises pydantic's errors where one cannot be what it is."""
+    import tomllib  # noqa: PLC0415
+
+    from streams.settings import Settings  # noqa: PLC0415
+
+    try:
+        return Settings()
+    except tomllib.TOMLDecodeError as exc:
+        fail(f"the settings file {os.environ.get('WARDWATCH_CONFIG', 'wardwatch.toml')} is no TOML: {exc}")
+
+
+def keys_or_exit(settings: Settings) -> Keys:
+    """This installation's keys, made where there are none yet."""
+    from streams.keys import load_keys  # noqa: PLC0415
+
+    try:
+        return load_keys(settings.home)
+    except ValueError as exc:
+        fail(str(exc))
+    except OSError as exc:
+        fail(f"{settings.home} cannot be used ({exc.strerror or exc}): name another folder in WARDWATCH_DATA_DIR")

@@ -1,0 +1,57 @@
+"""How commands speak to whoever ran them: sentences where a person can mend something, JSON to scripts, colour to eyes.
+
+Nothing heavy is imported until it is needed: :mod:`streams.cli` has this from its first line.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from typing import Any, NoReturn
+
+__all__ = ["fail", "print_json", "sentences", "terminal_look"]
+
+
+def fail(message: str) -> NoReturn:
+    """End the command with exit code 1 and ``message``, one sentence, on standard error."""
+    print(f"wardwatch: {message}", file=sys.stderr)
+    sys.exit(1)
+
+
+def print_json(value: Any) -> None:
+    """``value`` as one line of JSON on standard output."""
+    import orjson  # noqa: PLC0415
+
+    sys.stdout.write(orjson.dumps(value).decode() + "\n")
+
+
+def terminal_look() -> dict[str, Any]:
+    """``width`` and ``colour`` of :func:`streams.commands.alert_line.alert_line`; 0 and False where nobody looks on."""
+    terminal = sys.stdout.isatty()
+    return {
+        "width": shutil.get_terminal_size().columns if terminal else 0,
+        "colour": terminal and "NO_COLOR" not in os.environ,
+    }
+
+
+def sentences(exc: Exception) -> list[str]:
+    """What a person is told of ``exc``; nothing where it is a defect of ours."""
+    from kafka.errors import KafkaError  # noqa: PLC0415
+    from pydantic import ValidationError  # noqa: PLC0415
+    from pydantic_settings import SettingsError  # noqa: PLC0415
+
+    from streams.admin import SetupError  # noqa: PLC0415
+    from streams.embedded.jars import EmbeddedError  # noqa: PLC0415
+    from streams.sinks.store import StoreError  # noqa: PLC0415
+
+    if isinstance(exc, ValidationError):
+        named = ("__".join(str(part) for part in error["loc"]).upper() for error in exc.errors())
+        return [f"setting WARDWATCH_{name}: {error['msg']}" for name, error in zip(named, exc.errors(), strict=True)]
+    if isinstance(exc, SettingsError):
+        return [str(exc)]
+    if isinstance(exc, KafkaError):
+        return [f"Kafka does not do it ({type(exc).__name__}): {exc}"]
+    if isinstance(exc, SetupError | EmbeddedError | StoreError):
+        return [str(exc)]
+    return []
