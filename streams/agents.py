@@ -63,8 +63,10 @@ REPORT_SECONDS = 2.0
 #: Seconds after which nobody asks what a worker said that is there no longer.
 FORGET_SECONDS = 3600.0
 
-#: Blocks that a lane takes at once; each holds what a batch of a source partition derived.
-BLOCKS_AT_ONCE = 4
+#: Kafka records that a lane takes at once, and batches of them that may wait for it: of blocks, each of which holds what a
+#: batch of a source partition derived, and of records by themselves. Their bytes are what a worker's memory is made of.
+IN_BLOCKS = (4, 2)
+BY_THEMSELVES = (500, 4)
 
 #: Why a lane stops whose topic changed under a running worker.
 REPLACED = "the topic was deleted and made again while this worker ran: start the workers again"
@@ -96,7 +98,7 @@ class Worker:
             views=[kind for kind in VIEW_KINDS if any(d.entity == kind for d in detectors)],
         )
         for topic in topics.INPUTS:
-            self._agent(topic, "ingest", self._ingest_handler(topic), max_inflight=4)
+            self._agent(topic, "ingest", self._ingest_handler(topic))
         self._keyed(topics.EVENTS, "behave", Behave(detectors, kinds=["actor"]))
         self._keyed(topics.VIEWS, "behave", Behave(detectors, kinds=VIEW_KINDS))
         self._keyed(topics.FINDINGS, "alert", Alerting())
@@ -130,10 +132,11 @@ class Worker:
         ids = await asyncio.to_thread(topic_ids, self.settings)
         return [name for name, known in self.topic_ids.items() if ids[name] != known]
 
-    def _agent(self, topic: str, step: str, handler: Callable[[int], Handler], *, max_inflight: int = 8) -> None:
+    def _agent(self, topic: str, step: str, handler: Callable[[int], Handler]) -> None:
         """One Faust agent for ``topic``; its lanes do the work and acknowledge."""
         self.lanes.register(topic, step, handler)
-        schema = BatchSchema(max_records=BLOCKS_AT_ONCE if topic in topics.BLOCKS else 500, max_inflight=max_inflight)
+        max_records, max_inflight = IN_BLOCKS if topic in topics.BLOCKS else BY_THEMSELVES
+        schema = BatchSchema(max_records=max_records, max_inflight=max_inflight)
         channel = self.app.topic(topic, schema=schema, maxsize=16384)
 
         async def hand_over(stream: Any) -> None:
