@@ -35,7 +35,7 @@ from streams.admin import SetupError, topic_ids
 from streams.changelog import Changelog
 from streams.deadletters import DeadLetters
 from streams.deliveries import DeliveryHandler, Notify
-from streams.handlers import IngestHandler, KeyedHandler
+from streams.handlers import FLUSH_BATCHES, IngestHandler, KeyedHandler
 from streams.indexing import IndexHandler, Stores
 from streams.installation import agree
 from streams.keys import Keys, load_keys
@@ -63,10 +63,10 @@ REPORT_SECONDS = 2.0
 #: Seconds after which nobody asks what a worker said that is there no longer.
 FORGET_SECONDS = 3600.0
 
-#: Kafka records that a lane takes at once, and batches of them that may wait for it: of blocks, each of which holds what a
-#: batch of a source partition derived, and of records by themselves. Their bytes are what a worker's memory is made of.
-IN_BLOCKS = (4, 2)
-BY_THEMSELVES = (500, 4)
+#: Kafka records that a lane takes at once, and batches of them that may wait for it: of blocks, each of which is what a
+#: batch of a source partition derived, and of records by themselves. More may wait than are taken between two flushes.
+IN_BLOCKS = (4, FLUSH_BATCHES + 2)
+BY_THEMSELVES = (500, FLUSH_BATCHES + 2)
 
 #: Why a lane stops whose topic changed under a running worker.
 REPLACED = "the topic was deleted and made again while this worker ran: start the workers again"

@@ -23,9 +23,10 @@ from streams.watermarks import InputClocks
 
 __all__ = ["IngestHandler", "KeyedHandler"]
 
-#: Seconds and batches after which what is staged becomes durable.
-FLUSH_SECONDS = 0.5
-FLUSH_BATCHES = 4
+#: Seconds and batches after which what is staged becomes durable. Nobody waits for it: findings are out before. Rarely
+#: is cheap, since a busy key is written once each time; often is little to do again.
+FLUSH_SECONDS = 1.0
+FLUSH_BATCHES = 6
 #: Records between two chances for other tasks to run.
 YIELD_EVERY = 100
 

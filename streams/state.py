@@ -230,7 +230,8 @@ class Values:
         self._staged = {}
         for key in self._dirty:
             value = self._live.get(key)
-            self._staged[key] = None if value is None else self._dump(key, value)
+            # A copy: orjson's own bytes hold on to the buffer they were written in, ten times as large.
+            self._staged[key] = None if value is None else bytes(memoryview(self._dump(key, value)))
         return self._staged
 
     def flushed(self) -> None:
