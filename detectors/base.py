@@ -1,6 +1,6 @@
 """The types every part speaks: events in, findings and alerts out, detectors between.
 
-Frozen and slotted; made once at the edge and never validated again. Times are milliseconds since the
+Frozen; made once at the edge and never validated again. Times are milliseconds since the
 Unix epoch, UTC. An entity is named by one string, ``kind:id``: ``user:Practitioner/7``,
 ``patient:k1.mfzwg…`` (a pseudonym), ``device:pump-12``, ``address:192.0.2.7``.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
+from typing import Any, Final, Literal, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 __all__ = [
     "SEVERITIES",
@@ -30,8 +30,10 @@ SEVERITIES: tuple[Severity, ...] = ("informational", "low", "medium", "high", "c
 EntityKind = Literal["actor", "patient", "device", "address"]
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+_NO_FIELDS: Final[Mapping[str, Any]] = {}
+
+
+class Event(NamedTuple):
     """One normal event, as it leaves ingest: allow-listed ECS fields, patients as pseudonyms."""
 
     id: str  #: domain id: the vendor's own where there is one; a repeated event repeats it
@@ -43,7 +45,7 @@ class Event:
     address: str = ""
     #: False when ``time`` lies in the future or outside the accepted range: no window opens or closes on it.
     timely: bool = True
-    fields: Mapping[str, Any] = field(default_factory=dict)  #: flat ECS names to values
+    fields: Mapping[str, Any] = _NO_FIELDS  #: flat ECS names to values
 
     def keys(self, kind: EntityKind) -> tuple[str, ...]:
         """The entities of one kind that this event is about; empty where it names none."""

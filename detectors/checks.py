@@ -13,7 +13,6 @@ import random
 import tracemalloc
 from collections.abc import Callable, Iterable, Sequence
 from copy import deepcopy
-from dataclasses import replace
 from typing import Any, NoReturn
 
 from detectors.base import SEVERITIES, Detector, Event, Finding
@@ -242,7 +241,7 @@ def _check_order(detector: _Watched, events: Sequence[Event]) -> None:
 def _check_untimely(detector: _Watched, event: Event) -> None:
     state = detector.new()
     before = _saved(detector, state)
-    found = _run(detector, [replace(event, time=1 << 60, timely=False)], state, lambda _: 0)
+    found = _run(detector, [event._replace(time=1 << 60, timely=False)], state, lambda _: 0)
     if found or _saved(detector, state) != before:
         _fail("untimely events", "an event whose date cannot be trusted changed the state")
 
@@ -252,12 +251,12 @@ def _check_hostile(detector: _Watched, event: Event) -> None:
     state = detector.new()
     for value in _HOSTILE:
         fields = dict.fromkeys((*event.fields, "event.action"), value)
-        _survive(detector, replace(event, fields=fields), state)
-    _survive(detector, replace(event, fields={}), state)
+        _survive(detector, event._replace(fields=fields), state)
+    _survive(detector, event._replace(fields={}), state)
     rng = random.Random(1)  # noqa: S311  # times to try, no secrets
     for number in range(5000):
         at = event.time + rng.randrange(-(10**9), 10**10)
-        other = replace(_different(event, number), time=at)
+        other = _different(event, number)._replace(time=at)
         _survive(detector, other, state)
     size = len(_saved(detector, state))
     if size > LARGEST:
@@ -267,7 +266,7 @@ def _check_hostile(detector: _Watched, event: Event) -> None:
 def _different(event: Event, number: int) -> Event:
     """``event`` with every part of it different for another ``number``, but the keys that a state is found by."""
     fields = {name: f"{name} {number}" for name in (*event.fields, "event.action")}
-    return replace(event, id=f"{event.id} {number}", fields=fields, source=f"source {number}")
+    return event._replace(id=f"{event.id} {number}", fields=fields, source=f"source {number}")
 
 
 def _survive(detector: _Watched, event: Event, state: Any) -> None:
@@ -285,7 +284,7 @@ def _check_outside(detector: _Watched, event: Event) -> None:
     def visit(begin: int, end: int) -> int:
         same = detector.new()
         for number in range(begin, end):
-            other = replace(_different(event, number), time=event.time + number)
+            other = _different(event, number)._replace(time=event.time + number)
             _run(detector, [other], detector.new(), key=f"{detector.entity}:{number}")
             _run(detector, [other], same, key=f"{detector.entity}:same")
         return tracemalloc.get_traced_memory()[0]  # ``same`` is still there, with what it does not save

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Final
 
 from streams.blocks import address, unpack
 from streams.changelog import Changelog
@@ -29,6 +31,10 @@ FLUSH_SECONDS = 1.0
 FLUSH_BATCHES = 6
 #: Records between two chances for other tasks to run.
 YIELD_EVERY = 100
+
+
+#: A RawRecord of a tuple, without a Python call for each.
+_RAW: Final = partial(tuple.__new__, RawRecord)
 
 
 class IngestHandler:
@@ -62,14 +68,17 @@ class IngestHandler:
         derive, append = self._ingest.derive, derived.append
         for count, record in enumerate(batch.records, 1):
             ingested = derive(
-                RawRecord(
-                    record.topic,
-                    record.partition,
-                    record.offset,
-                    record.timestamp,
-                    record.value or b"",
-                    dict(record.headers),
-                    key=record.key,
+                _RAW(
+                    (
+                        record.topic,
+                        record.partition,
+                        record.offset,
+                        record.timestamp,
+                        record.value or b"",
+                        dict(record.headers),
+                        0,
+                        record.key,
+                    )
                 )
             )
             append((record.offset, ingested.outputs))

@@ -11,9 +11,8 @@ The agents run these on what arrives, ``wardwatch detect`` on files, the tests o
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 
@@ -54,8 +53,7 @@ _KIND_BITS: Final[dict[EntityKind, int]] = {"actor": 0, "patient": 1 << 60, "dev
 _OUTPUT: Final = partial(tuple.__new__, Output)
 
 
-@dataclass(frozen=True, slots=True)
-class Released:
+class Released(NamedTuple):
     """What one readable record says: its event, and what rules found in it."""
 
     event: Event
@@ -63,8 +61,7 @@ class Released:
     findings: tuple[Finding, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Ingested:
+class Ingested(NamedTuple):
     """What one raw record becomes."""
 
     outputs: Sequence[Output]
@@ -161,7 +158,7 @@ def _event_id(header: bytes) -> str:
 def _about(event: Event, patient: str) -> Event:
     """The view of one of an event's many patients: the others are not in it, or views would grow by their square."""
     fields = {**event.fields, "wardwatch.patient": [patient]}
-    return replace(event, patients=(patient,), fields=fields)
+    return event._replace(patients=(patient,), fields=fields)
 
 
 def finding_output(finding: Finding) -> Output:
@@ -193,36 +190,34 @@ class Behave:
         return self._views.get(key.partition(b":")[0], [])
 
     def fold(self, record: Record, fresh: bool, state: PartitionState) -> Sequence[Output]:
-        return [finding_output(finding) for finding in self.inspect(record, fresh, state)]
-
-    def inspect(self, record: Record, fresh: bool, state: PartitionState) -> list[Finding]:
         place, key, value, mark, time = record
         if not time:
-            return []
+            return ()
         watermark = state.watermarks.current
         oldest = watermark - LATENESS
         if time < oldest:
             state.counts["late"] += 1
-            return []
+            return ()
         state.seen.drop_before(oldest // _HOUR)
         if not fresh:
             state.counts["repeated"] += 1
-            return []
+            return ()
         state.seen.add(time // _HOUR, mark)
         detectors = self._detectors(key)
         entity = state.values.get(key)
         if entity is None:
             entity = _Entity(-1, [detector.new() for detector in detectors])
         if place <= entity.own:
-            return []
+            return ()
         event = timely_event(value, time)
         name = key.decode()
-        findings: list[Finding] = []
+        outputs: list[Output] = []
         for detector, memory in zip(detectors, entity.states, strict=True):
-            findings.extend(detector.inspect(event, name, memory, watermark))
+            for finding in detector.inspect(event, name, memory, watermark):
+                outputs.append(finding_output(finding))
         entity.own = place
         state.values.put(key, entity)
-        return findings
+        return outputs
 
     def dump(self, key: bytes, value: _Entity) -> bytes:
         detectors = self._detectors(key)

@@ -21,7 +21,7 @@ def timeline(folder: Path) -> list[Event]:
     for line in (folder / "cloudtrail" / "invictus_stratus_timeline.jsonl").read_text().splitlines():
         draft = CLOUDTRAIL.normalise(json.loads(line)["event"])
         events.append(
-            release(draft, CLOUDTRAIL, Pseudonyms(b"0" * 32, "k"), fallback_id="", received=draft.time + LATENESS)
+            release(draft, CLOUDTRAIL, Pseudonyms(b"0" * 32, "k"), fallback_id=str, received=draft.time + LATENESS)
         )
     return events
 

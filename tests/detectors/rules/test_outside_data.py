@@ -154,7 +154,7 @@ def test_cloudtrail_hits_are_the_same_on_the_way_through_ingest(cloud: RuleSet) 
                 unread.add(number)
                 continue
             try:
-                released = reader.read(line["event"], recognise(line["event"]), fallback_id="x", received=0)
+                released = reader.read(line["event"], recognise(line["event"]), fallback_id=lambda: "x", received=0)
             except BadRecord:
                 unread.add(number)
                 continue
@@ -168,7 +168,9 @@ def test_findings_of_public_rules_name_their_authors(cloud: RuleSet) -> None:
     reader = Reader(cloud, Pseudonyms(b"0" * 32, "k"))
     found = 0
     for line in lines("cloudtrail/stratus_detonations.jsonl"):
-        for finding in reader.read(line["event"], recognise(line["event"]), fallback_id="x", received=0).findings:
+        for finding in reader.read(
+            line["event"], recognise(line["event"]), fallback_id=lambda: "x", received=0
+        ).findings:
             found += 1
             assert finding.rule["author"]
             assert finding.event_ids == (line["event"]["eventID"],)

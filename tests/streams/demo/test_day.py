@@ -29,7 +29,7 @@ def test_each_attack_is_seen_and_nothing_else_is() -> None:
     seen: dict[str, set[str]] = defaultdict(set)
     for emission in emissions(1, FIRST_STORY + len(STORIES) * NEXT_STORY - 1):
         released = reader.read(
-            emission.record, by_name(emission.source), fallback_id="synthetic", received=emission.time
+            emission.record, by_name(emission.source), fallback_id=lambda: "synthetic", received=emission.time
         )
         for finding in [*released.findings, *memory.inspect(released)]:
             seen[emission.story] |= {finding.title, finding.detector}
