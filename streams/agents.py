@@ -63,10 +63,11 @@ REPORT_SECONDS = 2.0
 #: Seconds after which nobody asks what a worker said that is there no longer.
 FORGET_SECONDS = 3600.0
 
-#: Kafka records that a lane takes at once, and batches of them that may wait for it: of blocks, each of which is what a
-#: batch of a source partition derived, and of records by themselves. More may wait than are taken between two flushes.
-IN_BLOCKS = (4, FLUSH_BATCHES + 2)
-BY_THEMSELVES = (500, FLUSH_BATCHES + 2)
+#: Kafka records that a lane takes at once, and batches of them that may wait for it. Their bytes are most of a worker's
+#: memory. Ingest is done with each batch at once; other steps take several until they flush, and one more may wait.
+INPUT = (1000, 2)
+BLOCKS = (4, FLUSH_BATCHES + 1)
+RECORDS = (500, FLUSH_BATCHES + 1)
 
 #: Why a lane stops whose topic changed under a running worker.
 REPLACED = "the topic was deleted and made again while this worker ran: start the workers again"
@@ -135,7 +136,7 @@ class Worker:
     def _agent(self, topic: str, step: str, handler: Callable[[int], Handler]) -> None:
         """One Faust agent for ``topic``; its lanes do the work and acknowledge."""
         self.lanes.register(topic, step, handler)
-        max_records, max_inflight = IN_BLOCKS if topic in topics.BLOCKS else BY_THEMSELVES
+        max_records, max_inflight = BLOCKS if topic in topics.BLOCKS else INPUT if topic in topics.INPUTS else RECORDS
         schema = BatchSchema(max_records=max_records, max_inflight=max_inflight)
         channel = self.app.topic(topic, schema=schema, maxsize=16384)
 
@@ -284,7 +285,7 @@ def _faust_app(settings: Settings) -> BatchApp:
         broker_session_timeout=settings.session_timeout,
         broker_heartbeat_interval=min(3.0, settings.session_timeout / 3),
         broker_commit_interval=1.0,
-        consumer_max_fetch_size=512 * 1024,
+        consumer_max_fetch_size=1024 * 1024,
         consumer_auto_offset_reset="earliest",
         stream_wait_empty=False,
     )

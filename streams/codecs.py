@@ -21,8 +21,13 @@ __all__ = [
 ]
 
 
+def _bytes(value: Any) -> bytes:
+    """JSON in bytes of its own size: orjson's hold on to the buffer they were written in, which is far larger."""
+    return bytes(memoryview(orjson.dumps(value)))
+
+
 def encode_event(event: Event) -> bytes:
-    return orjson.dumps(
+    return _bytes(
         {
             "v": SCHEMA,
             "id": event.id,
@@ -97,7 +102,7 @@ def _finding(value: dict[str, Any]) -> Finding:
 
 
 def encode_finding(finding: Finding) -> bytes:
-    return orjson.dumps({"v": SCHEMA, **finding_document(finding)})
+    return _bytes({"v": SCHEMA, **finding_document(finding)})
 
 
 def decode_finding(raw: bytes) -> Finding:
@@ -123,7 +128,7 @@ def alert_document(alert: Alert) -> dict[str, Any]:
 
 
 def encode_alert(alert: Alert) -> bytes:
-    return orjson.dumps({"v": SCHEMA, **alert_document(alert)})
+    return _bytes({"v": SCHEMA, **alert_document(alert)})
 
 
 def decode_alert(raw: bytes) -> Alert:

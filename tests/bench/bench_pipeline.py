@@ -87,12 +87,15 @@ def pipeline(cluster: Cluster, events: int, profile: str) -> dict[str, float]:
 
         cluster.settle(seconds=1800, then=watch)
         seconds, used = time.perf_counter() - begin, cpu_seconds(pid) - cpu
+        time.sleep(5)
+        after = resident_mb(pid)
     left = events - taken
     return {
         "events": left,
         "events_per_second": left / seconds,
         "cpu_us_per_event": used / left * 1e6,
-        "memory_mb": peak,
+        "memory_mb_peak": peak,
+        "memory_mb_after": after,
         "views_per_event": count_views(cluster) / events,
         "findings_per_event": sum(cluster.ends(topics.FINDINGS).values()) / events,
     }
