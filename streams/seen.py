@@ -3,7 +3,7 @@
 Ids are 64-bit fingerprints in buckets of event time; a bucket is dropped, with all that was written for it, once no
 window can need it. In memory a bucket is one sorted array, 8 bytes an id, and a small set of newcomers; on the
 changelog it is a row of chunks, merged when there are many, so that writing costs 8 bytes an event and not the whole
-set.
+set. Of a chunk that is not merged again nothing but its key is kept in memory.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _MERGE = 8192
 #: Chunks of one level before they are merged into one of the next.
 _FANOUT = 32
 #: Bytes of the largest chunk, far below what the changelog takes in one record; one as large is not merged again.
-_CHUNK = 512 * 1024
+_CHUNK = 128 * 1024
 #: Level of chunks that are not merged again.
 _FULL = 99
 #: Below every bucket.
@@ -128,7 +128,8 @@ class _Bucket:
         self.base = np.empty(0, dtype=np.uint64)  #: sorted, durable
         self.recent: set[int] = set()  #: not yet in ``base``
         self.staged: list[int] = []  #: in ``recent`` and not yet durable
-        self.chunks: dict[tuple[int, int], bytes] = {}  #: durable, by level and number
+        #: Durable, by level and number; the full ones without their bytes.
+        self.chunks: dict[tuple[int, int], bytes] = {}
         self.next_chunk = 0
         self._pending: dict[tuple[int, int], bytes | None] = {}
 
@@ -171,7 +172,7 @@ class _Bucket:
             if value is None:
                 del self.chunks[key]
             else:
-                self.chunks[key] = value
+                self.chunks[key] = b"" if key[0] == _FULL else value
                 self.next_chunk = max(self.next_chunk, key[1] + 1)
         self._pending = {}
         self.staged.clear()
@@ -180,6 +181,7 @@ class _Bucket:
 
     def rebuild(self) -> None:
         self.base = np.unique(np.frombuffer(b"".join(self.chunks.values()), dtype=np.uint64))
+        self.chunks.update((key, b"") for key in self.chunks if key[0] == _FULL)
 
     def _merge(self) -> None:
         newcomers = np.fromiter(self.recent, dtype=np.uint64, count=len(self.recent))
