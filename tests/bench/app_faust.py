@@ -7,6 +7,7 @@ the product's batch driver.
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 import tempfile
 import uuid
@@ -67,7 +68,8 @@ async def _settle(batch: Any, sent: list[Any]) -> None:
 
 
 if mode == "driver":
-    app.agent(app.topic("work", schema=BatchSchema(max_records=500, max_inflight=8), maxsize=32))(by_batch)
+    gc.set_threshold(50_000, 20, 100)  # as the product's worker does
+    app.agent(app.topic("work", schema=BatchSchema(max_records=1000, max_inflight=8), maxsize=32))(by_batch)
 else:
     app.agent(app.topic("work", key_serializer="raw", value_serializer="raw"))(one_by_one)
 

@@ -58,7 +58,7 @@ def fill(bootstrap: str, events: int) -> None:
     )
     for number, value in enumerate(records(events)):
         producer.send("work", value, partition=number % PARTITIONS)
-    producer.flush()
+    producer.flush(300)
     producer.close()
 
 

@@ -87,7 +87,7 @@ def main() -> None:
             alarms.start()
             time.sleep(3)
             killed.kill()
-            cluster.drop(killed)
+            cluster.workers.remove(killed)
             at = time.time()
             result = {"keys": keys, "session_timeout": SESSION_TIMEOUT, **recovery(cluster, at)}
             alarms.done.set()

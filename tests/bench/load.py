@@ -34,6 +34,6 @@ def fill(bootstrap: str, emissions: Iterator[Emission]) -> dict[str, int]:
     for emission in emissions:
         producer.send(emission.topic, json.dumps(emission.record, separators=(",", ":")).encode(), key=emission.key)
         counts[emission.topic] = counts.get(emission.topic, 0) + 1
-    producer.flush()
+    producer.flush(300)
     producer.close()
     return counts
