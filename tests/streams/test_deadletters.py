@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
-
-import orjson
 import pytest
-from nacl.public import PrivateKey, PublicKey, SealedBox
+from nacl.public import PrivateKey
 
 from streams.deadletters import DeadLetters, open_letter
 from streams.records import RawRecord
@@ -32,19 +29,3 @@ def test_another_key_opens_nothing() -> None:
     output = DeadLetters(PUBLIC).output(RAW, stage="ingest", reason="x")
     with pytest.raises(ValueError, match="sealed to another key"):
         open_letter(output.value, bytes(PrivateKey.generate()))
-
-
-def test_a_letter_of_the_first_version_opens_too() -> None:
-    envelope = {
-        "v": 1,
-        "stage": "ingest",
-        "reason": "x",
-        "topic": "audit.ehr",
-        "partition": 3,
-        "offset": 14,
-        "received": 7,
-        "headers": {"source": "fhir"},
-        "sealed": b64encode(SealedBox(PublicKey(PUBLIC)).encrypt(b"{")).decode(),
-    }
-    letter = open_letter(orjson.dumps(envelope), bytes(PRIVATE))
-    assert (letter.headers, letter.value) == ({"source": "fhir"}, b"{")
