@@ -12,6 +12,8 @@ from servers.elasticsearch_server import TestElasticsearch
 from streams.embedded.jars import EmbeddedError
 from streams.embedded.java import free_port
 
+pytestmark = pytest.mark.elasticsearch
+
 
 def test_it_serves_the_version_whose_client_is_installed(elasticsearch_url: str) -> None:
     with Elasticsearch(elasticsearch_url) as client:

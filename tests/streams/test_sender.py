@@ -82,6 +82,7 @@ async def test_where_no_broker_is_both_kinds_of_record_fail_alike() -> None:
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
+@pytest.mark.kafka
 async def test_a_broker_that_hangs_holds_nobody_who_leaves(tmp_path: Path) -> None:
     """A worker that gives a partition up, or ends, must not wait for a broker that answers nothing."""
     broker = EmbeddedKafka(tmp_path / "kafka", port=0)
