@@ -25,7 +25,7 @@ from streams.lineage import BLOCK, HEADER, NO_POSITION, Lineage, Position
 from streams.records import Control, Output
 from streams.topics import BLOCKS
 
-__all__ = ["DeliveryFailed", "Sender", "partition_for"]
+__all__ = ["DeliveryFailed", "Sender"]
 
 #: Bytes of one batch of records; a larger record is a batch of its own.
 _BATCH_BYTES = 1_000_000
@@ -38,11 +38,6 @@ _Message = tuple[bytes | None, bytes, tuple[str, bytes]]
 
 class DeliveryFailed(Exception):
     """The broker did not take a record. Nothing is known of the batch: send all of it again."""
-
-
-def partition_for(key: bytes, partitions: int) -> int:
-    """CRC-32 of the key modulo the count, as librdkafka's ``consistent`` partitioner does."""
-    return crc32(key) % partitions
 
 
 class Sender:
@@ -82,7 +77,7 @@ class Sender:
         targets: dict[tuple[str, int], list[_Placed]] = defaultdict(list)
         for offset, outputs in derived:
             for index, output in enumerate(outputs):
-                topic = output[0]
+                topic = output[0]  # partitioned by CRC-32, as librdkafka does it
                 targets[topic, crc32(output[1]) % partitions[topic]].append((offset, index, output))
         if targets:
             await self._deliver(
