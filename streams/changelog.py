@@ -87,7 +87,7 @@ class Changelog:
                         if record.offset >= end:
                             return
         finally:
-            await consumer.stop()
+            await producers.stop_reading(consumer)
 
     async def commit(self, changes: Mapping[bytes, bytes | None]) -> None:
         """Write all of ``changes``, None as a tombstone, atomically. Returns once they are durable. Raises Fenced."""

@@ -33,6 +33,9 @@ from typing import Any, ClassVar
 from kafka import KafkaProducer
 from kafka.errors import KafkaError, KafkaTimeoutError
 
+from streams.refusals import look
+from streams.security import Security
+
 __all__ = ["AuditEvent", "BufferFull", "CloudTrailEvent", "DeliveryError", "DeviceEvent", "Emitter", "Failure"]
 
 log = logging.getLogger(__name__)
@@ -183,19 +186,23 @@ class Emitter:
         max_block: float = 10.0,
         delivery_timeout: float = 120.0,
         on_error: Callable[[Failure], None] | None = None,
+        security: Security | None = None,
         **client: Any,
     ) -> None:
         """``kafka``: bootstrap servers. ``producer``: names this service in dead letters.
 
-        ``buffer``: bytes of events that may wait. ``max_block``, ``delivery_timeout``: seconds. ``client``: more of
-        kafka-python's connection settings, such as those for TLS. Raises kafka's errors where no broker answers.
+        ``buffer``: bytes of events that may wait. ``max_block``, ``delivery_timeout``: seconds. ``security``: TLS and
+        SASL. ``client``: more of kafka-python's settings. Raises Refused where Kafka does not let this client in, and
+        kafka's errors where no broker answers.
         """
         self._name = producer
         self._buffer = buffer
         self._max_block = max_block
         self._on_error = on_error
+        self._security = security or Security()
         self._client = {
             "linger_ms": 5,
+            **self._security.kafka_python(),
             **client,
             "bootstrap_servers": kafka.split(","),
             "client_id": producer,
@@ -229,6 +236,7 @@ class Emitter:
         """This process's own producer."""
         with self._opening:
             if self._opened is None:
+                look(",".join(self._client["bootstrap_servers"]), self._security)
                 self._opened = KafkaProducer(**self._client)
             return self._opened
 

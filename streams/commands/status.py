@@ -62,7 +62,8 @@ def read_status(settings: Settings, *, seconds: float = 2.0, sleep: Callable[[fl
     """
     topic_ids(settings)
     status = Status(int(time.time() * 1000))
-    consumer = KafkaConsumer(bootstrap_servers=settings.kafka.split(","), enable_auto_commit=False)
+    client = settings.security.kafka_python()
+    consumer = KafkaConsumer(bootstrap_servers=settings.kafka.split(","), enable_auto_commit=False, **client)
     try:
         partitions = [TopicPartition(t, n) for t in (*READERS, topics.DEAD_LETTERS) for n in range(settings.partitions)]
         begins = consumer.beginning_offsets(partitions)

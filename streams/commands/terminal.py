@@ -43,12 +43,16 @@ def sentences(exc: Exception) -> list[str]:
 
     from streams.admin import SetupError  # noqa: PLC0415
     from streams.embedded.jars import EmbeddedError  # noqa: PLC0415
+    from streams.refusals import Refused  # noqa: PLC0415
     from streams.sinks.store import StoreError  # noqa: PLC0415
 
     if isinstance(exc, ValidationError):
         named = ("__".join(str(part) for part in error["loc"]).upper() for error in exc.errors())
-        return [f"setting WARDWATCH_{name}: {error['msg']}" for name, error in zip(named, exc.errors(), strict=True)]
+        said = (error["msg"].removeprefix("Value error, ") for error in exc.errors())
+        return [f"setting WARDWATCH_{name}: {message}" for name, message in zip(named, said, strict=True)]
     if isinstance(exc, SettingsError):
+        return [str(exc)]
+    if isinstance(exc, Refused):
         return [str(exc)]
     if isinstance(exc, KafkaError):
         return [f"Kafka does not do it ({type(exc).__name__}): {exc}"]
