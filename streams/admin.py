@@ -134,8 +134,13 @@ def _describe(
 
 
 def _may(admin: Any, acl: Acl) -> bool:
-    """Whether this client may do to a group what ``acl`` says."""
-    operations = admin.describe_groups([acl.name])[acl.name]["authorized_operations"]
+    """Whether this client may do to a group what ``acl`` says; True where the broker is still finding out."""
+    try:
+        operations = admin.describe_groups([acl.name])[acl.name]["authorized_operations"]
+    except KafkaError as exc:
+        if exc.errno != GroupAuthorizationFailedError.errno and not exc.retriable:
+            raise
+        return exc.retriable is True
     return acl.operation.upper() in (operations or ())
 
 

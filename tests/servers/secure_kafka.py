@@ -38,7 +38,15 @@ class Decision(NamedTuple):
     operation: str
     resource: str
     name: str
-    rule: tuple[str, str, str, str] | None  #: type, name, pattern and operation of the ACL that allowed it
+    rule: tuple[str, str, str] | None  #: resource, name and operation of the ACL by which it was allowed
+
+
+def _acl(matched: re.Match[str] | None) -> tuple[str, str, str] | None:
+    if matched is None:
+        return None
+    kind, name, pattern, operation = matched.groups()
+    resource, done = ("".join(word.capitalize() for word in text.split("_")) for text in (kind, operation))
+    return resource, name + ("*" if pattern == "PREFIXED" else ""), done
 
 
 class SecureKafka(EmbeddedKafka):
@@ -72,8 +80,7 @@ class SecureKafka(EmbeddedKafka):
         for principal, verdict, operation, resource, name, _, rule in _DECISION.findall(new):
             matched = _RULE.search(rule)
             if principal != "User:ANONYMOUS":
-                by = matched.groups() if matched else None
-                found.append(Decision(principal, verdict == "Allowed", operation, resource, name, by))
+                found.append(Decision(principal, verdict == "Allowed", operation, resource, name, _acl(matched)))
         return found
 
     def _java(self, options: list[str], *args: Any) -> Any:
