@@ -120,7 +120,8 @@ def _describe(
     admin: Any, settings: Settings, names: Iterable[str] = (), needed: Iterable[Acl] = ()
 ) -> dict[str, dict[str, Any]]:
     """The topics of ``names``, all of ours by default, that are there. Raises SetupError where that is kept from us."""
-    described: list[dict[str, Any]] = admin.describe_topics(list(names) or [topic.name for topic in topics.ALL])
+    names = list(names) or [topic.name for topic in topics.ALL]
+    described: list[dict[str, Any]] = sorted(admin.describe_topics(names), key=lambda topic: names.index(topic["name"]))
     may = {topic["name"]: topic["authorized_operations"] or () for topic in described if not topic["error_code"]}
     hidden = [topic["name"] for topic in described if topic["error_code"] == _NOT_AUTHORIZED]
     lacking = [

@@ -33,7 +33,7 @@ from typing import Any, ClassVar
 from kafka import KafkaProducer
 from kafka.errors import KafkaError, KafkaTimeoutError
 
-from streams.refusals import look
+from streams.refusals import look, missing_permission
 from streams.security import Security
 
 __all__ = ["AuditEvent", "BufferFull", "CloudTrailEvent", "DeliveryError", "DeviceEvent", "Emitter", "Failure"]
@@ -269,7 +269,7 @@ class Emitter:
             raise ValueError(f"the event has {len(value)} bytes where {_LARGEST - _FRAME} are taken")
         self._take_room(len(value))
         headers = [("event-id", event_id.encode()), ("source", name.encode()), ("producer", self._name.encode())]
-        failure = _FailureOf(event_id, name, record)
+        failure = _FailureOf(event_id, name, record, topic)
         try:
             sent = self._here().send(topic, value, key=key.encode() if key else None, headers=headers)
         except KafkaTimeoutError as exc:
@@ -318,7 +318,8 @@ class Emitter:
 
     def _fail(self, failure: _FailureOf, exc: BaseException, size: int) -> None:
         self._give_room(size)
-        told = failure.because(type(exc).__name__)
+        reason = missing_permission(exc, self._client, topic=f"Write Topic {failure.topic}")
+        told = failure.because(reason or type(exc).__name__)
         log.error("event %s was not delivered: %s", told.event_id, told.reason)
         with self._room:
             self._failed += 1
@@ -337,9 +338,10 @@ class Emitter:
 class _FailureOf:
     """An event on its way, to be named if it fails."""
 
-    __slots__ = ("_event_id", "_record", "_source")
+    __slots__ = ("_event_id", "_record", "_source", "topic")
 
-    def __init__(self, event_id: str, source: str, record: Mapping[str, Any]) -> None:
+    def __init__(self, event_id: str, source: str, record: Mapping[str, Any], topic: str) -> None:
+        self.topic = topic
         self._event_id = event_id
         self._source = source
         self._record = record

@@ -25,8 +25,8 @@ _PATIENCE = 3.0
 
 _API_VERSIONS, _SASL_HANDSHAKE, _METADATA, _SASL_AUTHENTICATE = 18, 17, 3, 36
 _ILLEGAL_SASL_STATE = 34
-#: Kafka's error codes, which its clients give their errors as errno: topic, group, cluster, transactional id.
-_NOT_AUTHORIZED = (29, 30, 31, 53)
+#: Kafka's error codes for what may not be done, which its clients give their errors as errno.
+_NOT_AUTHORIZED = {29: "topic", 30: "group", 31: "cluster", 53: "transactional_id"}
 #: First byte of a TLS alert (RFC 8446, section 5.1): what a TLS server answers to plain text.
 _ALERT = 0x15
 
@@ -254,15 +254,14 @@ def _read(wire: _Wire, size: int) -> bytes:
     return data
 
 
-def missing_permission(exc: BaseException, operation: str, resource: str, client: Mapping[str, Any]) -> str:
+def missing_permission(exc: BaseException, client: Mapping[str, Any], **asked: str) -> str:
     """The ACL whose absence ``exc`` tells of; empty where it tells of something else.
 
-    ``operation``: as ACLs call it, e.g. ``Write``. ``resource``: its type and name, e.g. ``Topic events``. ``client``:
-    the connection settings, for who asked.
+    ``client``: the connection settings, for who asked. ``asked``: what was, of ``topic``, ``group``, ``cluster`` or
+    ``transactional_id``, as an ACL names it: ``topic="Write Topic events"``.
     """
-    if getattr(exc, "errno", None) not in _NOT_AUTHORIZED:
-        return ""
-    return not_allowed(client.get("sasl_plain_username"), [f"{operation} {resource}"])
+    permission = asked.get(_NOT_AUTHORIZED.get(getattr(exc, "errno", None) or 0, ""))
+    return not_allowed(client.get("sasl_plain_username"), [permission]) if permission else ""
 
 
 def not_allowed(username: str | None, permissions: Iterable[str]) -> str:

@@ -58,8 +58,8 @@ class Security:
         self._check()
         if self.tls:
             _ = self.context
-        if self.sasl and self.mechanism != "OAUTHBEARER":
-            _ = self._password
+        if self.sasl:
+            _ = self.tokens if self.mechanism == "OAUTHBEARER" else self._password
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Security:
@@ -103,8 +103,11 @@ class Security:
                 context.load_cert_chain(self.certificate_file, self.key_file or None, lambda: key_password)
             except ssl.SSLError as exc:
                 named = self.key_file or self.certificate_file
-                mend = "mend key_password" if exc.reason in _WRONG_KEY_PASSWORD else "name the key of that certificate"
-                raise ValueError(f"the key in {named} does not open certificate_file ({exc.reason}): {mend}") from exc
+                if exc.reason == "KEY_VALUES_MISMATCH":
+                    raise ValueError(f"the key in {named} is not that of certificate_file: name its own") from exc
+                raise ValueError(
+                    f"the key in {named} does not open: look whether it is one in PEM form, and mend key_password"
+                ) from exc
             except OSError as exc:
                 raise ValueError(_unreadable(self.certificate_file, exc)) from exc
         return context
@@ -206,10 +209,6 @@ class Security:
     @property
     def _has_token(self) -> bool:
         return bool(self.token_file or self.token_command or self.token_url)
-
-
-#: OpenSSL's reasons that mean that a key's password is wrong or missing.
-_WRONG_KEY_PASSWORD = ("BAD_DECRYPT", "BAD_PASSWORD_READ", "MAYBE_WRONG_PASSWORD", "INTERRUPTED_OR_CANCELLED")
 
 
 def read_secret(name: str, value: str, file: str) -> str:

@@ -146,7 +146,8 @@ def from_endpoint(url: str, credentials: Credentials, context: ssl.SSLContext) -
                 reason = f"{exc.code} {_error_of(exc.read(_LARGEST))}".strip()
             raise TokenError(f"the token endpoint {url} refuses ({reason}): mend token_client or its secret") from None
         except OSError as exc:
-            reason = str(getattr(exc, "reason", None) or exc.strerror or exc)
+            cause = getattr(exc, "reason", exc)
+            reason = getattr(cause, "strerror", None) or str(cause)
             raise TokenError(f"the token endpoint {url} does not answer ({reason}): mend token_url") from exc
         except (ValueError, KeyError, TypeError) as exc:
             raise TokenError(f"{url} answers what is no token: mend token_url") from exc

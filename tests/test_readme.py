@@ -20,7 +20,8 @@ from kafka.admin import NewTopic
 from streams import cli
 from streams.emitter import TOPICS
 from streams.keys import load_keys
-from streams.settings import Receiver, Settings
+from streams.security import Security
+from streams.settings import KafkaSecurity, Receiver, Settings
 from streams.sinks.elasticsearch import ALERTS, FINDINGS
 from streams.sinks.webhook import decode_secret, sign
 
@@ -175,17 +176,33 @@ def test_every_setting_is_in_its_table_and_no_other() -> None:
     for name, default in rows:
         value = Settings.model_fields[name].get_default(call_default_factory=True)
         told = value.get_secret_value() if hasattr(value, "get_secret_value") else value
+        told = "" if name == "kafka_security" else told
         assert default == (json.dumps(told) if isinstance(told, bool | list | dict) else str(told)), name
     for name in Receiver.model_fields:
         assert f"`{name}`" in PAPERS["docs/settings.md"]
 
 
+def test_every_setting_of_a_secured_kafka_is_in_its_table_and_no_other(tmp_path: Path) -> None:
+    paper = PAPERS["docs/kafka-security.md"]
+    rows = re.findall(r"^\| `(\w+)` \| (?:`([^`]*)`)? ?\|", paper, re.MULTILINE)
+    assert [name for name, _ in rows] == list(KafkaSecurity.model_fields)
+    defaults = [field.default for field in KafkaSecurity.model_fields.values()]
+    told = [d.get_secret_value() if hasattr(d, "get_secret_value") else d for d in defaults]
+    assert [default for _, default in rows] == told
+    (tmp_path / "password").write_text("synthetic")
+    shown = tomllib.loads(blocks("docs/kafka-security.md", "toml")[0])["kafka_security"]
+    assert KafkaSecurity(**{**shown, "password_file": str(tmp_path / "password")}).security.sasl
+    (example,) = blocks("docs/kafka-security.md", "python")
+    exec(example.rpartition("emitter = ")[0], {})
+
+
 def test_environment_names_are_settings() -> None:
     known = {f"WARDWATCH_{name.upper()}" for name in Settings.model_fields}
     known |= {f"WARDWATCH_RECEIVERS__ONCALL__{name.upper()}" for name in Receiver.model_fields}
+    known |= {f"{Security.PREFIX}{name.upper()}" for name in KafkaSecurity.model_fields} | {Security.PREFIX}
     known |= {"WARDWATCH_CONFIG", "WARDWATCH_PYTHON", "WARDWATCH_LONG", "WARDWATCH_REQUIRE_BROWSER"}
     known |= {f"WARDWATCH_TEST_{name}" for name in ("KAFKA", "ELASTICSEARCH", "DATA")}
-    for paper in ("README.md", "CONTRIBUTING.md", "docs/settings.md", "docs/extending.md"):
+    for paper in ("README.md", "CONTRIBUTING.md", "docs/settings.md", "docs/extending.md", "docs/kafka-security.md"):
         assert set(re.findall(r"WARDWATCH_\w*[A-Z]", PAPERS[paper])) <= known, paper
 
 

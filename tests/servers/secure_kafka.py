@@ -19,7 +19,7 @@ from streams.embedded.kafka import EmbeddedKafka
 
 __all__ = ["Decision", "SecureKafka"]
 
-_LISTENERS = ("SASL_SSL", "SSL", "SASL_PLAINTEXT", "WRONG_NAME", "EXPIRED")
+_LISTENERS = {"SASL_SSL": "SASL_SSL", "SCRAM_ONLY": "SASL_SSL", "SSL": "SSL", "WRONG_NAME": "SSL", "EXPIRED": "SSL"}
 _PLAIN = "org.apache.kafka.common.security.plain.PlainLoginModule"
 _SCRAM = "org.apache.kafka.common.security.scram.ScramLoginModule"
 _BEARER = "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule"
@@ -50,7 +50,7 @@ def _acl(matched: re.Match[str] | None) -> tuple[str, str, str] | None:
 
 
 class SecureKafka(EmbeddedKafka):
-    """:attr:`bootstrap` is the plain listener; :meth:`at` gives the others by name."""
+    """:attr:`bootstrap` is the plain listener; :meth:`at` gives the others by name, and any other name as it is."""
 
     def __init__(self, folder: Path, authority: Authority, **kwargs: Any) -> None:
         super().__init__(folder, port=0, **kwargs)
@@ -60,7 +60,7 @@ class SecureKafka(EmbeddedKafka):
         self._read = 0
 
     def at(self, listener: str, host: str = "localhost") -> str:
-        return f"{host}:{self._ports[listener]}"
+        return f"{host}:{self._ports[listener]}" if listener in self._ports else listener
 
     def add_user(self, name: str, password: str, mechanism: str = "SCRAM-SHA-512") -> None:
         """A user for SCRAM. Those of PLAIN are in the settings: ``plain`` alone."""
@@ -94,8 +94,7 @@ class SecureKafka(EmbeddedKafka):
         for listener, port in self._ports.items():
             settings["listeners"] += f",{listener}://127.0.0.1:{port}"
             settings["advertised.listeners"] += f",{listener}://localhost:{port}"
-            protocol = listener if "S" in listener[:1] else "SSL"
-            settings["listener.security.protocol.map"] += f",{listener}:{protocol}"
+            settings["listener.security.protocol.map"] += f",{listener}:{_LISTENERS[listener]}"
         stores = {
             "": right,
             "wrong_name": self.authority.issue("elsewhere", hosts=("kafka.hospital.example",)),
@@ -115,12 +114,13 @@ class SecureKafka(EmbeddedKafka):
             "super.users": "User:ANONYMOUS",
             "sasl.enabled.mechanisms": "SCRAM-SHA-512,SCRAM-SHA-256,PLAIN,OAUTHBEARER",
         }
-        for listener in ("sasl_ssl", "sasl_plaintext"):
-            prefix = f"listener.name.{listener}"
-            settings |= {
-                f"{prefix}.scram-sha-512.sasl.jaas.config": f"{_SCRAM} required;",
-                f"{prefix}.scram-sha-256.sasl.jaas.config": f"{_SCRAM} required;",
-                f"{prefix}.plain.sasl.jaas.config": f'{_PLAIN} required user_plain="plain-secret";',
-                f"{prefix}.oauthbearer.sasl.jaas.config": f'{_BEARER} required unsecuredLoginStringClaim_sub="broker";',
-            }
+        prefix = "listener.name.sasl_ssl"
+        settings |= {
+            f"{prefix}.scram-sha-512.sasl.jaas.config": f"{_SCRAM} required;",
+            f"{prefix}.scram-sha-256.sasl.jaas.config": f"{_SCRAM} required;",
+            f"{prefix}.plain.sasl.jaas.config": f'{_PLAIN} required user_plain="plain-secret";',
+            f"{prefix}.oauthbearer.sasl.jaas.config": f'{_BEARER} required unsecuredLoginStringClaim_sub="broker";',
+            "listener.name.scram_only.sasl.enabled.mechanisms": "SCRAM-SHA-512",
+            "listener.name.scram_only.scram-sha-512.sasl.jaas.config": f"{_SCRAM} required;",
+        }
         file.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
