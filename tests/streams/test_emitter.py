@@ -213,7 +213,7 @@ def test_each_process_of_a_fork_sends_its_own(topics: str, unique: str) -> None:
 @pytest.mark.parametrize("setting", ["acks", "enable_idempotence", "max_request_size"])
 def test_no_setting_weakens_it(topics: str, setting: str) -> None:
     with Emitter(topics, producer="tests", **{setting: 0}) as emitter:
-        assert emitter._here().config[setting] in (-1, "all", True, 1024 * 1024 - 128)
+        assert emitter._outbox.open().config[setting] in (-1, "all", True, 1024 * 1024 - 128)
 
 
 def test_an_event_too_large_is_refused_and_ends_nothing(topics: str, unique: str) -> None:

@@ -165,6 +165,7 @@ def test_a_secret_goes_nowhere_unencrypted() -> None:
         from_endpoint("http://127.0.0.1:9/token", Credentials("x", SECRET), ssl.create_default_context())()
 
 
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # it has threads, and the child uses none
 def test_a_fork_in_the_middle_of_fetching_holds_nobody() -> None:
     source = TokenSource(lambda: Token("abc", None))
     with source._lock:
