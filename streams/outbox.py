@@ -261,6 +261,7 @@ class SpoolingOutbox(Outbox):
         self._under_way: dict[int, tuple[Outgoing, float]] = {}
         self._number = 0
         self._trouble = ""
+        self._in_vain = 0  #: how often no broker took what lies on disk
         self._wake = threading.Event()
         self._closing = False
         self._keeper: threading.Thread | None = None
@@ -354,7 +355,11 @@ class SpoolingOutbox(Outbox):
             with self._order:
                 self._look_after()
             if self._away:
-                pause = 0.25 if self._come_back() else min(2 * pause, 5.0)
+                back = self._come_back()
+                pause = 0.25 if back else min(2 * pause, 5.0)
+                with self._room:
+                    self._in_vain += not back
+                    self._room.notify_all()
             self._wake.wait(pause)
             self._wake.clear()
 
@@ -436,9 +441,18 @@ class SpoolingOutbox(Outbox):
         self._raise_failures()
 
     def close(self, timeout: float) -> None:
-        """Flush and let go. What is on disk is delivered by the next process that has this spool."""
+        """Flush, send what lies on disk unless no broker takes it, and let go. The next process that has this spool
+        delivers the rest."""
+        deadline = time.monotonic() + timeout
         try:
             self.flush(timeout)
+            self._wake.set()
+            with self._room:
+                in_vain = self._in_vain
+                self._room.wait_for(
+                    lambda: not self._away or self._in_vain > in_vain, max(0.0, deadline - time.monotonic())
+                )
+            self._raise_failures()
         finally:
             self._closing = True
             self._wake.set()

@@ -184,7 +184,8 @@ class Spool:
         self._write(segment, _LENGTH.pack(len(sealed)) + sealed)
         self._frame += 1
         if segment.size >= _SEGMENT:
-            self.seal()
+            with suppress(OSError):  # the record is taken; the next try tells
+                self.seal()
 
     def _start_segment(self) -> None:
         salt = os.urandom(16)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import json
+import logging
 import re
 import subprocess
 import sys
@@ -18,7 +21,7 @@ from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.admin import NewTopic
 
 from streams import cli
-from streams.emitter import TOPICS
+from streams.emitter import TOPICS, DeviceEvent, Emitter, Spool
 from streams.keys import load_keys
 from streams.security import Security
 from streams.settings import KafkaSecurity, Receiver, Settings
@@ -97,6 +100,60 @@ def test_the_emitter_s_example_emits(kafka: str) -> None:
     consumer.close()
     grown = [tp.topic for tp in partitions for _ in range(after[tp] - before[tp])]
     assert sorted(grown) == sorted(TOPICS.values())
+
+
+@pytest.mark.kafka
+def test_what_the_emitter_s_paper_shows_runs(
+    kafka: str, tmp_path: Path, unique: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each block as it stands, at another address and in another folder; what they emit arrives."""
+    admin = KafkaAdminClient(bootstrap_servers=kafka)
+    missing = set(TOPICS.values()) - set(admin.list_topics())
+    if missing:
+        admin.create_topics([NewTopic(name, 1, 1) for name in missing])
+    admin.close()
+    (command,) = re.findall(r"^    (openssl .*)$", PAPERS["docs/emitter.md"], re.MULTILINE)
+    made = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True)
+    monkeypatch.setenv("SPOOL_KEY", made.stdout.strip())
+    scope: dict[str, Any] = {}
+    for block in blocks("docs/emitter.md", "python"):
+        exec(block.replace("127.0.0.1:8901", kafka).replace("/var/spool/pump-gateway", str(tmp_path / "spool")), scope)
+        if "spool" in block:
+            spooling = scope["emitter"]
+    device = DeviceEvent(device="pump-1", type="infusion-pump", event="alarm", action="occlusion", id=f"{unique}-1")
+    asyncio.run(scope["report"](device.record()))
+    scope["configure"](spooling)
+    scope["opened"](f"Practitioner/synthetic-{unique}", "Patient/synthetic-1")
+    logging.getLogger("audit").handlers.clear()
+    spooling.close()
+    assert spooling.spooled == 0
+    consumer = KafkaConsumer(bootstrap_servers=kafka, enable_auto_commit=False)
+    for topic, wanted in (("audit.iot", f"{unique}-1"), ("audit.ehr", f"Practitioner/synthetic-{unique}")):
+        partitions = [TopicPartition(topic, n) for n in consumer.partitions_for_topic(topic)]
+        consumer.assign(partitions)
+        consumer.seek_to_beginning(*partitions)
+        ends, found = consumer.end_offsets(partitions), 0
+        while any(consumer.position(tp) < ends[tp] for tp in partitions):
+            found += sum(
+                wanted.encode() in record.value
+                for records in consumer.poll(timeout_ms=500).values()
+                for record in records
+            )
+        assert found == 1, topic
+    consumer.close()
+
+
+def test_the_defaults_the_emitter_s_paper_tells_are_those_it_has() -> None:
+    paper, given = PAPERS["docs/emitter.md"], inspect.signature(Emitter).parameters
+    spool = inspect.signature(Spool).parameters
+    for told in (
+        f"`buffer` bytes ({given['buffer'].default // 1024**2} MB)",
+        f"`max_block` seconds ({given['max_block'].default:.0f})",
+        f'`when_full="{given["when_full"].default}"` | the default',
+        f"`spool_after` seconds ({given['spool_after'].default:.0f})",
+        f"`Spool(..., fsync={spool['fsync'].default})` by default",
+    ):
+        assert told in paper, told
 
 
 def test_the_address_of_the_example_is_where_up_serves() -> None:

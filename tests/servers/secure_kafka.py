@@ -112,6 +112,7 @@ class SecureKafka(EmbeddedKafka):
             "listener.name.ssl.ssl.client.auth": "required",
             "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
             "super.users": "User:ANONYMOUS",
+            "connection.failed.authentication.delay.ms": "0",
             "sasl.enabled.mechanisms": "SCRAM-SHA-512,SCRAM-SHA-256,PLAIN,OAUTHBEARER",
         }
         prefix = "listener.name.sasl_ssl"
