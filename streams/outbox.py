@@ -137,9 +137,7 @@ class Outbox:
     def _forked(self) -> None:
         """Begin anew: what waited at the fork is the parent's, and so are its connection and its locks."""
         if (parents := self._producer) is not None:
-            # Its thread is not here. Closed by an exit of this process it would wait for that thread first.
-            parents._unregister_cleanup()
-            parents._closed = True
+            parents._closed = True  # its thread is not here: closed in earnest, it would wait for that first
         self._begin()
 
     def open(self) -> KafkaProducer:

@@ -140,7 +140,7 @@ def test_a_full_spool_says_so_and_the_caller_holds_the_event(tmp_path: Path) -> 
         for taken in range(100):
             full.emit(event(taken))
     assert 0 < taken < 10
-    full.close(timeout=1)
+    full.close(timeout=0.1)
     again = Spool(tmp_path / "spool", key=KEY)
     again.open()
     file = again.oldest()

@@ -15,6 +15,7 @@ from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.admin import NewTopic
 from kafka.errors import KafkaTimeoutError, TopicAlreadyExistsError
 
+from streams import refusals
 from streams.async_emitter import AsyncEmitter
 from streams.emitter import TOPICS, AuditEvent, DeviceEvent, Emitter
 from streams.log_handler import WardwatchHandler
@@ -71,8 +72,9 @@ async def test_tasks_emit_in_order_and_what_is_no_event_raises_where_it_was_emit
         assert found(topics, "audit.iot", unique) == [(f"{unique}-{n:02}", "device", "pump-1") for n in range(50)]
 
 
-async def test_the_event_loop_goes_on_while_no_broker_answers() -> None:
+async def test_the_event_loop_goes_on_while_no_broker_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     """A port that is open and says nothing."""
+    monkeypatch.setattr(refusals, "_PATIENCE", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         emitter = AsyncEmitter(
             f"127.0.0.1:{silent.getsockname()[1]}", producer="tests", bootstrap_timeout_ms=500, request_timeout_ms=400

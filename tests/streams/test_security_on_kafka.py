@@ -287,7 +287,8 @@ async def test_a_worker_that_loses_a_permission_says_which(secured: Secured, adm
     output = Output("findings", b"k", b"v", 1, 0)
     log = Changelog(client=client, topic="behave.events.state", partition=0, transactional_id="wardwatch.synthetic")
     try:
-        await log.open(lambda *_: None)
+        async with asyncio.timeout(10):  # and not after half a minute's goodbye
+            await log.open(lambda *_: None)
         for gone, do in (
             (Acl("Write", "Topic", "findings"), lambda: sender.send(bytes(16), 0, [(0, [output])])),
             (Acl("Write", "TransactionalId", "wardwatch.*"), lambda: log.commit({b"k": b"v"})),
