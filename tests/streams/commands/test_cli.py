@@ -231,7 +231,7 @@ def test_a_data_folder_that_is_none_is_one_sentence(shell: Shell, tmp_path: Path
     assert result.stderr.endswith("cannot be used (Not a directory): name another folder in WARDWATCH_DATA_DIR\n")
 
 
-COMMANDS = ["up", "worker", "setup", "status", "emit", "normalize", "detect", "dead-letters"]
+COMMANDS = ["up", "worker", "setup", "acls", "status", "emit", "normalize", "detect", "dead-letters"]
 
 
 def test_help_names_every_command(shell: Shell) -> None:
@@ -392,3 +392,17 @@ def test_without_topics_one_sentence_says_what_to_run(tmp_path: Path) -> None:
         assert "elasticsearch  not set" in made
     finally:
         broker.stop()
+
+
+@pytest.mark.kafka
+def test_acls_on_a_kafka_that_lets_everybody_do_everything_says_so(kafka: str, tmp_path: Path) -> None:
+    told = Shell(tmp_path / "home", kafka).run("acls", "deploy/kafka/acls.toml")
+    assert told.returncode == 1
+    assert told.stderr.startswith(f"wardwatch: Kafka at {kafka} has no authorizer, so that everybody may do everything")
+
+
+def test_settings_that_cannot_work_are_one_sentence(shell: Shell) -> None:
+    shell.environment |= {"WARDWATCH_KAFKA_SECURITY__PROTOCOL": "SASL_SSL"}
+    told = shell.run("status")
+    assert told.returncode == 1
+    assert told.stderr == "wardwatch: setting WARDWATCH_KAFKA_SECURITY: SCRAM-SHA-512 needs a username\n"
