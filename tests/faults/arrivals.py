@@ -14,8 +14,9 @@ from typing import Any
 import httpx
 import orjson
 from defects import fails_on
-from oracle import Judgement, read_topic, reader
+from oracle import Judgement, reader
 from receiving import Receiver
+from topic_reading import read_topic
 from traffic import Traffic
 
 from detectors.base import digest
@@ -82,7 +83,7 @@ def _check_letters(judgement: Judgement, settings: Settings, traffic: Traffic) -
     """Every poison record is a dead letter, whole, and nothing else of ingest's is."""
     private = load_keys(settings.home).dead_letter_private()
     letters: dict[str, bytes] = {}
-    for records in read_topic(settings, topics.DEAD_LETTERS).values():
+    for records in read_topic(settings.kafka, topics.DEAD_LETTERS).values():
         for record in records:
             if record.value is None:
                 continue  # it was replayed
@@ -170,7 +171,9 @@ def wait_until_durable(
     for topic, step in steps:
         targets = ends(topic)
         while True:
-            states = {p: _state(records) for p, records in read_topic(settings, topics.state_of(topic, step)).items()}
+            states = {
+                p: _state(records) for p, records in read_topic(settings.kafka, topics.state_of(topic, step)).items()
+            }
             behind = {p: end for p, end in targets.items() if end and _position(states[p]) < end}
             waiting = sum(key[:1] != b"\x00" for state in states.values() for key in state) if step == "notify" else 0
             if not behind and not waiting:

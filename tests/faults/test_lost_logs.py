@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from cluster import Cluster
 from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
-from oracle import read_topic
+from topic_reading import read_topic
 from traffic import Traffic
 
 from streams import topics
@@ -105,7 +105,9 @@ def test_ingest_whose_topic_was_made_again_stops_until_it_is_started_anew(cluste
 
 def derived_from(cluster: Cluster, topic_id: bytes) -> int:
     """How many records of ``events`` come from a topic."""
-    blocks = [unpack(record) for records in read_topic(cluster.settings, topics.EVENTS).values() for record in records]
+    blocks = [
+        unpack(record) for records in read_topic(cluster.settings.kafka, topics.EVENTS).values() for record in records
+    ]
     return sum(len(block.records) for block in blocks if block.lineage and block.lineage.topic == topic_id)
 
 

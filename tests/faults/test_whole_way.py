@@ -16,8 +16,9 @@ from typing import Any
 import httpx
 import pytest
 from cluster import Cluster
-from oracle import judge, read_topic
+from oracle import judge
 from receiving import Receiver, receiving
+from topic_reading import read_topic
 
 from dashboards.console.app import create_app
 from streams import topics
@@ -142,7 +143,7 @@ async def _run(cluster: Cluster, hospital: Hospital, receiver: Receiver, elastic
     places |= {f"webhook {number}": got.body for number, got in enumerate(receiver.received)}
     for topic in topics.ALL:
         if topic.name not in topics.INPUTS:
-            records = itertools.chain.from_iterable(read_topic(cluster.settings, topic.name).values())
+            records = itertools.chain.from_iterable(read_topic(cluster.settings.kafka, topic.name).values())
             places[topic.name] = b"\n".join(_bytes(record) for record in records)
     for file in (cluster.folder / "data").rglob("*"):
         if file.is_file():
@@ -151,7 +152,7 @@ async def _run(cluster: Cluster, hospital: Hospital, receiver: Receiver, elastic
         places[str(file)] = file.read_bytes()
     for place, content in places.items():
         assert leaks(content, wanted) == [], f"{place} names a patient"
-    source = b"\n".join(_bytes(r) for rs in read_topic(cluster.settings, "audit.ehr").values() for r in rs)
+    source = b"\n".join(_bytes(r) for rs in read_topic(cluster.settings.kafka, "audit.ehr").values() for r in rs)
     assert leaks(source, wanted), "the scan would find them where they are"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import json
 import subprocess
 import sys
@@ -15,10 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from kafka import KafkaAdminClient
 from kafka.admin import NewTopic
 from kafka.errors import TopicAlreadyExistsError
 from packaging.requirements import Requirement
+from topic_reading import read_topic
 
 from streams.embedded.kafka import EmbeddedKafka
 from streams.emitter import (
@@ -48,19 +50,8 @@ def topics(kafka: str) -> str:
 
 def sent(kafka: str, topic: str, event_id: str) -> list[Any]:
     """The records of a topic that carry this event id."""
-    consumer = KafkaConsumer(bootstrap_servers=kafka, enable_auto_commit=False)
-    try:
-        tps = [TopicPartition(topic, p) for p in sorted(consumer.partitions_for_topic(topic))]
-        consumer.assign(tps)
-        consumer.seek_to_beginning(*tps)
-        ends = consumer.end_offsets(tps)
-        found: list[Any] = []
-        while any(consumer.position(tp) < ends[tp] for tp in tps):
-            for records in consumer.poll(timeout_ms=500).values():
-                found += [r for r in records if dict(r.headers).get("event-id") == event_id.encode()]
-        return found
-    finally:
-        consumer.close()
+    records = itertools.chain.from_iterable(read_topic(kafka, topic).values())
+    return [record for record in records if dict(record.headers).get("event-id") == event_id.encode()]
 
 
 DEVICE = DeviceEvent(device="pump-12", type="infusion-pump", event="alarm", action="occlusion", address="192.0.2.9")

@@ -8,7 +8,8 @@ from typing import Any
 
 import orjson
 import pytest
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaProducer
+from topic_reading import read_topic
 
 from detectors.base import digest
 from streams import topics
@@ -60,17 +61,7 @@ def send(settings: Settings, written: list[Output]) -> None:
 
 
 def lying_in(settings: Settings, topic: str) -> list[Any]:
-    consumer = KafkaConsumer(bootstrap_servers=settings.kafka, enable_auto_commit=False)
-    partitions = [TopicPartition(topic, n) for n in range(settings.partitions)]
-    consumer.assign(partitions)
-    consumer.seek_to_beginning(*partitions)
-    ends = consumer.end_offsets(partitions)
-    found: list[Any] = []
-    while any(consumer.position(tp) < ends[tp] for tp in partitions):
-        for records in consumer.poll(timeout_ms=500).values():
-            found += records
-    consumer.close()
-    return found
+    return [record for records in read_topic(settings.kafka, topic).values() for record in records]
 
 
 def every(envelope: Envelope) -> bool:
