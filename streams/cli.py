@@ -98,12 +98,12 @@ def worker(
     ] = "WARNING",
 ) -> None:
     """Run one worker process until SIGTERM. Start more to scale out, up to the number of partitions."""
-    from streams.worker import run  # noqa: PLC0415
-
     if log_level.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         fail(f"--log-level {log_level} is none of DEBUG, INFO, WARNING and ERROR")
     settings = settings_or_exit()
     keys_or_exit(settings)
+    from streams.worker import run  # noqa: PLC0415  # heavy: a wrong setting is told before it is paid for
+
     raise typer.Exit(run(settings, loglevel=log_level.upper()))
 
 

@@ -2,6 +2,9 @@
 
 A server that cannot be had is an error, never a skip. Chromium may be missing: then the summary says so, and
 ``WARDWATCH_REQUIRE_BROWSER=1`` makes it a failure. ``bench`` runs only when ``-m`` asks for it.
+
+The whole run is done by two processes: most of it waits for something. A file is one process's, and so is all that
+kills clusters or uses Elasticsearch, so that neither two such runs share the cores nor two Elasticsearches the memory.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, async_playwright
 from servers.elasticsearch_server import TestElasticsearch
+from servers.quick_java import take_notes, use_notes
 
 from streams.embedded.kafka import EmbeddedKafka
 
@@ -58,6 +62,7 @@ def kafka(server_folder: Path) -> Iterator[str]:
     broker.start()
     yield broker.bootstrap
     broker.stop()
+    take_notes(broker)
 
 
 @pytest.fixture(scope="session")
@@ -107,16 +112,36 @@ async def browser(chromium: str) -> AsyncIterator[Browser]:
         await browser.close()
 
 
+def pytest_configure() -> None:
+    use_notes()
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Two for the whole run; what somebody picked runs here, where it can be watched and interrupted."""
+    whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    return 2 if whole and config.option.markexpr != "bench" else 0
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
         for fixture, mark in MARK_OF_FIXTURE.items():
             if fixture in getattr(item, "fixturenames", ()):
                 item.add_marker(mark)
+        heavy = item.get_closest_marker("faults") or item.get_closest_marker("elasticsearch")
+        item.add_marker(pytest.mark.xdist_group("heavy" if heavy else str(item.path)))
+    items.sort(key=_turn)
     if "bench" not in config.option.markexpr:
         benches = [item for item in items if item.get_closest_marker("bench")]
         if benches:
             items[:] = [item for item in items if not item.get_closest_marker("bench")]
             config.hook.pytest_deselected(items=benches)
+
+
+def _turn(item: pytest.Item) -> int:
+    """What takes long comes first, so that two processes end together."""
+    if item.get_closest_marker("faults") or item.get_closest_marker("elasticsearch"):
+        return 0
+    return 1 if item.get_closest_marker("kafka") else 2
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -156,7 +156,12 @@ def test_a_broker_that_goes_away_is_never_silent(own_kafka: EmbeddedKafka) -> No
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_when_the_broker_is_back_it_goes_on(own_kafka: EmbeddedKafka) -> None:
     with Emitter(
-        own_kafka.bootstrap, producer="tests", max_block=10, delivery_timeout=20, request_timeout_ms=1000
+        own_kafka.bootstrap,
+        producer="tests",
+        max_block=10,
+        delivery_timeout=6,
+        request_timeout_ms=1000,
+        reconnect_backoff_max_ms=500,
     ) as emitter:
         emitter.emit(DEVICE)
         emitter.flush()

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 import pytest
-from kafka import KafkaProducer
+from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 from topic_reading import read_topic
 
 from detectors.base import digest
@@ -27,14 +27,24 @@ from streams.settings import Settings
 MANY = 3000
 
 
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    one = EmbeddedKafka(tmp_path_factory.mktemp("letters") / "kafka", port=0)
+    one.start()
+    yield one.bootstrap
+    one.stop()
+
+
 @pytest.fixture
-def settings(tmp_path: Path) -> Iterator[Settings]:
-    broker = EmbeddedKafka(tmp_path / "kafka", port=0)
-    broker.start()
-    made = Settings(kafka=broker.bootstrap, data_dir=tmp_path / "home", partitions=2)
+def settings(broker: str, tmp_path: Path) -> Settings:
+    """Topics without a record: what was there is deleted."""
+    made = Settings(kafka=broker, data_dir=tmp_path / "home", partitions=2)
     create_topics(made)
-    yield made
-    broker.stop()
+    admin = KafkaAdminClient(bootstrap_servers=broker)
+    partitions = [TopicPartition(name, n) for name in (topics.DEAD_LETTERS, *topics.INPUTS) for n in range(2)]
+    admin.delete_records(dict.fromkeys(partitions, -1))  # all there are
+    admin.close()
+    return made
 
 
 @pytest.fixture
