@@ -16,6 +16,7 @@ import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from playwright.async_api import Browser, async_playwright
 from servers.elasticsearch_server import TestElasticsearch
@@ -112,10 +113,16 @@ async def browser(chromium: str) -> AsyncIterator[Browser]:
         await browser.close()
 
 
+# What a test needs is told by what it asserts: the machine is shared, by the other half of the run if by nobody else.
+hypothesis.settings.register_profile("shared", deadline=None)
+hypothesis.settings.load_profile("shared")
+
+
 def pytest_configure() -> None:
     use_notes()
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """Two for the whole run; what somebody picked runs here, where it can be watched and interrupted."""
     whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS

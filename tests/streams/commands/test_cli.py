@@ -312,7 +312,9 @@ def running(tmp_path: Path) -> Iterator[Shell]:
 def settled(shell: Shell, done: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
     """The status once nothing lags and it is ``done``."""
     for _ in range(60):
-        status: dict[str, Any] = json.loads(shell.run("status", "--json", "--seconds", "0.5").stdout)
+        result = shell.run("status", "--json", "--seconds", "0.5")
+        assert result.returncode == 0, result.stderr
+        status: dict[str, Any] = json.loads(result.stdout)
         if not any(status["lag"].values()) and done(status):
             return status
     raise AssertionError(status)
