@@ -20,38 +20,44 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import httpx
 from faust.types import TP
+from kafka.errors import KafkaError
 
 from detectors.base import EntityKind
 from detectors.registry import registered
 from detectors.rules import load
 from streams import topics
-from streams.admin import SetupError, topic_ids
+from streams.admin import PATIENCE, SetupError, topic_ids
 from streams.changelog import Changelog
 from streams.deadletters import DeadLetters
 from streams.deliveries import DeliveryHandler, Notify
 from streams.handlers import FLUSH_BATCHES, IngestHandler, KeyedHandler
+from streams.heartbeat import PERIOD
 from streams.indexing import IndexHandler, Stores
 from streams.installation import agree
 from streams.keys import Keys, load_keys
 from streams.lanes import Handler, Lanes
 from streams.lineage import TopicReplaced
+from streams.metrics import Metrics
 from streams.pipeline import Alerting, Behave, Ingest, Reader
 from streams.privacy import Pseudonyms
 from streams.records import WATERMARK, Control
 from streams.reporting import Reporter
 from streams.sender import DeliveryFailed, Sender
 from streams.settings import Receiver, Settings
-from streams.sinks.elasticsearch import Elasticsearch
+from streams.sinks.elasticsearch import Elasticsearch, StoreUnavailable
 from streams.sinks.store import AlertStore, StoreError
 from streams.sinks.webhook import decode_secret
 from streams.state import KeyedStep
+from streams.tallies import Skews, Tally
 from streams.transport import Batch, BatchApp, BatchSchema
+from streams.watch import Watch
 from streams.watermarks import InputClocks
 
 __all__ = ["Worker", "build"]
@@ -84,6 +90,8 @@ class Worker:
         self.topic_ids = topic_ids(settings)
         self.app = _faust_app(settings)
         self.lanes = Lanes(self)
+        self.tallies: dict[tuple[str, str], Tally] = defaultdict(Tally)
+        self.skews = Skews()
         self.sender = Sender(client=self.client, partitions={topic.name: settings.partitions for topic in topics.ALL})
         self.clocks = InputClocks(inputs=settings.partitions * len(topics.INPUTS), idle_after=settings.idle_after)
         keys = load_keys(settings.home)
@@ -107,9 +115,12 @@ class Worker:
         self._agent(topics.ALERTS, "index", self._index_handler)
         # Each partition has few requests under way, so no receiver that hangs uses up the connections of another.
         self.http = httpx.AsyncClient(limits=httpx.Limits(max_connections=None))
+        signing = {name: _signing(name, receiver, keys) for name, receiver in settings.receivers.items()}
         self._keyed(
-            topics.NOTIFICATIONS, "notify", Notify(settings.receivers, self.dead_letters), self._deliveries(keys)
+            topics.NOTIFICATIONS, "notify", Notify(settings.receivers, self.dead_letters), self._deliveries(signing)
         )
+        self.watch = Watch(settings, self.sender, self.stores, signing=signing, client=self.http, clock=time.time)
+        self.metrics = Metrics(settings.store_path) if settings.metrics_port else None
         self._hook()
 
     # What the lanes ask of the log: streams.lanes.Log
@@ -130,7 +141,8 @@ class Worker:
 
     async def _replaced(self) -> list[str]:
         """Topics that are not those which were there when this worker started. Raises SetupError."""
-        ids = await asyncio.to_thread(topic_ids, self.settings)
+        patience = min(PATIENCE, self.settings.topic_check_interval)
+        ids = await asyncio.to_thread(topic_ids, self.settings, patience=patience)
         return [name for name, known in self.topic_ids.items() if ids[name] != known]
 
     def _agent(self, topic: str, step: str, handler: Callable[[int], Handler]) -> None:
@@ -155,18 +167,25 @@ class Worker:
             topic_id=self.topic_ids[topic],
             name=f"{topic}/{partition}",
             now=time.monotonic,
+            tally=self.tallies["ingest", topic],
+            skews=self.skews,
         )
 
     def _index_handler(self, partition: int) -> Handler:
         return IndexHandler(
-            self.stores, self.sender, self.dead_letters, topic_id=self.topic_ids[topics.ALERTS], clock=time.time
+            self.stores,
+            self.sender,
+            self.dead_letters,
+            topic_id=self.topic_ids[topics.ALERTS],
+            clock=time.time,
+            tally=self.tallies["index", topics.ALERTS],
         )
 
-    def _deliveries(self, keys: Keys) -> Callable[..., KeyedHandler]:
+    def _deliveries(self, signing: Mapping[str, Sequence[bytes]]) -> Callable[..., KeyedHandler]:
         return partial(
             DeliveryHandler,
             receivers=self.settings.receivers,
-            signing={name: _signing(name, receiver, keys) for name, receiver in self.settings.receivers.items()},
+            signing=signing,
             client=self.http,
             clock=time.time,
         )
@@ -186,6 +205,7 @@ class Worker:
                 stage=step,
                 topic_id=self.topic_ids[topic],
                 now=time.monotonic,
+                tally=self.tallies[step, topic],
             )
 
         self._agent(topic, step, handler)
@@ -209,17 +229,35 @@ class Worker:
             while not app.should_stop:
                 await asyncio.sleep(self.settings.topic_check_interval)
                 await self._look_at_topics()
+                await self._look_at_elasticsearch()
 
         @app.task  # type: ignore[untyped-decorator]
         async def report() -> None:
             reporter = Reporter(self.lanes, self.app)
             while not app.should_stop:
                 await asyncio.sleep(REPORT_SECONDS)
-                fact = reporter.report(now=time.time())
-                try:
-                    await self.stores.keep(f"worker.{socket.gethostname()}.{os.getpid()}", fact)
-                except StoreError as exc:  # the lanes say so too, and wait; the pager goes on
-                    log.warning("what this worker does is not shown: %s", exc)
+                await self._report(reporter, time.time())
+
+        @app.task  # type: ignore[untyped-decorator]
+        async def beat() -> None:
+            while not app.should_stop:
+                await self.watch.beat()
+                await asyncio.sleep(PERIOD)
+
+    async def _report(self, reporter: Reporter, now: float) -> None:
+        look = reporter.look(
+            now=now, tallies=self.tallies, skews=self.skews, store=self.watch.store, kafka=self.watch.kafka
+        )
+        self.watch.take(look)
+        fact = reporter.report(look, now=now)
+        if self.metrics is not None:
+            self.metrics.update(look, self.tallies, now=now, rate=fact["records_per_second"])
+        try:
+            await self.stores.keep(f"worker.{socket.gethostname()}.{os.getpid()}", fact)
+            self.watch.stores.pop("embedded store", None)
+        except StoreError as exc:  # the lanes say so too, and wait; the pager goes on
+            self.watch.stores["embedded store"] = type(exc).__name__
+            log.warning("what this worker does is not shown: %s", exc)
 
     async def _send_watermarks(self) -> None:
         if self.clocks and not self.app.rebalancing:
@@ -235,8 +273,21 @@ class Worker:
         try:
             for topic in await self._replaced():
                 log.error("%s: %s", topic, REPLACED)
+            self.watch.kafka = ""
         except SetupError as exc:
+            self.watch.kafka = str(exc)
             log.error("%s", exc)
+        except KafkaError as exc:  # it answered, and then no more
+            self.watch.kafka = f"Kafka at {self.settings.kafka} stopped answering ({type(exc).__name__})"
+            log.error("%s", self.watch.kafka)
+
+    async def _look_at_elasticsearch(self) -> None:
+        try:
+            await self.stores.check()
+            self.watch.stores.pop("Elasticsearch", None)
+        except StoreUnavailable as exc:
+            self.watch.stores["Elasticsearch"] = type(exc).__name__
+            log.warning("%s", exc)
 
     def _end_of(self, name: str) -> int | None:
         topic, _, partition = name.rpartition("/")
@@ -245,6 +296,7 @@ class Worker:
 
     async def close(self) -> None:
         await self.lanes.close()
+        await self.watch.close()
         await self.sender.close()
         await self.http.aclose()
         await self.stores.close()

@@ -8,18 +8,23 @@ every changed key and the position; only then may the group's commit pass the ba
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
+import orjson
+
+from streams import topics
 from streams.blocks import address, unpack
 from streams.changelog import Changelog
 from streams.deadletters import DeadLetters
 from streams.lineage import TopicReplaced
 from streams.pipeline import Ingest
-from streams.records import Output, RawRecord, Record
+from streams.records import WATERMARK, Output, RawRecord, Record
 from streams.sender import Sender
-from streams.state import BadDerived, KeyedStep, PartitionState
+from streams.sources.catalog import by_name
+from streams.state import COUNTS, BadDerived, KeyedStep, PartitionState
+from streams.tallies import Skews, Tally
 from streams.transport import Batch
 from streams.watermarks import InputClocks
 
@@ -49,6 +54,8 @@ class IngestHandler:
         topic_id: bytes,
         name: str,
         now: Callable[[], float],
+        tally: Tally,
+        skews: Skews,
     ) -> None:
         """``name``: the input as watermarks call it, ``topic/partition``. ``now``: seconds, only rising."""
         self._ingest = ingest
@@ -57,6 +64,8 @@ class IngestHandler:
         self._topic_id = topic_id
         self._name = name
         self._now = now
+        self._tally = tally
+        self._skews = skews
 
     async def open(self) -> None:
         self._clocks.assigned(self._name, self._topic_id, self._now())
@@ -65,6 +74,7 @@ class IngestHandler:
         self._clocks.taking(self._name)
         derived: list[tuple[int, Sequence[Output]]] = []
         latest: dict[str, int] = {}
+        untimely: dict[str, int] = {}
         derive, append = self._ingest.derive, derived.append
         for count, record in enumerate(batch.records, 1):
             ingested = derive(
@@ -84,13 +94,35 @@ class IngestHandler:
             append((record.offset, ingested.outputs))
             if ingested.clock > latest.get(ingested.source, 0):
                 latest[ingested.source] = ingested.clock
+            elif not ingested.clock and ingested.source not in untimely:
+                untimely[ingested.source] = count
             if not count % YIELD_EVERY:
                 await asyncio.sleep(0)
-        await self._sender.send(self._topic_id, batch.tp.partition, derived)
+        sent = await self._sender.send(self._topic_id, batch.tp.partition, derived)
+        self._tally.add(taken=len(batch), passed=sent.get(topics.EVENTS, 0), dead=sent.get(topics.DEAD_LETTERS, 0))
         # A clock moves once everything it speaks for lies downstream, so that its watermark comes after it.
         received = batch.records[-1].timestamp
         self._clocks.taken(self._name, batch.next_offset, latest, received=received, now=self._now())
+        self._observe_skews(batch, derived, latest, untimely)
         return True
+
+    def _observe_skews(
+        self,
+        batch: Batch,
+        derived: Sequence[tuple[int, Sequence[Output]]],
+        latest: Mapping[str, int],
+        untimely: Mapping[str, int],
+    ) -> None:
+        """Of each source, the newest event against the broker's time; ``untimely``: the first one's number, from 1."""
+        received = batch.records[-1].timestamp
+        for source, clock in latest.items():
+            lateness = by_name(source).lateness
+            ahead = clock + lateness - received
+            self._skews.observe(source, (ahead if ahead > 0 else min(0, ahead + lateness)) / 1000)
+        for source, number in untimely.items():
+            if source:  # a dead letter has none
+                time = orjson.loads(derived[number - 1][1][0].value)["time"]
+                self._skews.observe(source, max(0, time - batch.records[number - 1].timestamp) / 1000)
 
     async def flush(self) -> None:
         """Every batch was durable when :meth:`process` returned."""
@@ -112,6 +144,7 @@ class KeyedHandler:
         stage: str,
         topic_id: bytes,
         now: Callable[[], float],
+        tally: Tally,
     ) -> None:
         self._step = step
         self._sender = sender
@@ -123,6 +156,9 @@ class KeyedHandler:
         self._bad: dict[int, Sequence[Output]] = {}
         self._unflushed: list[Batch] = []
         self._flushed_at = 0.0
+        self._tally = tally
+        self._taken = 0  #: records since the last flush
+        self._counted: Mapping[str, int] = {}  #: the state's counts at that
         self.state = PartitionState(step)
 
     async def open(self) -> int:
@@ -138,6 +174,7 @@ class KeyedHandler:
         self.state = state
         self._unflushed.clear()
         self._flushed_at = self._now()
+        self._taken, self._counted = 0, dict(state.counts)
         return state.position
 
     async def process(self, batch: Batch) -> bool:
@@ -154,6 +191,9 @@ class KeyedHandler:
         for block in blocks:
             if block.foreign:
                 self._refuse(batch, block.records[0], "a foreign record on a topic that only Wardwatch writes to")
+        self._taken += sum(
+            len(block.records) for block in blocks if block.offset >= self.state.position and block.control != WATERMARK
+        )
         while True:
             try:
                 return self.state.fold(blocks, self._bad)
@@ -177,9 +217,18 @@ class KeyedHandler:
         if changes:
             await self._changelog.commit(changes)
             self.state.flushed()
+        self._count()
         self._unflushed.clear()
         self._bad.clear()
         self._flushed_at = self._now()
+
+    def _count(self) -> None:
+        """What was taken since the last flush is durable now, so it counts."""
+        counts = self.state.counts
+        filtered = {name: counts[name] - self._counted.get(name, 0) for name in COUNTS}
+        passed = self._taken - len(self._bad) - sum(filtered.values())
+        self._tally.add(taken=self._taken, passed=passed, dead=len(self._bad), filtered=filtered)
+        self._taken, self._counted = 0, dict(counts)
 
     async def close(self) -> None:
         await self._changelog.close()

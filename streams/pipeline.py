@@ -23,6 +23,7 @@ from streams import topics
 from streams.codecs import decode_finding, encode_alert, encode_event, encode_finding, timely_event
 from streams.deadletters import DeadLetters
 from streams.lineage import SCHEMA, NewerSchema, fingerprint
+from streams.occasions import DETECTOR, opens
 from streams.privacy import Pseudonyms, release
 from streams.reading import parse
 from streams.records import Output, RawRecord, Record
@@ -30,7 +31,7 @@ from streams.sources.base import BadRecord, Source
 from streams.sources.catalog import by_name, recognise
 from streams.state import PartitionState
 
-__all__ = ["Alerting", "Behave", "Ingest", "Ingested", "Reader", "Released"]
+__all__ = ["Alerting", "Behave", "Ingest", "Ingested", "Reader", "Released", "alert_of"]
 
 _HOUR = 3_600_000
 #: How far behind the watermark, in ms, an event still counts in its own window. Later ones are counted as late.
@@ -192,6 +193,7 @@ class Behave:
     def fold(self, record: Record, fresh: bool, state: PartitionState) -> Sequence[Output]:
         place, key, value, mark, time = record
         if not time:
+            state.counts["untimely"] += 1
             return ()
         watermark = state.watermarks.current
         oldest = watermark - LATENESS
@@ -232,8 +234,27 @@ class Behave:
         return _Entity(own, [d.load(saved[d.name]) if d.name in saved else d.new() for d in detectors])
 
 
+def alert_of(finding: Finding) -> Alert:
+    """The alert of one finding."""
+    return Alert(
+        id=digest("alert", finding.id),
+        revision=1,
+        entity=finding.entity,
+        severity=finding.severity,
+        title=finding.title,
+        reason=finding.reason,
+        status="open",
+        first_seen=finding.time,
+        last_seen=finding.time,
+        findings=(finding,),
+    )
+
+
 class Alerting:
-    """A finding becomes an alert, one to one; the same finding again becomes nothing. A KeyedStep without values."""
+    """A finding becomes an alert, one to one; the same finding again becomes nothing. A KeyedStep.
+
+    What the pipeline says of itself becomes one an occasion. Its values are when each thing was last said, in ms.
+    """
 
     _DAY = 24 * _HOUR
     #: Days of findings whose ids are kept.
@@ -241,6 +262,11 @@ class Alerting:
 
     def fold(self, record: Record, fresh: bool, state: PartitionState) -> Sequence[Output]:
         finding = decode_finding(record.value)
+        if finding.detector == DETECTOR:
+            if opens(finding, state.values):
+                return _told(finding)
+            state.counts["held"] += 1
+            return ()
         if finding.timely:
             state.watermarks.observe(finding.time)
         day = (finding.time if finding.timely else state.watermarks.current) // self._DAY
@@ -249,23 +275,19 @@ class Alerting:
             state.counts["repeated"] += 1
             return ()
         state.seen.add(day, record.event)
-        alert = Alert(
-            id=digest("alert", finding.id),
-            revision=1,
-            entity=finding.entity,
-            severity=finding.severity,
-            title=finding.title,
-            reason=finding.reason,
-            status="open",
-            first_seen=finding.time,
-            last_seen=finding.time,
-            findings=(finding,),
-        )
-        key, value, mark = finding.entity.encode(), encode_alert(alert), fingerprint(alert.id)
-        return Output(topics.ALERTS, key, value, mark), Output(topics.NOTIFICATIONS, key, value, mark)
+        return _told(finding)
 
-    def dump(self, key: bytes, value: Any) -> bytes:
-        raise TypeError("alerting keeps nothing by key")
+    def dump(self, key: bytes, value: int) -> bytes:
+        return orjson.dumps([SCHEMA, value])
 
-    def load(self, key: bytes, raw: bytes) -> Any:
-        raise TypeError("alerting keeps nothing by key")
+    def load(self, key: bytes, raw: bytes) -> int:
+        schema, value = orjson.loads(raw)
+        if schema > SCHEMA:
+            raise NewerSchema(f"an occasion of schema {schema}; this worker reads {SCHEMA}: upgrade it")
+        return int(value)
+
+
+def _told(finding: Finding) -> Sequence[Output]:
+    alert = alert_of(finding)
+    key, value, mark = finding.entity.encode(), encode_alert(alert), fingerprint(alert.id)
+    return Output(topics.ALERTS, key, value, mark), Output(topics.NOTIFICATIONS, key, value, mark)

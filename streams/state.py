@@ -17,16 +17,16 @@ import orjson
 from streams import seen
 from streams.blocks import Block
 from streams.lineage import SCHEMA, Marks, NewerSchema
-from streams.records import WATERMARK, Output, Record
+from streams.records import OWN, WATERMARK, Output, Record
 from streams.seen import SeenIds
 from streams.watermarks import Watermarks
 
-__all__ = ["BadDerived", "KeyedStep", "PartitionState", "Values"]
+__all__ = ["COUNTS", "BadDerived", "KeyedStep", "PartitionState", "Values"]
 
 PARTITION = b"\x00partition"
 
-#: Records that were not taken, and why; a step may count more.
-_COUNTS = ("duplicate", "repeated", "late")
+#: Records that were not taken any further, and why; a step may count other things beside them.
+COUNTS = ("duplicate", "repeated", "late", "untimely", "held")
 
 #: Live values kept beside their bytes, so that busy keys are not decoded again for every batch.
 _LIVE = 4096
@@ -64,7 +64,7 @@ class PartitionState:
         self.watermarks = Watermarks()
         self.seen = SeenIds()
         self.values = Values(step.dump, step.load)
-        self.counts = dict.fromkeys(_COUNTS, 0)
+        self.counts = dict.fromkeys(COUNTS, 0)
         self._durable = self._partition_record()
 
     # Reading
@@ -93,7 +93,7 @@ class PartitionState:
         records = block.records
         fold: Callable[[Record, bool, PartitionState], Sequence[Output]] = self._step.fold
         if block.lineage is None:
-            fold = partial(_control, block.control)
+            fold = partial(_control, fold, block.control)
         elif dropped := self.marks.accept(block.lineage, block.positions):
             self.counts["duplicate"] += dropped
             records = records[dropped:]
@@ -164,11 +164,16 @@ class PartitionState:
         self.position = saved["position"]
         self.marks = Marks(saved["marks"])
         self.watermarks = Watermarks(saved["watermarks"])
-        self.counts = {**dict.fromkeys(_COUNTS, 0), **saved["counts"]}
+        self.counts = {**dict.fromkeys(COUNTS, 0), **saved["counts"]}
 
 
-def _control(kind: str, record: Record, fresh: bool, state: PartitionState) -> tuple[()]:
-    """Take a control record. Raises on any other that no step of ours derived."""
+_Fold = Callable[[Record, bool, PartitionState], Sequence[Output]]
+
+
+def _control(fold: _Fold, kind: str, record: Record, fresh: bool, state: PartitionState) -> Sequence[Output]:
+    """Take a record without lineage. Raises on one that is nobody's of ours."""
+    if kind == OWN:
+        return fold(record, True, state)
     if kind != WATERMARK:
         raise ValueError("neither derived from another record nor a control record")
     state.watermarks.take(record.value)

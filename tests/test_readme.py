@@ -18,11 +18,14 @@ from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.admin import NewTopic
 
 from streams import cli
+from streams.conditions import KINDS, Look
 from streams.emitter import TOPICS
 from streams.keys import load_keys
+from streams.metrics import Metrics
 from streams.settings import Receiver, Settings
 from streams.sinks.elasticsearch import ALERTS, FINDINGS
 from streams.sinks.webhook import decode_secret, sign
+from streams.state import COUNTS
 
 ROOT = Path(__file__).parents[1]
 PAPERS = {path.relative_to(ROOT).as_posix(): path.read_text() for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]}
@@ -178,6 +181,28 @@ def test_every_setting_is_in_its_table_and_no_other() -> None:
         assert default == (json.dumps(told) if isinstance(told, bool | list | dict) else str(told)), name
     for name in Receiver.model_fields:
         assert f"`{name}`" in PAPERS["docs/settings.md"]
+
+
+def test_every_alert_of_the_pipeline_is_in_its_table_and_no_other() -> None:
+    rows = re.findall(
+        r"^\| `pipeline\.(\w+)` \| (\w+) \| [^|]* \| ([^|]*) \|$", PAPERS["docs/operations.md"], re.MULTILINE
+    )
+    assert {name: severity for name, severity, _ in rows} == {name: kind.severity for name, kind in KINDS.items()}
+    at_once = {name for name, _, limit in rows if limit == "at once"}
+    assert at_once == {"lost", "dead_letters"}
+    limits = set(re.findall(r"`(\w+_(?:after|limit))`", PAPERS["docs/operations.md"]))
+    assert limits == {name for name in Settings.model_fields if name.endswith(("_after", "_limit"))} - {"idle_after"}
+
+
+def test_every_metric_is_in_its_table_and_no_other(tmp_path: Path) -> None:
+    rows = re.findall(r"^\| `(wardwatch_\w+)` \| ([^|]*)\| ([^|]*)\|$", PAPERS["docs/operations.md"], re.MULTILINE)
+    metrics = Metrics(tmp_path)
+    metrics.update(Look(), {}, now=0, rate=0)
+    names = {f"{family.name}_total" if family.type == "counter" else family.name for family in metrics.collect()}
+    assert [name for name, *_ in rows if name not in names] == []
+    assert len(rows) == len(names)
+    (filtered,) = (text for name, _, text in rows if "filtered" in name)
+    assert re.findall(r"`(\w+)`", filtered) == list(COUNTS)
 
 
 def test_environment_names_are_settings() -> None:

@@ -176,7 +176,12 @@ class _Judge:
             )
             self.judgement.expect(name, *self._comparable(held, state, keyed))
             derived += self._fold(
-                state, [block for block in log if block.offset >= held.position], topic, partition, step
+                # What a worker said of the pipeline when it was told to end waits for the next.
+                state,
+                [b for b in log if b.offset >= held.position and b.lineage],
+                topic,
+                partition,
+                step,
             )
             self._expect(self.ids[topic], partition, derived)
 

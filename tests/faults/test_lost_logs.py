@@ -16,6 +16,7 @@ from traffic import Traffic
 from streams import topics
 from streams.admin import create_topics, topic_ids
 from streams.blocks import unpack
+from streams.conditions import KINDS
 from streams.sinks.store import AlertStore
 
 pytestmark = pytest.mark.faults
@@ -138,6 +139,16 @@ def test_records_gone_before_they_were_taken_are_told_with_their_number(cluster:
         )
         assert said.count(line) == 1
     until(lambda: 55 in facts(cluster, "lost"))
+    until(lambda: told(cluster, KINDS["lost"].title) == 2)
+
+
+def told(cluster: Cluster, title: str) -> int:
+    """How many alerts of that title the page shows."""
+    store = AlertStore(cluster.settings.store_path, read_only=True)
+    try:
+        return sum(alert["title"] == title for alert in store.alerts(limit=10_000))
+    finally:
+        store.close()
 
 
 def facts(cluster: Cluster, name: str) -> list[Any]:

@@ -28,6 +28,7 @@ from streams.lineage import BLOCK, NO_POSITION, Lineage, Position, fingerprint
 from streams.records import Output
 from streams.sender import DeliveryFailed
 from streams.state import BadDerived, PartitionState
+from streams.tallies import Tally
 from streams.transport import Batch
 
 TOPIC = b"\x01" * 16
@@ -198,6 +199,7 @@ class World:
             stage="behave",
             topic_id=TOPIC,
             now=lambda: next(clock) * 0.1,
+            tally=Tally(),
         )
 
     async def send(self, topic_id: bytes, partition: int, derived: Iterable[tuple[int, Sequence[Output]]]) -> None:

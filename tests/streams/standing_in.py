@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -48,11 +49,15 @@ class Sent:
         self.outputs: list[Output] = []
         self.calls = 0
 
-    async def send(self, topic_id: bytes, partition: int, derived: Sequence[tuple[int, Sequence[Output]]]) -> int:
+    async def send(
+        self, topic_id: bytes, partition: int, derived: Sequence[tuple[int, Sequence[Output]]]
+    ) -> dict[str, int]:
         self.calls += 1
+        counts: Counter[str] = Counter()
         for _, outputs in derived:
             self.outputs += outputs
-        return 0
+            counts.update(output.topic for output in outputs)
+        return counts
 
 
 def derived(offset: int, value: bytes, *, key: bytes = b"k", event: int = 1) -> Any:

@@ -25,6 +25,7 @@ from streams.deliveries import DeliveryHandler, Notify
 from streams.handlers import FLUSH_BATCHES
 from streams.settings import Receiver
 from streams.sinks import webhook
+from streams.tallies import Tally
 
 KEY = bytes(range(32))
 PRIVATE = PrivateKey.generate()
@@ -85,6 +86,7 @@ async def running(
             stage="notify",
             topic_id=TOPIC,
             now=lambda: 0.0,
+            tally=Tally(),
             receivers=receivers,
             signing=dict.fromkeys(receivers, keys),
             client=client,
