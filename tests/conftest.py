@@ -5,6 +5,7 @@ A server that cannot be had is an error, never a skip. Chromium may be missing: 
 
 The whole run is done by two processes: most of it waits for something. A file is one process's, and so is all that
 kills clusters or uses Elasticsearch, so that neither two such runs share the cores nor two Elasticsearches the memory.
+Both are told by where a test lies, since that is all that xdist's scheduler hears of it.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import pytest
 from playwright.async_api import Browser, async_playwright
 from servers.elasticsearch_server import TestElasticsearch
 from servers.quick_java import take_notes, use_notes
+from xdist.scheduler import LoadScopeScheduling
 
 from streams.embedded.kafka import EmbeddedKafka
 
@@ -31,6 +33,9 @@ MARK_OF_FIXTURE = {
     "chromium": "browser",
     "outside_data": "outside_data",
 }
+
+#: Where tests kill clusters or use Elasticsearch.
+_HEAVY = ("tests/faults/", "tests/servers/", "tests/streams/sinks/test_elasticsearch.py")
 
 _CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 _CHROMIUM_OPTIONS = [
@@ -129,13 +134,23 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return 2 if whole and config.option.markexpr != "bench" else 0
 
 
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling:
+    return ByFile(config, log)
+
+
+class ByFile(LoadScopeScheduling):
+    """Hands out whole files; all of :data:`_HEAVY` to one process."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "heavy" if file.startswith(_HEAVY) else file
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
         for fixture, mark in MARK_OF_FIXTURE.items():
             if fixture in getattr(item, "fixturenames", ()):
                 item.add_marker(mark)
-        heavy = item.get_closest_marker("faults") or item.get_closest_marker("elasticsearch")
-        item.add_marker(pytest.mark.xdist_group("heavy" if heavy else str(item.path)))
     items.sort(key=_turn)
     if "bench" not in config.option.markexpr:
         benches = [item for item in items if item.get_closest_marker("bench")]
@@ -146,7 +161,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _turn(item: pytest.Item) -> int:
     """What takes long comes first, so that two processes end together."""
-    if item.get_closest_marker("faults") or item.get_closest_marker("elasticsearch"):
+    if item.nodeid.startswith(_HEAVY):
         return 0
     return 1 if item.get_closest_marker("kafka") else 2
 
