@@ -43,7 +43,7 @@ class Kind(NamedTuple):
 KINDS: Final[Mapping[str, Kind]] = {
     "kafka": Kind(
         "critical",
-        "Kafka does not answer",
+        "Kafka cannot be used",
         "No event is processed and no other alert can be made until it does. What services send meanwhile is kept by "
         "them, as long as their buffers last.",
         "Start the brokers, or mend the network between them and the worker. The worker goes on by itself; if it is "

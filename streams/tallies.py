@@ -37,10 +37,9 @@ class Skews:
 
     def observe(self, source: str, seconds: float) -> None:
         """``seconds``: ahead of the broker's time; below 0, further behind it than the source may be."""
-        before = self._seconds.get(source, seconds)
-        self._seconds[source] = max(before, seconds) if max(before, seconds) > 0 else min(before, seconds)
+        self._seconds[source] = max(seconds, self._seconds.get(source, seconds))
 
     def take(self) -> dict[str, float]:
-        """By source, the furthest ahead of its batches, or the furthest behind where none was ahead."""
+        """By source, that of its batch which was furthest ahead: a source is behind only where all of it is."""
         taken, self._seconds = self._seconds, {}
         return taken

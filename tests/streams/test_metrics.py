@@ -170,6 +170,13 @@ async def test_a_source_s_clock_is_held_against_the_broker_s(
     assert skews.take() == {}
 
 
+def test_a_source_is_behind_where_all_of_it_is() -> None:
+    skews = Skews()
+    for source, seconds in (("fhir", -900.0), ("fhir", -20.0), ("device", -900.0), ("device", 0.0), ("device", 7.0)):
+        skews.observe(source, seconds)
+    assert skews.take() == {"fhir": -20.0, "device": 7.0}
+
+
 async def test_a_step_with_state_counts_at_its_flush_and_what_was_cut_short_not_at_all(tmp_path: Path) -> None:
     memory, tally = Memory(), Tally()
     letters = DeadLetters(load_keys(tmp_path).dead_letter_public)

@@ -94,7 +94,7 @@ async def test_without_kafka_receivers_and_store_are_told_once_and_kafka_later(t
         alert = alert_of(findings[0])
         assert sorted(running.delivered) == [webhook_id(alert, "oncall"), webhook_id(alert, "quiet")]
         body = orjson.loads(running.receiver.received[0].body)
-        assert body["data"]["title"] == "Kafka does not answer"
+        assert body["data"]["title"] == "Kafka cannot be used"
         assert [held["id"] for held in running.store.alerts()] == [alert.id]
         gaps = [later.time - sooner.time for sooner, later in itertools.pairwise(findings)]
         assert max(gaps) <= 600_000, "to the topics it is one occasion"
