@@ -65,7 +65,7 @@ FORGET_SECONDS = 3600.0
 
 #: Kafka records that a lane takes at once, and batches of them that may wait for it. Their bytes are most of a worker's
 #: memory. Ingest is done with each batch at once; other steps take several until they flush, and one more may wait.
-INPUT = (1000, 2)
+INPUT = (500, 2)
 BLOCKS = (4, FLUSH_BATCHES + 1)
 RECORDS = (500, FLUSH_BATCHES + 1)
 
@@ -285,7 +285,7 @@ def _faust_app(settings: Settings) -> BatchApp:
         broker_session_timeout=settings.session_timeout,
         broker_heartbeat_interval=min(3.0, settings.session_timeout / 3),
         broker_commit_interval=1.0,
-        consumer_max_fetch_size=1024 * 1024,
+        consumer_max_fetch_size=512 * 1024,
         consumer_auto_offset_reset="earliest",
         stream_wait_empty=False,
     )

@@ -29,7 +29,7 @@ PARTITION = b"\x00partition"
 _COUNTS = ("duplicate", "repeated", "late")
 
 #: Live values kept beside their bytes, so that busy keys are not decoded again for every batch.
-_LIVE = 4096
+_LIVE = 2048
 
 
 class BadDerived(Exception):
