@@ -152,7 +152,7 @@ class Conditions:
         for trouble in troubles:
             key = trouble.kind, trouble.subject
             since = self._since.setdefault(key, now)
-            lasted = not trouble.lasting or now - since >= self._limits.stuck_after
+            lasted = not trouble.lasting or now - since >= self._limits.trouble_after
             if lasted and now - self._said.get(key, -AGAIN) >= AGAIN:
                 self._said[key] = now
                 found.append(_finding(trouble, now))
@@ -199,7 +199,7 @@ class Conditions:
                 self._positions.pop(key, None)
                 continue
             self._positions[key] = position, since
-            if now - since < self._limits.stuck_after:
+            if now - since < self._limits.trouble_after:
                 continue
             if lane.cause is not None and issubclass(lane.cause, _STORES):
                 stores = True
@@ -256,9 +256,9 @@ class Conditions:
             elif known is not None and known.seconds < 0:
                 del self._skews[source]
         for source, skew in list(self._skews.items()):
-            if now - skew.last > self._limits.stuck_after:
+            if now - skew.last > self._limits.trouble_after:
                 del self._skews[source]
-            elif skew.last - skew.first >= self._limits.stuck_after:
+            elif skew.last - skew.first >= self._limits.trouble_after:
                 way = "after" if skew.seconds > 0 else "before"
                 told = f"Events of {source} are dated {_time(abs(skew.seconds))} {way} they reached the broker."
                 yield _Trouble("skew", source, f"source:{source}", told, lasting=False)

@@ -17,9 +17,10 @@ import orjson
 from streams import topics
 from streams.blocks import address, unpack
 from streams.changelog import Changelog
+from streams.crashes import CrashJournal
 from streams.deadletters import DeadLetters
 from streams.lineage import TopicReplaced
-from streams.pipeline import Ingest
+from streams.pipeline import Ingest, Ingested
 from streams.records import WATERMARK, Output, RawRecord, Record
 from streams.sender import Sender
 from streams.sources.catalog import by_name
@@ -36,6 +37,8 @@ FLUSH_SECONDS = 1.0
 FLUSH_BATCHES = 6
 #: Records between two chances for other tasks to run.
 YIELD_EVERY = 100
+#: Reason of a record that :mod:`streams.crashes` condemned.
+_KILLED = "the worker ended each time it read this record: a defect of the product, please report it"
 
 
 #: A RawRecord of a tuple, without a Python call for each.
@@ -51,6 +54,7 @@ class IngestHandler:
         sender: Sender,
         clocks: InputClocks,
         *,
+        journal: CrashJournal,
         topic_id: bytes,
         name: str,
         now: Callable[[], float],
@@ -61,6 +65,7 @@ class IngestHandler:
         self._ingest = ingest
         self._sender = sender
         self._clocks = clocks
+        self._journal = journal
         self._topic_id = topic_id
         self._name = name
         self._now = now
@@ -68,14 +73,29 @@ class IngestHandler:
         self._skews = skews
 
     async def open(self) -> None:
+        self._journal.open(self._topic_id)
         self._clocks.assigned(self._name, self._topic_id, self._now())
 
     async def process(self, batch: Batch) -> bool:
         self._clocks.taking(self._name)
+        with self._journal.batch(batch.first_offset, batch.next_offset):
+            derived, latest, untimely = await self._derive(batch)
+        sent = await self._sender.send(self._topic_id, batch.tp.partition, derived)
+        self._tally.add(taken=len(batch), passed=sent.get(topics.EVENTS, 0), dead=sent.get(topics.DEAD_LETTERS, 0))
+        # A clock moves once everything it speaks for lies downstream, so that its watermark comes after it.
+        received = batch.records[-1].timestamp
+        self._clocks.taken(self._name, batch.next_offset, latest, received=received, now=self._now())
+        self._observe_skews(batch, derived, latest, untimely)
+        return True
+
+    async def _derive(self, batch: Batch) -> tuple[list[tuple[int, Sequence[Output]]], dict[str, int], dict[str, int]]:
+        """Each record's offset and outputs, each source's latest time, and the number of its first untimely record."""
         derived: list[tuple[int, Sequence[Output]]] = []
         latest: dict[str, int] = {}
         untimely: dict[str, int] = {}
         derive, append = self._ingest.derive, derived.append
+        if self._journal.careful or self._journal.condemned:
+            derive = self._carefully
         for count, record in enumerate(batch.records, 1):
             ingested = derive(
                 _RAW(
@@ -98,13 +118,18 @@ class IngestHandler:
                 untimely[ingested.source] = count
             if not count % YIELD_EVERY:
                 await asyncio.sleep(0)
-        sent = await self._sender.send(self._topic_id, batch.tp.partition, derived)
-        self._tally.add(taken=len(batch), passed=sent.get(topics.EVENTS, 0), dead=sent.get(topics.DEAD_LETTERS, 0))
-        # A clock moves once everything it speaks for lies downstream, so that its watermark comes after it.
-        received = batch.records[-1].timestamp
-        self._clocks.taken(self._name, batch.next_offset, latest, received=received, now=self._now())
-        self._observe_skews(batch, derived, latest, untimely)
-        return True
+        return derived, latest, untimely
+
+    def _carefully(self, raw: RawRecord) -> Ingested:
+        journal = self._journal
+        if raw.offset in journal.condemned:
+            return self._ingest.refuse(raw, _KILLED)
+        if not journal.careful:
+            return self._ingest.derive(raw)
+        journal.name(raw.offset)
+        ingested = self._ingest.derive(raw)
+        journal.rest()
+        return ingested
 
     def _observe_skews(
         self,
@@ -129,6 +154,7 @@ class IngestHandler:
 
     async def close(self) -> None:
         self._clocks.released(self._name)
+        self._journal.close()
 
 
 class KeyedHandler:
@@ -141,6 +167,7 @@ class KeyedHandler:
         changelog: Changelog,
         dead_letters: DeadLetters,
         *,
+        journal: CrashJournal,
         stage: str,
         topic_id: bytes,
         now: Callable[[], float],
@@ -150,6 +177,7 @@ class KeyedHandler:
         self._sender = sender
         self._changelog = changelog
         self._dead_letters = dead_letters
+        self._journal = journal
         self._stage = stage
         self._topic_id = topic_id
         self._now = now
@@ -172,13 +200,16 @@ class KeyedHandler:
             )
         state.topic = self._topic_id
         self.state = state
+        self._journal.open(self._topic_id)
         self._unflushed.clear()
         self._flushed_at = self._now()
         self._taken, self._counted = 0, dict(state.counts)
         return state.position
 
     async def process(self, batch: Batch) -> bool:
-        await self._sender.send(self._topic_id, batch.tp.partition, self._fold(batch))
+        with self._journal.batch(batch.first_offset, batch.next_offset):
+            derived = self._fold(batch)
+        await self._sender.send(self._topic_id, batch.tp.partition, derived)
         self._unflushed.append(batch)
         if len(self._unflushed) < FLUSH_BATCHES and self._now() - self._flushed_at < FLUSH_SECONDS:
             return False
@@ -191,12 +222,17 @@ class KeyedHandler:
         for block in blocks:
             if block.foreign:
                 self._refuse(batch, block.records[0], "a foreign record on a topic that only Wardwatch writes to")
+            if self._journal.condemned:
+                for record in block.records:
+                    if record.place in self._journal.condemned:
+                        self._refuse(batch, record, _KILLED)
         self._taken += sum(
             len(block.records) for block in blocks if block.offset >= self.state.position and block.control != WATERMARK
         )
+        before = self._journal.name if self._journal.careful else None
         while True:
             try:
-                return self.state.fold(blocks, self._bad)
+                return self.state.fold(blocks, self._bad, before=before)
             except BadDerived as exc:
                 reason = f"{type(exc.cause).__name__} in {self._stage}: a defect of the product, please report it"
                 self._refuse(batch, exc.record, reason)
@@ -231,4 +267,5 @@ class KeyedHandler:
         self._taken, self._counted = 0, dict(counts)
 
     async def close(self) -> None:
+        self._journal.close()
         await self._changelog.close()

@@ -76,10 +76,11 @@ class Settings(BaseSettings):
     )
     embedded_store: bool = Field(default=True, description="keep alerts in the embedded store, for the console")
     receivers: dict[str, Receiver] = Field(default_factory=dict, description="webhooks by name")
+    stuck_after: float = Field(60.0, gt=0, description="seconds that one record may take; then the worker ends itself")
     idle_after: float = Field(5.0, gt=0, description="seconds after which a silent input stops holding time back")
     topic_check_interval: float = Field(30.0, gt=0, description="seconds between two looks whether topics are the same")
     watermark_interval: float = Field(1.0, gt=0, description="seconds between two watermarks")
-    stuck_after: float = Field(
+    trouble_after: float = Field(
         120.0, gt=0, description="seconds that trouble must last until the pipeline alerts about itself"
     )
     lag_limit: int = Field(100_000, ge=0, description="records a worker's step may be behind; 0: never told")

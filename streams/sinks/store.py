@@ -9,7 +9,6 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +74,7 @@ class AlertStore:
             self._db.execute("select 1 from alerts limit 1")  # one that is being made has no tables yet
             self._db.row_factory = sqlite3.Row
         except sqlite3.Error as exc:
-            with suppress(AttributeError):  # it may not even be connected
+            if hasattr(self, "_db"):
                 self._db.close()
             raise StoreError(f"{path} cannot be opened ({exc}): move it away, a new one is made") from exc
 

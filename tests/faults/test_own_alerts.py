@@ -34,7 +34,7 @@ def test_the_pager_is_told_once_of_each_trouble(tmp_path: Path) -> None:
                 "WARDWATCH_RECEIVERS__ONCALL__URL": pager.url,
                 "WARDWATCH_HEARTBEAT_URL": heart.url,
                 "WARDWATCH_ELASTICSEARCH": "http://127.0.0.1:9",
-                "WARDWATCH_STUCK_AFTER": "3",
+                "WARDWATCH_TROUBLE_AFTER": "3",
                 "WARDWATCH_TOPIC_CHECK_INTERVAL": "2",
                 "WARDWATCH_DEAD_LETTER_LIMIT": "20",
             },

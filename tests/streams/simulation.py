@@ -18,6 +18,7 @@ from nacl.public import PrivateKey
 from simulated_kafka import Changelog, Logged, Partition, Pause
 from simulated_rules import FindingsLast, Rules
 from simulated_step import Counting, fold, is_bad
+from standing_in import NO_JOURNAL
 
 from streams import topics
 from streams.blocks import address, pack
@@ -196,6 +197,7 @@ class World:
             self,  # type: ignore[arg-type]
             Changelog(self.partitions[number], self.rules),  # type: ignore[arg-type]
             LETTERS,
+            journal=NO_JOURNAL,
             stage="behave",
             topic_id=TOPIC,
             now=lambda: next(clock) * 0.1,

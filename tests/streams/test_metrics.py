@@ -11,7 +11,7 @@ import httpx
 import orjson
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from standing_in import TOPIC, Memory, Sent, batch_of, derived
+from standing_in import NO_JOURNAL, TOPIC, Memory, Sent, batch_of, derived
 
 from detectors.rules import starter_rules
 from streams import topics
@@ -128,6 +128,7 @@ async def ingest(records: list[Any], folder: Path) -> tuple[Tally, Skews, Failin
         Ingest(reader, DeadLetters(keys.dead_letter_public)),
         sent,  # type: ignore[arg-type]
         InputClocks(inputs=1, idle_after=5),
+        journal=NO_JOURNAL,
         topic_id=TOPIC,
         name="audit.iot/0",
         now=lambda: 0.0,
@@ -186,6 +187,7 @@ async def test_a_step_with_state_counts_at_its_flush_and_what_was_cut_short_not_
         Sent(),  # type: ignore[arg-type]
         memory,  # type: ignore[arg-type]
         letters,
+        journal=NO_JOURNAL,
         stage="alert",
         topic_id=TOPIC,
         now=lambda: 0.0,

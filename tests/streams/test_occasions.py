@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from standing_in import TOPIC, Memory, Sent, batch_of
+from standing_in import NO_JOURNAL, TOPIC, Memory, Sent, batch_of
 
 from streams import topics
 from streams.codecs import decode_alert, encode_finding
@@ -26,7 +26,7 @@ MINUTE = 60
 def word(offset: int, minute: float, **trouble: Any) -> Any:
     """What some worker says of a trouble at a time, as it lies in the topic."""
     look = Look(**(trouble or {"kafka": "no Kafka answers"}))
-    conditions = Conditions(Settings(stuck_after=1e-9))
+    conditions = Conditions(Settings(trouble_after=1e-9))
     conditions.judge(look, now=minute * MINUTE - 1)
     (finding,) = conditions.judge(look, now=minute * MINUTE)
     value, key = encode_finding(finding), finding.entity.encode()
@@ -46,6 +46,7 @@ class Steps:
             self.sent,  # type: ignore[arg-type]
             self.memory,  # type: ignore[arg-type]
             self._letters,
+            journal=NO_JOURNAL,
             stage="alert",
             topic_id=TOPIC,
             now=lambda: 0.0,
