@@ -11,7 +11,7 @@ import pytest
 from cluster import Cluster
 from defects import KILLERS
 from kafka import KafkaProducer
-from oracle import read_topic
+from topic_reading import read_topic
 
 from streams import topics
 from streams.blocks import unpack
@@ -49,7 +49,7 @@ def test_records_that_end_the_process_cost_themselves_alone(tmp_path: Path) -> N
         ends: Counter[int] = Counter()
         cluster.settle(seconds=120, then=lambda: ends.update(cluster.watch()))
         letters = [envelope.clear for envelope in envelopes(cluster.settings)]
-        blocks = [unpack(record) for record in read_topic(cluster.settings, topics.EVENTS)[0]]
+        blocks = [unpack(record) for record in read_topic(cluster.settings.kafka, topics.EVENTS)[0]]
         events = Counter(
             json.loads(record.value)["id"] for block in blocks if block.lineage for record in block.records
         )
