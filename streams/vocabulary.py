@@ -72,8 +72,20 @@ SubstanceSourceMaterial SubstanceSpecification SupplyDelivery SupplyRequest Task
 TestReport TestScript ValueSet VerificationResult VisionPrescription
 """
 
-#: Every resource type of FHIR R4.
-RESOURCES: Final = frozenset(_RESOURCES.split())
+_OTHER_RELEASES: Final = """
+ActorDefinition AdministrableProductDefinition ArtifactAssessment BiologicallyDerivedProductDispense Citation
+ClinicalUseDefinition ConditionDefinition DeviceAssociation DeviceDispense DeviceUsage EncounterHistory EvidenceReport
+FormularyItem GenomicStudy ImagingSelection Ingredient InventoryItem InventoryReport ManufacturedItemDefinition
+MedicinalProductDefinition MolecularDefinition NutritionIntake NutritionProduct ObservationDefinition
+PackagedProductDefinition Permission RegulatedAuthorization RequestOrchestration Requirements SubscriptionStatus
+SubscriptionTopic SubstanceDefinition TestPlan Transport
+BodySite Conformance DataElement DeviceComponent DeviceUseRequest DiagnosticOrder EligibilityRequest
+EligibilityResponse ExpansionProfile ImagingManifest ImagingObjectSelection MedicationOrder OrderResponse
+ProcedureRequest ProcessRequest ProcessResponse ReferralRequest Sequence ServiceDefinition
+"""
+
+#: Every resource type of FHIR R4, and those that R5, STU3 and DSTU2 have beside it.
+RESOURCES: Final = frozenset(_RESOURCES.split()) | frozenset(_OTHER_RELEASES.split())
 
 #: Every word that may leave ingest unexamined.
 WORDS: Final = (
