@@ -40,11 +40,12 @@ Files = Annotated[
     list[str],
     typer.Argument(
         metavar="FILE",
-        help="JSON lines, a JSON array, CloudTrail's Records or a FHIR Bundle, each also gzipped; - is standard input.",
+        help="JSON lines, a JSON array, CloudTrail's Records, a FHIR Bundle; audit messages in XML or syslog, HL7 v2; "
+        "each also gzipped; - is standard input.",
     ),
 ]
 Source = Annotated[
-    str, typer.Option(metavar="NAME", help="fhir, device or cloudtrail; auto knows each record by its shape.")
+    str, typer.Option(metavar="NAME", help="As docs/sources.md has them; auto knows each record by its shape.")
 ]
 
 
@@ -205,12 +206,15 @@ def _reader(paths: list[Path]) -> tuple[Any, Any]:
     from streams.commands.files import rules_of  # noqa: PLC0415
     from streams.pipeline import Reader  # noqa: PLC0415
     from streams.privacy import Pseudonyms  # noqa: PLC0415
+    from streams.sources.catalog import set_ehr_zone  # noqa: PLC0415
 
     for path in paths:
         if not path.exists():
             fail(f"{path} is not there")
     rules = rules_of(paths, sys.stderr)
-    keys = keys_or_exit(settings_or_exit())
+    settings = settings_or_exit()
+    set_ehr_zone(settings.ehr_zone)
+    keys = keys_or_exit(settings)
     return Reader(rules, Pseudonyms(keys.pseudonym, keys.pseudonym_id)), rules
 
 

@@ -9,6 +9,11 @@ from time import time as aliased_clock
 from typing import Any
 
 import pytest
+from atna_records import message, participant, patient, query, rfc3881
+from atna_records import record as audit_message
+from fhir_other_records import DSTU2, PROVENANCE, R5, STU3
+from hl7v2_records import ADMIT, ANSWER, DEMOGRAPHICS, MERGE, OLD_QUERY
+from hl7v2_records import record as hl7_message
 
 from streams.demo.records import audit_event, cloudtrail, device_event
 from streams.sources.base import BadRecord, Draft, LogSource, Source
@@ -128,6 +133,38 @@ GOOD["cloudtrail"].append(
         "serviceEventDetails": {"x": "y"},
     }
 )
+
+
+GOOD |= {
+    "fhir-r5": [
+        R5,
+        {
+            "resourceType": "AuditEvent",
+            "code": {"coding": [{"system": "urn:synthetic", "code": "X-1"}]},
+            "occurredDateTime": "2026-01-05T08:00:00Z",
+            "encounter": {"reference": "Encounter/e-1"},
+            "agent": [{"who": {"reference": "Practitioner/p-1"}}],
+        },
+    ],
+    "fhir-stu3": [STU3],
+    "fhir-dstu2": [DSTU2],
+    "fhir-provenance": [PROVENANCE],
+    "atna": [
+        audit_message(message(objects=patient())),
+        audit_message(
+            rfc3881(
+                message(
+                    "110112",
+                    "ITI-18",
+                    action="E",
+                    people=participant("app", "110153", more='NetworkAccessPointID="192.0.2.1"') + participant("nurse"),
+                    objects=query("<Query><Value>('syn-0001^^^&amp;1.2.3&amp;ISO')</Value></Query>"),
+                )
+            )
+        ),
+    ],
+    "hl7v2": [hl7_message(text) for text in (ADMIT, MERGE, OLD_QUERY, DEMOGRAPHICS, ANSWER)],
+}
 
 
 def others(name: str) -> list[dict[str, Any]]:
@@ -353,7 +390,7 @@ def test_the_catalog_knows_each_by_shape_and_by_name() -> None:
         for record in records:
             assert recognise(record).name == name
             assert recognise(record, by_name(name).topic).name == name
-    with pytest.raises(BadRecord, match=r"shape of no source known here: fhir$"):
+    with pytest.raises(BadRecord, match=r"shape of no source known here: fhir, .*hl7v2"):
         recognise(GOOD["device"][0], "audit.ehr")
     with pytest.raises(ValueError, match="did you mean cloudtrail"):
         by_name("cloudtrial")
