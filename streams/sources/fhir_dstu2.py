@@ -48,10 +48,12 @@ class FhirDstu2AuditEvent(FhirAuditEvent):
 
     def normalise(self, record: _Json) -> Draft:
         try:
-            return lifted_draft(record, _lifted, _explain)
+            draft = lifted_draft(record, _lifted, _explain)
         except BadRecord as exc:
             name, colon, reason = str(exc).partition(":")
             raise BadRecord(f"{_NAMES.get(name, name)}{colon}{reason}") from exc
+        draft.shown = _shown(record)
+        return draft
 
 
 FHIR_DSTU2: Final = FhirDstu2AuditEvent()
@@ -72,6 +74,14 @@ def _lifted(record: _Json) -> _Json:
     lifted["source"] = observer_of(record["source"])
     lifted["entity"] = entities_of(record.get("object"))
     return lifted
+
+
+def _shown(record: _Json) -> _Json:
+    """``event`` without what ECS calls by the same names; that is where R4 has it, so that rules for R4 find it."""
+    event = record["event"]
+    hidden = ("type", "action", "outcome")
+    rest = {name: value for name, value in event.items() if name not in hidden}
+    return {**{name: event[name] for name in ("subtype", *hidden) if name in event}, **record, "event": rest}
 
 
 def _explain(record: _Json) -> str:
