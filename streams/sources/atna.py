@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import tzinfo
+from re import compile as regex
 from typing import Any, Final
 
 from streams.sources.atna_objects import add_people, entity_of
@@ -30,6 +31,11 @@ __all__ = ["ATNA", "Atna"]
 _Json = Mapping[str, Any]
 #: DICOM PS3.16 CID 402, and the media beside it: what a participant is on the network.
 _MACHINES: Final = frozenset({"110150", "110152", "110153", "110154", "110155"})
+#: ``UserIDTypeCode`` of what is no person: station, URI, device name, HL7 application (DICOM PS3.16 CID 404, RFC 3881).
+_MACHINE_IDS: Final = frozenset({"110119", "12", "113877", "HL7APP"})
+_PROCESS: Final = "2"  #: ``UserTypeCode``
+#: An IP address as Java prints a socket's: host, slash, address, port.
+_SOCKET: Final = regex(r"(?:[^/]*/)?(\d{1,3}(?:\.\d{1,3}){3})(?::\d{1,5})?")
 #: What a refusal calls in R4's words, in those of an audit message.
 _NAMES: Final = {"action": "EventActionCode", "outcome": "EventOutcomeIndicator"}
 #: What an event of each type is about, where its objects do not say (DICOM PS3.15 A.5.3).
@@ -116,7 +122,7 @@ def _observer(message: _Json, header: _Json) -> str:
 
 def _agents(participants: list[_Json]) -> list[dict[str, Any]]:
     agents = [_agent(participant) for participant in participants]
-    machines = [any(role["code"] in _MACHINES for role in agent["type"]["coding"]) for agent in agents]
+    machines = [_is_machine(participant) for participant in participants]
     # RFC 3881, 5.2.4: a participant requested unless it is said that it did not.
     asked = [scalar(participant, "UserIsRequestor").lower() not in ("false", "0") for participant in participants]
     named = [bool(agent["who"] or agent.get("altId") or agent.get("name")) for agent in agents]
@@ -137,6 +143,14 @@ def _agents(participants: list[_Json]) -> list[dict[str, Any]]:
     return agents
 
 
+def _is_machine(participant: _Json) -> bool:
+    return (
+        scalar(participant, "UserTypeCode") == _PROCESS
+        or any(role["code"] in _MACHINES for role in codes(participant, "RoleIDCode"))
+        or any(kind["code"] in _MACHINE_IDS for kind in codes(participant, "UserIDTypeCode"))
+    )
+
+
 def _agent(participant: _Json) -> dict[str, Any]:
     roles = codes(participant, "RoleIDCode")
     own = [role for role in roles if role["code"] not in _MACHINES]
@@ -147,5 +161,7 @@ def _agent(participant: _Json) -> dict[str, Any]:
         if said := scalar(participant, element):
             agent[name] = said
     if address := scalar(participant, "NetworkAccessPointID"):
-        agent["network"] = {"address": address, "type": scalar(participant, "NetworkAccessPointTypeCode")}
+        socket = _SOCKET.fullmatch(address)
+        kind = scalar(participant, "NetworkAccessPointTypeCode")
+        agent["network"] = {"address": socket[1] if socket else address, "type": kind}
     return agent

@@ -10,6 +10,7 @@ from streams.sources.atna_shape import codes, many, scalar
 from streams.sources.base import Draft
 from streams.sources.fhir_older import decoded
 from streams.sources.fhir_patients import kind_of, leaves
+from streams.sources.hl7v2_people import together
 
 __all__ = ["add_people", "entity_of"]
 
@@ -44,7 +45,7 @@ def entity_of(item: _Json) -> dict[str, Any]:
         what["identifier"] = {"value": number}
     entity: dict[str, Any] = {"what": what, "type": {"code": scalar(item, "ParticipantObjectTypeCode")}}
     if query := scalar(item, "ParticipantObjectQuery"):
-        entity["query"] = query
+        entity["query"] = decoded(query)
     if _is_patient(item):
         return entity | {"role": {"code": "1"}, "name": scalar(item, "ParticipantObjectName")}
     if any(code["code"] == _STUDY for code in codes(item, "ParticipantObjectIDTypeCode")):
@@ -61,6 +62,9 @@ def add_people(objects: list[_Json], draft: Draft) -> None:
         numbers = {code["code"] for code in codes(item, "ParticipantObjectIDTypeCode")}
         related = scalar(item, "ParticipantObjectTypeCodeRole") in _RELATED or numbers & _NUMBERS
         if _is_patient(item) or related:
+            family, given, further, *rest = [*scalar(item, "ParticipantObjectName").split("^"), "", "", ""]
+            draft.identifiers |= {part for part in (family, given, further, *rest) if len(part) > 1}
+            draft.identifiers.update(together(family, given, further))
             leaves({name: value for name, value in item.items() if name not in _CODES}, draft.identifiers)
         elif _STUDY in numbers:
             # Accession numbers and the like are the patient's.

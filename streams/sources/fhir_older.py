@@ -89,9 +89,9 @@ def _entity(entity: _Json) -> dict[str, Any]:
 
 
 def decoded(value: Any) -> str:
-    """What base64 says; itself where it is none, as some send it plain."""
+    """What base64 says, in lines of whatever length; itself where it is none, as some send it plain."""
     try:
-        return a2b_base64(text(value), strict_mode=True).decode()
+        return a2b_base64("".join(text(value).split()), strict_mode=True).decode()
     except (Base64Error, UnicodeDecodeError, ValueError):
         return text(value)
 

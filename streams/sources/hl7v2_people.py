@@ -13,7 +13,7 @@ from typing import Any, Final
 from streams.sources.base import Draft
 from streams.sources.hl7v2_shape import component, first, repetitions, segments, texts
 
-__all__ = ["add_people", "identifier_of", "person_of"]
+__all__ = ["add_people", "identifier_of", "person_of", "together"]
 
 _Json = Mapping[str, Any]
 #: Characters from which on a text of unknown meaning is taken for an identifier.
@@ -28,12 +28,16 @@ def _number(field: _Json) -> list[str]:
 def _name(field: _Json) -> list[str]:
     """XPN: parts of a name, and the ways in which they are written together."""
     parts = {number: (texts(field.get(number)) or [""])[0] for number in ("1", "2", "3")}
-    family, given, further = parts["1"], parts["2"], parts["3"]
-    together = []
-    if family and given:
-        together = [f"{given} {family}", f"{family} {given}", f"{family}, {given}", f"{family}^{given}"]
-        together += [f"{given} {further} {family}", f"{family}, {given} {further}"] if further else []
-    return [*(text for number in ("1", "2", "3", "4", "5", "6") for text in texts(field.get(number))), *together]
+    written = together(parts["1"], parts["2"], parts["3"])
+    return [*(text for number in ("1", "2", "3", "4", "5", "6") for text in texts(field.get(number))), *written]
+
+
+def together(family: str, given: str, further: str) -> list[str]:
+    """The ways in which the parts of a name are written as one; nothing where one of the first two is missing."""
+    if not family or not given:
+        return []
+    written = [f"{given} {family}", f"{family} {given}", f"{family}, {given}", f"{family}^{given}"]
+    return written + ([f"{given} {further} {family}", f"{family}, {given} {further}"] if further else [])
 
 
 def _person(field: _Json) -> list[str]:
