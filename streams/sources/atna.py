@@ -20,7 +20,7 @@ from datetime import tzinfo
 from re import compile as regex
 from typing import Any, Final
 
-from streams.sources.atna_objects import add_people, entity_of
+from streams.sources.atna_objects import entity_of, told_of
 from streams.sources.atna_shape import codes, explain, many, scalar
 from streams.sources.base import BadRecord, Draft, LogSource
 from streams.sources.fhir import FHIR, read
@@ -82,6 +82,7 @@ class Atna:
         stamp = scalar(header, "timestamp")
         zone = self.zone or (offset_of(stamp) if stamp else None)
         time = xsd_milliseconds(scalar(event, "EventDateTime") or None, "EventDateTime", zone)
+        asked, told = told_of(objects)
         lifted: dict[str, Any] = {
             "resourceType": "AuditEvent",
             "type": type_codes[0],
@@ -96,11 +97,14 @@ class Atna:
         }
         if said := scalar(event, "EventOutcomeDescription"):
             lifted["outcomeDesc"] = said
+        if told:  # known before anything is looked at that may hold it
+            lifted["contained"] = [{"resourceType": "Person", "extension": sorted(told)}]
         draft = read(lifted)
         draft.time = time
         fields = draft.fields
         fields["event.provider"] = "atna"
-        add_people(objects, draft)
+        if asked and not draft.patients:
+            draft.patients = fields["wardwatch.patient"] = asked
         about = _ABOUT.get(type_codes[0]["code"])
         if about and "wardwatch.resource" not in fields:
             fields["wardwatch.resource"] = [about]

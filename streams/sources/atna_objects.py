@@ -7,12 +7,11 @@ from typing import Any, Final
 
 from streams.sources.atna_query import cx_numbers, people_of
 from streams.sources.atna_shape import codes, many, scalar
-from streams.sources.base import Draft
 from streams.sources.fhir_older import decoded
 from streams.sources.fhir_patients import kind_of, leaves
 from streams.sources.hl7v2_people import together
 
-__all__ = ["add_people", "entity_of"]
+__all__ = ["entity_of", "told_of"]
 
 _Json = Mapping[str, Any]
 _STUDY: Final = "110180"
@@ -55,31 +54,26 @@ def entity_of(item: _Json) -> dict[str, Any]:
     return entity | {"role": {"code": role}}
 
 
-def add_people(objects: list[_Json], draft: Draft) -> None:
-    """Note whom objects name beyond what an entity says of a patient: in details, descriptions and queries."""
+def told_of(objects: list[_Json]) -> tuple[list[str], set[str]]:
+    """Patients whom queries ask for, as HL7 v2 writes their numbers, and all that tells who a patient is."""
     asked: list[str] = []
+    said: set[str] = set()
     for item in objects:
         numbers = {code["code"] for code in codes(item, "ParticipantObjectIDTypeCode")}
-        related = scalar(item, "ParticipantObjectTypeCodeRole") in _RELATED or numbers & _NUMBERS
-        if _is_patient(item) or related:
+        if _is_patient(item) or scalar(item, "ParticipantObjectTypeCodeRole") in _RELATED or numbers & _NUMBERS:
             family, given, further, *rest = [*scalar(item, "ParticipantObjectName").split("^"), "", "", ""]
-            draft.identifiers |= {part for part in (family, given, further, *rest) if len(part) > 1}
-            draft.identifiers.update(together(family, given, further))
-            leaves({name: value for name, value in item.items() if name not in _CODES}, draft.identifiers)
+            said |= {part for part in (family, given, further, *rest) if len(part) > 1}
+            said.update(together(family, given, further))
+            leaves({name: value for name, value in item.items() if name not in _CODES}, said)
+            for detail in many(item, "ParticipantObjectDetail"):
+                if value := scalar(detail, "value"):
+                    said |= {value, decoded(value)}
         elif _STUDY in numbers:
             # Accession numbers and the like are the patient's.
-            leaves(scalar(item, "ParticipantObjectID"), draft.identifiers)
-            leaves(item.get("ParticipantObjectDescription"), draft.identifiers)
-        for detail in many(item, "ParticipantObjectDetail"):
-            said = scalar(detail, "value")
-            if said and (_is_patient(item) or related):
-                draft.identifiers |= {said, decoded(said)}
+            leaves(scalar(item, "ParticipantObjectID"), said)
+            leaves(item.get("ParticipantObjectDescription"), said)
         if query := scalar(item, "ParticipantObjectQuery"):
             found, said_of = people_of(query)
             asked.extend(found)
-            draft.identifiers |= {query, *said_of}
-    if asked and not draft.patients:
-        draft.patients = list(dict.fromkeys(asked))
-        draft.fields["wardwatch.patient"] = draft.patients
-    draft.identifiers |= cx_numbers({*draft.identifiers, *draft.patients})
-    draft.identifiers.discard("")
+            said |= {query, *said_of}
+    return list(dict.fromkeys(asked)), (said | cx_numbers(said)) - {""}

@@ -140,7 +140,7 @@ class Hl7v2:
         if kind == "ADT":
             if not code:
                 raise BadRecord("MSH-9.2: missing, and so is EVN-1; one of them says what happened")
-            return _ADT.get(code, _Trigger(f"adt-{code.lower()}", "change")), "success"
+            return _ADT.get(code, _Trigger(code, "change")), "success"
         if kind in _QUERIES:
             return _Trigger("query", "access"), "unknown"
         if kind in _ANSWERS:
