@@ -130,6 +130,7 @@ def test_a_broken_rule_is_told_and_costs_itself(shell: Shell, tmp_path: Path) ->
         (("setup",), "no Kafka answers at 127.0.0.1:9: start it, or name another in WARDWATCH_KAFKA"),
         (("worker", "--log-level", "loud"), "--log-level loud is none of DEBUG, INFO, WARNING and ERROR"),
         (("emit", "-"), "no Kafka answers at 127.0.0.1:9"),
+        (("syslog", "--cert", "/nowhere", "--key", "/nowhere"), "/nowhere is no file: name a certificate in --cert"),
         (("dead-letters", "replay", "x/0/0", "--all"), "name positions or choose, not both"),
         (("dead-letters", "replay"), "name positions, or choose by --all, --producer or --reason"),
     ],
@@ -231,7 +232,7 @@ def test_a_data_folder_that_is_none_is_one_sentence(shell: Shell, tmp_path: Path
     assert result.stderr.endswith("cannot be used (Not a directory): name another folder in WARDWATCH_DATA_DIR\n")
 
 
-COMMANDS = ["up", "worker", "setup", "status", "emit", "normalize", "detect", "dead-letters"]
+COMMANDS = ["up", "worker", "setup", "status", "emit", "syslog", "normalize", "detect", "dead-letters"]
 
 
 def test_help_names_every_command(shell: Shell) -> None:
