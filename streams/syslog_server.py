@@ -31,7 +31,7 @@ _AHEAD: Final = 256 * 1024
 _DIGITS: Final = 7
 #: Seconds for a handshake, for what is still read and taken at a stop, and for a connection to close.
 _HANDSHAKE: Final = 10.0
-_GRACE: Final = 10.0
+GRACE: Final = 10.0
 _CLOSING: Final = 2.0
 
 
@@ -101,7 +101,7 @@ class SyslogServer:
         self._server.close()
         await asyncio.sleep(self._quiet)  # a sender that has just come may have written before its handshake is done
         if self._open:
-            await asyncio.wait(self._open, timeout=_GRACE)
+            await asyncio.wait(self._open, timeout=GRACE)
         for task in self._open:
             task.cancel()
         await asyncio.gather(*self._open, return_exceptions=True)

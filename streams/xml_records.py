@@ -17,7 +17,7 @@ from streams.sources.base import BadRecord
 __all__ = ["parse_xml"]
 
 #: Elements within each other, and elements and attributes of one document.
-_DEEPEST: Final = 32
+DEEPEST: Final = 32
 _MOST: Final = 50_000
 
 
@@ -64,8 +64,8 @@ class _Tree:
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         self._count += 1 + len(attributes)
-        if len(self._open) > _DEEPEST:
-            raise BadRecord(f"the record is XML nested deeper than {_DEEPEST} elements")
+        if len(self._open) > DEEPEST:
+            raise BadRecord(f"the record is XML nested deeper than {DEEPEST} elements")
         if self._count > _MOST:
             raise BadRecord(f"the record is XML of more than {_MOST} elements and attributes")
         found: dict[str, Any] = {}

@@ -6,7 +6,7 @@ from typing import Any
 
 from streams.reading import parse
 
-__all__ = ["ADMIT", "ANSWER", "DEMOGRAPHICS", "MERGE", "OLD_QUERY", "er7", "record"]
+__all__ = ["ADMIT", "ANSWER", "DEMOGRAPHICS", "MERGE", "OLD_QUERY", "SMALL", "er7", "record"]
 
 _MSH = r"MSH|^~\&|SYNTH-ADT|SYNTH-HOSP|ENGINE|SYNTH-HOSP|20260105090000+0100||{}|c-0001|P|2.5"
 ADMIT = (
@@ -20,6 +20,11 @@ ADMIT = (
     "IN1|1|PLAN-A|INSURER-1|Some Insurer||||group-8811||||||||Syntheticus^Carl|SPO|19680304|4 Synthetic Street|||"
     "||||||||||||||policy-55512",
     "ZPI|1|own-number-31337",
+)
+SMALL = (
+    _MSH.format("ADT^A01"),
+    "EVN||20260105085900|||op-7^Synthetic",
+    "PID|1||syn-0001^^^HOSP~syn-0009||Syntheticus^Ada",
 )
 MERGE = (
     _MSH.format("ADT^A40^ADT_A39"),
