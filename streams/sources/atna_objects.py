@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from streams.sources.atna_query import cx_numbers, people_of
 from streams.sources.atna_shape import codes, many, scalar
-from streams.sources.fhir_older import decoded
+from streams.sources.base64_text import decoded
 from streams.sources.fhir_patients import kind_of, leaves
 from streams.sources.hl7v2_people import together
+from streams.sources.query_people import cx_numbers, people_of
 
 __all__ = ["entity_of", "told_of"]
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from binascii import Error as Base64Error
-from binascii import a2b_base64
 from collections.abc import Mapping
 from typing import Any, Final
 
+from streams.sources.base64_text import decoded
 from streams.sources.fhir_lifting import UNNAMED, codings, items
 from streams.sources.fhir_patients import Malformed, text
 from streams.sources.fhir_shape import CODING, CONCEPT, IDENTIFIER, REFERENCE
 
-__all__ = ["AGENT", "ENTITY", "agents_of", "decoded", "entities_of", "observer_of"]
+__all__ = ["AGENT", "ENTITY", "agents_of", "entities_of", "observer_of"]
 
 _Json = Mapping[str, Any]
 #: DICOM PS3.16 CID 402 and the roles beside it: what an agent is on the network, not what it is to the patient.
@@ -81,19 +80,11 @@ def _entity(entity: _Json) -> dict[str, Any]:
     lifted = {name: value for name, value in entity.items() if name not in ("reference", "identifier")}
     if "detail" in entity:
         lifted["detail"] = [
-            {**detail, "valueString": decoded(detail["value"])}
+            {**detail, "valueString": decoded(text(detail["value"]))}
             for detail in items(entity["detail"])
             if "value" in detail
         ]
     return lifted | {"what": what}
-
-
-def decoded(value: Any) -> str:
-    """What base64 says, in lines of whatever length; itself where it is none, as some send it plain."""
-    try:
-        return a2b_base64("".join(text(value).split()), strict_mode=True).decode()
-    except (Base64Error, UnicodeDecodeError, ValueError):
-        return text(value)
 
 
 def observer_of(source: Any) -> dict[str, Any]:

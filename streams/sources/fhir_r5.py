@@ -77,8 +77,9 @@ FHIR_R5: Final = FhirR5AuditEvent()
 def _lifted(record: _Json) -> _Json:
     if record["resourceType"] != "AuditEvent" or release_of(record) != "R5":
         raise Malformed
-    code = codings([record["code"]]) if "code" in record else []
-    category = codings(items(record.get("category")))
+    # Drafts before and after R5 call category and code what R4 does.
+    code = codings([record["code"]] if "code" in record else items(record.get("subtype")))
+    category = codings(items(record.get("category")) or ([record["type"]] if "type" in record else []))
     if not code and not category and not record.get("code", {}).get("text"):
         raise Malformed
     contained = items(record.get("contained"))
@@ -111,7 +112,7 @@ def _lifted(record: _Json) -> _Json:
 
 
 def _outcome(outcome: _Json, lifted: dict[str, Any]) -> None:
-    code = text(outcome["code"]["code"])
+    code = text((outcome["code"] if "code" in outcome else outcome["coding"][0])["code"])
     if code in _OUTCOMES:
         lifted["outcome"] = _OUTCOMES[code]
     said = [detail["text"] for detail in items(outcome.get("detail")) if detail.get("text")]
@@ -171,6 +172,6 @@ def _explain(record: _Json) -> str:
         return "agent: missing or empty; R5 requires it"
     if not any(name in record for name in ("occurredDateTime", "occurredPeriod", "recorded")):
         return "recorded: missing; so are occurredDateTime and occurredPeriod"
-    if not record.get("code") and not record.get("category"):
+    if not any(record.get(name) for name in ("code", "category", "type", "subtype")):
         return "code: missing; it says what happened"
     return "AuditEvent: some reference, identifier or code in it is empty or incomplete"

@@ -24,13 +24,16 @@ def release_of(record: Mapping[str, Any]) -> Release:
     """The release of an AuditEvent; R4 where its elements do not tell. Never raises."""
     source = record.get("source")
     observed = isinstance(source, dict) and "observer" in source
-    if observed and "type" in record and "code" not in record and not isinstance(record.get("outcome"), dict):
+    type_ = record.get("type")
+    concept = isinstance(type_, dict) and "coding" in type_
+    if observed and type_ and not concept and "code" not in record and not isinstance(record.get("outcome"), dict):
         return "R4"  # most of them
     if "event" in record or "participant" in record or "object" in record:
         return "DSTU2"
     if (
         isinstance(record.get("outcome"), dict)
         or "code" in record
+        or concept
         or ("type" not in record and any(name in record for name in _OF_R5))
     ):
         return "R5"

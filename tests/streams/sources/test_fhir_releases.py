@@ -191,6 +191,19 @@ def test_r5_category_is_the_type_and_code_the_subtype(category: list[str], code:
     assert changed.fields["event.action"] == action
 
 
+def test_drafts_of_r5_that_say_type_and_subtype() -> None:
+    draft = read(
+        without(R5, "code", "category"),
+        type={"coding": [{"code": "110113"}]},
+        subtype=[{"coding": [{"code": "110127"}]}],
+        outcome={"coding": [{"code": "0"}]},
+    )
+    assert (draft.fields["event.action"], draft.fields["event.outcome"]) == ("emergency-override-start", "success")
+    assert (
+        recognise({"resourceType": "AuditEvent", "type": {"coding": []}, "source": {"observer": {}}}).name == "fhir-r5"
+    )
+
+
 # -- STU3 and DSTU2 ---------------------------------------------------------------------------------------------------
 
 

@@ -1,4 +1,4 @@
-"""Whom a query in an audit message is about: ``ParticipantObjectQuery``, base64 of what was asked in.
+"""Whom a query is about that an audit event carries: base64 of what was asked in.
 
 IHE's queries are XML (ITI-18's AdhocQuery with ``$XDSDocumentEntryPatientId``, ITI-55's HL7 v3), HL7 v2 (ITI-21,
 ITI-9: QPD or QRD) or a URL. Whatever they say is taken to identify the patient, but namespaces and names of parameters.
@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from streams.er7 import is_er7, parse_er7
 from streams.sources.base import BadRecord
-from streams.sources.fhir_older import decoded
+from streams.sources.base64_text import decoded
 from streams.xml_records import parse_xml
 
 __all__ = ["cx_numbers", "people_of"]
