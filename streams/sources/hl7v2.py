@@ -15,6 +15,7 @@ from datetime import tzinfo
 from typing import Any, Final, NamedTuple
 
 from detectors.base import digest
+from streams.identifiers import identifiers_of
 from streams.pseudonyms import canonical
 from streams.sources.base import BadRecord, Draft, LogSource
 from streams.sources.hl7v2_people import add_people, identifier_of, person_of
@@ -134,6 +135,9 @@ class Hl7v2:
         add_people(record, draft)
         if control := component(header, "MSH-10"):
             draft.id = digest("hl7v2", observer, control, component(header, "MSH-7"))
+            if identifiers_of(frozenset(draft.identifiers)).holds(control):
+                # Whoever knows the rest could try patients against it: what leaves is a keyed token of it.
+                draft.identifiers.add(draft.id)
         return draft
 
     def _meaning(self, kind: str, code: str, record: _Json) -> tuple[_Trigger, str]:

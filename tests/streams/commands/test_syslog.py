@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import signal
 import subprocess
@@ -17,9 +18,11 @@ from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.admin import NewTopic
 from kafka.errors import TopicAlreadyExistsError
 
+from streams.commands import emit
 from streams.commands.syslog import Forwarder
 from streams.emitter import BufferFull, Emitter
 from streams.reading import parse
+from streams.settings import Settings
 from streams.sources.catalog import by_name
 
 ROOT = Path(__file__).parents[3]
@@ -102,6 +105,18 @@ def test_every_message_of_a_sender_is_in_kafka_at_the_end(served: Any, kafka: st
     assert found.keys() == {f"user:{unique}-{number}" for number in range(300)}
     headers = next(iter(found.values()))
     assert (headers["source"], headers["producer"]) == (b"atna", b"wardwatch-syslog")
+
+
+def test_files_of_audit_messages_are_emitted_as_they_are(kafka: str, unique: str, tmp_path: Path) -> None:
+    file = tmp_path / "audit.log"
+    file.write_text("\n".join(MESSAGE.format(run=unique, number=number) for number in range(3)) + "\n<85>1 broken\n")
+    settings, told = Settings(kafka=kafka, data_dir=tmp_path), io.StringIO()
+    assert emit.run(settings, [str(file)], source="auto", producer="tests", errors=told) == 1
+    assert told.getvalue().splitlines() == [
+        f"{file}:4: the syslog message carries neither XML nor JSON",
+        "3 events sent, 1 not",
+    ]
+    assert arrived(kafka, unique).keys() == {f"user:{unique}-{number}" for number in range(3)}
 
 
 class Full:

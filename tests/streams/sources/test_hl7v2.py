@@ -140,6 +140,9 @@ def test_a_message_sent_again_is_the_same_event_and_another_is_not() -> None:
     ids = {read(ADMIT, change).id for change in (("c-0001", "c-0002"), ("090000+0100", "090001+0100"), ("|P|", "|T|"))}
     assert len(ids | {read(ADMIT).id}) == 3  # the processing id alone makes no other message
     assert read(ADMIT, ("c-0001", "")).id == ""
+    assert read(ADMIT).id not in read(ADMIT).identifiers
+    told = read(ADMIT, ("c-0001", "ADT-syn-0001"))
+    assert told.id in told.identifiers
 
 
 @pytest.mark.parametrize(
