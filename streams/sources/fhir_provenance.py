@@ -13,7 +13,7 @@ from typing import Any, Final
 from streams.sources.base import Draft, LogSource
 from streams.sources.fhir import FhirAuditEvent
 from streams.sources.fhir_lifting import UNNAMED, codings, items, lifted_draft, resource
-from streams.sources.fhir_patients import Malformed, kind_of, leaves
+from streams.sources.fhir_patients import Malformed, kind_of, leaves, typed
 from streams.sources.fhir_r5 import occurred
 from streams.sources.fhir_shape import CONCEPT, REFERENCE, wrong
 
@@ -31,8 +31,16 @@ _ACTIVITIES: Final = {
 }
 #: Who answers for it, in this order (``provenance-participant-type``, v3 ParticipationType).
 _ACTORS: Final = ("author", "AUT", "enterer", "ENT", "performer", "PRF", "composer", "attester", "verifier", "VRF")
+_PATIENTS: Final = frozenset({"Patient", "RelatedPerson"})
 _OBSERVERS: Final = ("assembler", "custodian", "CST")
-_AGENT: Final = {"type": CONCEPT, "role": [CONCEPT], "who": REFERENCE, "onBehalfOf": REFERENCE}
+_AGENT: Final = {
+    "type": CONCEPT,
+    "role": [CONCEPT],
+    "who": REFERENCE,
+    "whoReference": REFERENCE,
+    "whoUri": str,
+    "onBehalfOf": REFERENCE,
+}
 _SHAPE: Final = {
     "resourceType": str,
     "id": str,
@@ -65,9 +73,9 @@ class FhirProvenance(FhirAuditEvent):
     def normalise(self, record: _Json) -> Draft:
         draft = lifted_draft(record, _lifted, _explain)
         for signature in record.get("signature", ()):
-            for party in ("who", "onBehalfOf"):
-                if kind_of(signature.get(party, {}).get("reference", "")) in ("Patient", "RelatedPerson"):
-                    leaves(signature[party], draft.identifiers)
+            for party in (signature.get("who", {}), signature.get("onBehalfOf", {})):
+                if _PATIENTS & {kind_of(party.get("reference", "")), typed(party)}:
+                    leaves(party, draft.identifiers)
         return draft
 
 
@@ -93,7 +101,7 @@ def _lifted(record: _Json) -> _Json:
         "recorded": occurred(record),
         "agent": [_agent(agent, requested=agent is actor) for agent in everyone]
         + [_principal(agent["onBehalfOf"]) for agent in everyone if "onBehalfOf" in agent],
-        "source": {"observer": (_first(agents, _OBSERVERS) or {}).get("who") or {"display": UNNAMED}},
+        "source": {"observer": _who(_first(agents, _OBSERVERS) or {}) or {"display": UNNAMED}},
         "entity": [
             *(resource(target) for target in targets),
             *(resource(entity["what"]) for entity in items(record.get("entity")) if "what" in entity),
@@ -121,8 +129,15 @@ def _first(agents: list[Any], kinds: tuple[str, ...]) -> _Json | None:
 
 
 def _agent(agent: _Json, *, requested: bool) -> dict[str, Any]:
-    lifted = {name: agent[name] for name in ("type", "role", "who", "extension") if name in agent}
-    return lifted | {"requestor": requested}
+    lifted = {name: agent[name] for name in ("type", "role", "extension") if name in agent}
+    return lifted | {"requestor": requested, "who": _who(agent)}
+
+
+def _who(agent: _Json) -> _Json:
+    """STU3 has it under two names."""
+    uri = {"reference": agent["whoUri"]} if "whoUri" in agent else {}
+    who: _Json = agent.get("who") or agent.get("whoReference") or uri
+    return who
 
 
 def _principal(party: _Json) -> dict[str, Any]:

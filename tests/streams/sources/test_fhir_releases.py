@@ -292,6 +292,8 @@ def test_provenance_of_r5_names_its_patient_and_purpose_apart() -> None:
     draft = read(record)
     assert (draft.actor, draft.patients) == ("user:Practitioner/p-2", ["Patient/synthetic-0009"])
     assert draft.fields["wardwatch.purpose"] == ["ETREAT"]
+    for who in ({"whoReference": {"reference": "Practitioner/p-2"}}, {"whoUri": "Practitioner/p-2"}):  # STU3
+        assert read(record | {"agent": [who]}).actor == "user:Practitioner/p-2"
 
 
 @pytest.mark.parametrize(
