@@ -51,7 +51,13 @@ _STU3 = _R4 | {
 }
 _DSTU2 = {
     "resourceType": "AuditEvent",
-    "event": {"type": _R4["type"], "subtype": _R4["subtype"], "dateTime": _R4["recorded"], "outcome": "0"},
+    "event": {
+        "type": _R4["type"],
+        "subtype": _R4["subtype"],
+        "dateTime": _R4["recorded"],
+        "outcome": "0",
+        "action": "E",
+    },
     "participant": _STU3["agent"],
     "source": _STU3["source"],
     "object": _STU3["entity"],
