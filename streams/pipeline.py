@@ -107,16 +107,18 @@ class Ingest:
             released = self._reader.read(record, source, fallback_id=fallback, received=raw.received)
             outputs = self._outputs(released)
         except (BadRecord, ValueError) as exc:
-            reason = str(exc) if isinstance(exc, BadRecord) else f"{type(exc).__name__} while reading"
-            return Ingested((self._dead_letters.output(raw, stage="ingest", reason=reason),))
+            return self.refuse(raw, str(exc) if isinstance(exc, BadRecord) else f"{type(exc).__name__} while reading")
         except Exception as exc:
-            reason = f"{type(exc).__name__} while reading: a defect of the product, please report it"
-            return Ingested((self._dead_letters.output(raw, stage="ingest", reason=reason),))
+            return self.refuse(raw, f"{type(exc).__name__} while reading: a defect of the product, please report it")
         return Ingested(
             outputs,
             source.name,
             released.event.time - source.lateness if released.event.timely else 0,
         )
+
+    def refuse(self, raw: RawRecord, reason: str) -> Ingested:
+        """A dead letter instead of all that the record would become."""
+        return Ingested((self._dead_letters.output(raw, stage="ingest", reason=reason),))
 
     def _outputs(self, released: Released) -> list[Output]:
         event = released.event
