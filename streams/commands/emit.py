@@ -35,11 +35,9 @@ def run(settings: Settings, files: Iterable[str], *, source: str, producer: str,
                 try:
                     if item.record is None:
                         raise ValueError(item.error)
-                    named = "" if source == "auto" else source
-                    if item.raw is not None:  # as it was, so that what lies in Kafka is what the sender wrote
-                        emitter.emit(item.raw, source=named or recognise(item.record).name)
-                    else:
-                        emitter.emit(item.record, source=named)
+                    named = recognise(item.record).name if source == "auto" else source
+                    # What is no JSON goes as it was, so that what lies in Kafka is what the sender wrote.
+                    emitter.emit(item.record if item.raw is None else item.raw, source=named)
                     sent += 1
                 except ValueError as exc:
                     failed += 1

@@ -10,6 +10,8 @@ one, so that the same act has the same words whoever reports it. Where they diff
 - The query is base64 of XML, HL7 v2 or a URL; a patient that only the query names is one.
 - A time without an offset is in the zone that is set, else in the one of the syslog header.
 
+A message that a shipper put into JSON of its own, as text, is taken out of it; rules see it as if it came by itself.
+
 The event's id is the one it arrived with: a message has none of its own.
 """
 
@@ -25,6 +27,8 @@ from streams.sources.atna_shape import codes, explain, many, scalar
 from streams.sources.base import BadRecord, Draft, LogSource
 from streams.sources.fhir import FHIR, read
 from streams.sources.local_time import offset_of, xsd_milliseconds
+from streams.wire import parse_other
+from streams.xml_records import parse_xml
 
 __all__ = ["ATNA", "Atna"]
 
@@ -38,6 +42,8 @@ _PROCESS: Final = "2"  #: ``UserTypeCode``
 _SOCKET: Final = regex(r"(?:[^/]*/)?(\d{1,3}(?:\.\d{1,3}){3})(?::\d{1,5})?")
 #: What a refusal calls in R4's words, in those of an audit message.
 _NAMES: Final = {"action": "EventActionCode", "outcome": "EventOutcomeIndicator"}
+#: Where shippers put what they read: Filebeat and Vector, rsyslog, Fluent Bit.
+_SHIPPED: Final = ("message", "msg", "log")
 #: What an event of each type is about, where its objects do not say (DICOM PS3.15 A.5.3).
 _ABOUT: Final = {
     "110103": "ImagingStudy",
@@ -63,11 +69,16 @@ class Atna:
         self.zone: tzinfo | None = None  #: of times without an offset
 
     def recognises(self, record: _Json) -> bool:
-        return isinstance(record.get("AuditMessage"), Mapping)
+        return isinstance(record.get("AuditMessage"), Mapping) or bool(_shipped(record))
 
     def normalise(self, record: _Json) -> Draft:
+        if shipped := _shipped(record):
+            record = parse_other(shipped.encode("utf-8", "surrogatepass"), parse_xml)
         try:
-            return self._read(record)
+            draft = self._read(record)
+            if shipped:
+                draft.shown = record
+            return draft
         except BadRecord as exc:
             name, colon, reason = str(exc).partition(":")
             raise BadRecord(f"{_NAMES.get(name, name)}{colon}{reason}") from exc
@@ -112,6 +123,17 @@ class Atna:
 
 
 ATNA: Final = Atna()
+
+
+def _shipped(record: _Json) -> str:
+    """The message as text, where a shipper put it into JSON of its own; "" where it did not."""
+    if "AuditMessage" in record:
+        return ""
+    for name in _SHIPPED:
+        text = record.get(name)
+        if type(text) is str and "AuditMessage" in text[:4096] and text.lstrip()[:1] in ("<", *"123456789"):
+            return text
+    return ""
 
 
 def _observer(message: _Json, header: _Json) -> str:

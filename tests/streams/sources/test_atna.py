@@ -211,6 +211,21 @@ def test_in_syslog_as_by_itself() -> None:
     assert ATNA.normalise(framed) == read(message(objects=patient()))
 
 
+@pytest.mark.parametrize("name", ["message", "msg", "log"])
+def test_in_the_json_of_a_shipper_as_by_itself(name: str) -> None:
+    for text in (message(objects=patient()), syslog(message(objects=patient())).decode()):
+        shipped = {"@timestamp": "2026-01-05T08:00:01Z", "host": {"name": "relay"}, name: text}
+        assert recognise(shipped, "audit.ehr") is ATNA
+        draft = ATNA.normalise(shipped)
+        assert draft.shown is not None
+        assert draft.shown["AuditMessage"] == record(text)["AuditMessage"]
+        draft.shown = None
+        assert draft == read(text)
+    assert not ATNA.recognises({name: "an AuditMessage of some kind"})
+    with pytest.raises(BadRecord, match="document type declaration"):
+        ATNA.normalise({name: "<!DOCTYPE a><AuditMessage/>"})
+
+
 @pytest.mark.parametrize(
     ("stamp", "zone", "time"),
     [
