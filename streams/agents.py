@@ -56,6 +56,7 @@ from streams.settings import Receiver, Settings
 from streams.sinks.elasticsearch import Elasticsearch, StoreUnavailable
 from streams.sinks.store import AlertStore, StoreError
 from streams.sinks.webhook import decode_secret
+from streams.sources.catalog import set_ehr_zone
 from streams.state import KeyedStep
 from streams.tallies import Skews, Tally
 from streams.transport import Batch, BatchApp, BatchSchema
@@ -103,6 +104,7 @@ class Worker:
         rules = load([path.expanduser() for path in settings.rules], beside_starter=True)
         for problem in rules.problems:
             log.error("rule not loaded: %s", problem)
+        set_ehr_zone(settings.ehr_zone)
         self.ingest = Ingest(
             Reader(rules, Pseudonyms(keys.pseudonym, keys.pseudonym_id)),
             self.dead_letters,

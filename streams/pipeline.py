@@ -83,7 +83,7 @@ class Reader:
         """One parsed record. ``fallback_id`` is asked where it has no id; ``received``: ms. Raises BadRecord."""
         draft = source.normalise(record)
         event = release(draft, source, self._pseudonyms, fallback_id=fallback_id, received=received)
-        matches = self._rules.match(record, draft.fields, source.logsource)
+        matches = self._rules.match(record if draft.shown is None else draft.shown, draft.fields, source.logsource)
         findings = tuple(rule_finding(match, event, source.subject) for match in matches) if matches else ()
         return Released(event, source, findings)
 

@@ -1,7 +1,10 @@
 """Records from bytes and from files, whatever the files are like; what cannot be read is told with file and line.
 
+A record is JSON; where it is none, its first bytes say whether it is XML, syslog or HL7 v2 (:mod:`streams.wire`).
+
 A file is JSON lines, one JSON value over several lines, a JSON array, CloudTrail's ``{"Records": [...]}`` or a FHIR
-Bundle, each also gzipped; ``-`` is standard input. JSON lines are read one at a time.
+Bundle, or holds audit messages in XML, syslog messages or HL7 v2 (:mod:`streams.framing`); each also gzipped. ``-`` is
+standard input. JSON lines are read one at a time.
 """
 
 from __future__ import annotations
@@ -17,7 +20,9 @@ from typing import IO, Any, NamedTuple, cast
 
 import orjson
 
+from streams.framing import pieces
 from streams.sources.base import BadRecord
+from streams.wire import is_other, parse_other
 
 __all__ = ["Item", "parse", "read_files"]
 
@@ -34,13 +39,16 @@ class Item(NamedTuple):
     line: int
     record: Mapping[str, Any] | None
     error: str | None
+    raw: bytes | None = None  #: as it was, where it is no JSON
 
 
 def parse(raw: bytes) -> Mapping[str, Any]:
-    """One JSON object. Raises BadRecord that says where it breaks off, and quotes nothing."""
+    """One record as a Mapping. Raises BadRecord that says where it breaks off, and quotes nothing."""
     try:
         record = orjson.loads(raw)
     except orjson.JSONDecodeError as exc:
+        if is_other(raw):
+            return parse_other(raw, parse)
         where = f"at character {exc.pos}" if raw else "it is empty"
         raise BadRecord(f"the record is no JSON: {_why(exc)} {where}") from None
     except RecursionError:
@@ -89,7 +97,7 @@ def _read(name: str, stream: IO[bytes]) -> Iterator[Item]:
         return
     value = _value(first)
     if value is None:
-        yield from _whole(name, first, stream, number)
+        yield from (_pieces if is_other(first) else _whole)(name, first, stream, number)
         return
     if isinstance(value, list) or _members(value) is not None:
         yield from _several(name, value)
@@ -109,6 +117,18 @@ def _line(name: str, number: int, line: bytes) -> Item:
         return Item(name, number, parse(line.strip()), None)
     except BadRecord as exc:
         return Item(name, number, None, str(exc))
+
+
+def _pieces(name: str, first: bytes, stream: IO[bytes], number: int) -> Iterator[Item]:
+    """Records that are no JSON. Each is told by the line it begins on."""
+    for piece in pieces(first, stream, number, LIMIT):
+        if piece.content is None:
+            yield Item(name, piece.line, None, f"the record has more than the {LIMIT} bytes that are allowed")
+            continue
+        try:
+            yield Item(name, piece.line, parse(piece.content), None, piece.content)
+        except BadRecord as exc:
+            yield Item(name, piece.line, None, str(exc))
 
 
 def _value(raw: bytes) -> Any:

@@ -74,6 +74,9 @@ class Settings(BaseSettings):
     rules: list[Path] = Field(
         default_factory=list, description="files or folders of Sigma rules, beside the starter pack"
     )
+    ehr_zone: str = Field(
+        "", description="IANA time zone of audit messages and HL7 v2 whose times have no offset; empty: refuse them"
+    )
     embedded_store: bool = Field(default=True, description="keep alerts in the embedded store, for the console")
     receivers: dict[str, Receiver] = Field(default_factory=dict, description="webhooks by name")
     stuck_after: float = Field(60.0, gt=0, description="seconds that one record may take; then the worker ends itself")
@@ -109,6 +112,14 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=_file()))
+
+    @field_validator("ehr_zone")
+    @classmethod
+    def _zone(cls, name: str) -> str:
+        from streams.sources.local_time import zone_named  # noqa: PLC0415  # nothing of it is needed but here
+
+        zone_named(name)
+        return name
 
     @property
     def store_path(self) -> Path:

@@ -3,7 +3,7 @@
 ===============  ==================  =========================  =========  ==================  =====================
 topic            key                 value                      kept       written by          read by
 ===============  ==================  =========================  =========  ==================  =====================
-audit.ehr        any                 raw bytes, FHIR            3 days     emitters            ingest
+audit.ehr        any                 raw bytes, FHIR, ATNA, HL7 3 days     emitters            ingest
 audit.iot        device              raw bytes, devices         3 days     emitters            ingest
 audit.cloud      any                 raw bytes, cloud audit     3 days     emitters            ingest
 dead.letters     source position     sealed bytes, clear reason 30 days    every step          dead-letter commands

@@ -89,16 +89,15 @@ def test_the_emitter_s_example_emits(kafka: str) -> None:
         admin.create_topics([NewTopic(name, 1, 1) for name in missing])
     admin.close()
     consumer = KafkaConsumer(bootstrap_servers=kafka)
-    partitions = [
-        TopicPartition(name, n) for name in TOPICS.values() for n in consumer.partitions_for_topic(name) or ()
-    ]
+    inputs = set(TOPICS.values())
+    partitions = [TopicPartition(name, n) for name in inputs for n in consumer.partitions_for_topic(name) or ()]
     before = consumer.end_offsets(partitions)
     assert "127.0.0.1:8901" in example
     exec(example.replace("127.0.0.1:8901", kafka), {})
     after = consumer.end_offsets(partitions)
     consumer.close()
     grown = [tp.topic for tp in partitions for _ in range(after[tp] - before[tp])]
-    assert sorted(grown) == sorted(TOPICS.values())
+    assert sorted(grown) == sorted(inputs)
 
 
 def test_the_address_of_the_example_is_where_up_serves() -> None:

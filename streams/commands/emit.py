@@ -11,6 +11,7 @@ from streams.admin import SetupError
 from streams.emitter import BufferFull, DeliveryError, Emitter
 from streams.reading import read_files
 from streams.settings import Settings
+from streams.sources.catalog import recognise
 
 __all__ = ["run"]
 
@@ -34,7 +35,9 @@ def run(settings: Settings, files: Iterable[str], *, source: str, producer: str,
                 try:
                     if item.record is None:
                         raise ValueError(item.error)
-                    emitter.emit(item.record, source="" if source == "auto" else source)
+                    named = recognise(item.record).name if source == "auto" else source
+                    # What is no JSON goes as it was, so that what lies in Kafka is what the sender wrote.
+                    emitter.emit(item.record if item.raw is None else item.raw, source=named)
                     sent += 1
                 except ValueError as exc:
                     failed += 1

@@ -39,6 +39,8 @@ class Draft:
     address: str = ""  #: ``address:…``
     #: Every string in the record that identifies a patient: ids, record numbers, names, contact data.
     identifiers: set[str] = field(default_factory=set)
+    #: What rules see instead of the record, where names of the record's own would hide those of ECS.
+    shown: Mapping[str, Any] | None = None
 
 
 @runtime_checkable

@@ -95,6 +95,16 @@ def test_normalize_writes_ecs_in_order_and_errors_with_their_place(shell: Shell,
     assert "synthetic-000001" not in result.stdout
 
 
+def test_times_without_an_offset_are_where_the_ehr_stands(shell: Shell, tmp_path: Path) -> None:
+    message = tmp_path / "adt.hl7"
+    message.write_text("MSH|^~\\&|ADT|H|||20260105090000||ADT^A01|c-1\nPID|1||synthetic-0001^^^H\n")
+    refused = shell.run("normalize", str(message))
+    assert refused.returncode == 1
+    assert f"{message}:1: MSH-7 has no offset from UTC" in refused.stderr
+    shell.environment["WARDWATCH_EHR_ZONE"] = "Europe/Berlin"
+    assert json.loads(shell.run("normalize", str(message)).stdout)["@timestamp"] == 1_767_600_000_000
+
+
 def test_detect_gives_one_object_a_finding(shell: Shell) -> None:
     result = shell.run("detect", "--only-rules", "-", stdin=lines(DEVICE, AUDIT, TRAIL))
     findings = [json.loads(line) for line in result.stdout.splitlines()]
@@ -134,6 +144,7 @@ def test_a_broken_rule_is_told_and_costs_itself(shell: Shell, tmp_path: Path) ->
         (("normalize", "--source", "cloudtrial", "-"), "did you mean cloudtrail"),
         (("detect", "--rules", "/nowhere", "-"), "/nowhere is not there"),
         (("worker", "--log-level", "loud"), "--log-level loud is none of DEBUG, INFO, WARNING and ERROR"),
+        (("syslog", "--cert", "/nowhere", "--key", "/nowhere"), "/nowhere is no file: name a certificate in --cert"),
         (("dead-letters", "replay", "x/0/0", "--all"), "name positions or choose, not both"),
         (("dead-letters", "replay"), "name positions, or choose by --all, --producer or --reason"),
     ],
@@ -187,6 +198,7 @@ def test_a_wrong_settings_file_is_told(shell: Shell, tmp_path: Path, text: str |
         ("RECEIVERS__ONCALL__MINIMUM_SEVERITY", "urgent", "Input should be 'informational', "),
         ("ELASTICSEARCH", "elasticsearch:9200", "String should match pattern"),
         ("SESSION_TIMEOUT", "0", "greater than or equal to 1.5"),
+        ("EHR_ZONE", "Europe/Berln", "there is no time zone Europe/Berln"),
     ],
 )
 def test_what_a_setting_cannot_be_is_told_before_it_is_needed(shell: Shell, name: str, value: str, told: str) -> None:
@@ -243,7 +255,7 @@ def test_a_data_folder_that_is_none_is_one_sentence(shell: Shell, tmp_path: Path
     assert result.stderr.endswith("cannot be used (Not a directory): name another folder in WARDWATCH_DATA_DIR\n")
 
 
-COMMANDS = ["up", "worker", "setup", "status", "emit", "normalize", "detect", "dead-letters"]
+COMMANDS = ["up", "worker", "setup", "status", "emit", "syslog", "normalize", "detect", "dead-letters"]
 
 
 def test_help_names_every_command(shell: Shell) -> None:
