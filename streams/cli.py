@@ -40,11 +40,12 @@ Files = Annotated[
     list[str],
     typer.Argument(
         metavar="FILE",
-        help="JSON lines, a JSON array, CloudTrail's Records or a FHIR Bundle, each also gzipped; - is standard input.",
+        help="JSON lines, a JSON array, a FHIR Bundle or what a cloud wraps records in, each also gzipped; "
+        "- is standard input.",
     ),
 ]
 Source = Annotated[
-    str, typer.Option(metavar="NAME", help="fhir, device or cloudtrail; auto knows each record by its shape.")
+    str, typer.Option(metavar="NAME", help="One of those in docs/sources.md; auto knows each record by its shape.")
 ]
 
 

@@ -84,6 +84,9 @@ class IngestHandler:
             append((record.offset, ingested.outputs))
             if ingested.clock > latest.get(ingested.source, 0):
                 latest[ingested.source] = ingested.clock
+            elif ingested.clocks:
+                for source, clock in ingested.clocks.items():
+                    latest[source] = max(clock, latest.get(source, 0))
             if not count % YIELD_EVERY:
                 await asyncio.sleep(0)
         await self._sender.send(self._topic_id, batch.tp.partition, derived)

@@ -29,6 +29,7 @@ from streams.records import Output, RawRecord, Record
 from streams.sources.base import BadRecord, Source
 from streams.sources.catalog import by_name, recognise
 from streams.state import PartitionState
+from streams.wrappers import DEEPEST, MOST, contents
 
 __all__ = ["Alerting", "Behave", "Ingest", "Ingested", "Reader", "Released"]
 
@@ -37,6 +38,8 @@ _HOUR = 3_600_000
 LATENESS = _HOUR
 #: Bytes of an event and its key, so that all that is made of it fits what its topics take.
 LARGEST = 1_000_000
+#: What one record may become: positions count its outputs in 16 bits.
+MOST_OUTPUTS = 60_000
 #: Bytes of all views of one event.
 LARGEST_TOGETHER = 32_000_000
 #: Header an emitter sets once per event and keeps through every retry.
@@ -67,6 +70,7 @@ class Ingested(NamedTuple):
     outputs: Sequence[Output]
     source: str = ""  #: empty on a dead letter
     clock: int = 0  #: event time less the source's lateness; 0 where it says nothing about time
+    clocks: Mapping[str, int] | None = None  #: the same by source, where the record held many of them
 
 
 class Reader:
@@ -82,7 +86,8 @@ class Reader:
         """One parsed record. ``fallback_id`` is asked where it has no id; ``received``: ms. Raises BadRecord."""
         draft = source.normalise(record)
         event = release(draft, source, self._pseudonyms, fallback_id=fallback_id, received=received)
-        matches = self._rules.match(record, draft.fields, source.logsource)
+        fields = draft.fields if draft.aliases is None else {**draft.aliases, **draft.fields}
+        matches = self._rules.match(record, fields, draft.logsource or source.logsource)
         findings = tuple(rule_finding(match, event, source.subject) for match in matches) if matches else ()
         return Released(event, source, findings)
 
@@ -96,8 +101,11 @@ class Ingest:
         self._dead_letters = dead_letters
         self._views = tuple((kind, _KIND_BITS[kind]) for kind in views)
 
-    def derive(self, raw: RawRecord) -> Ingested:
-        """Everything one record becomes; never raises: what cannot be read is a dead letter that says why."""
+    def derive(self, raw: RawRecord, depth: int = 0) -> Ingested:
+        """Everything one record becomes; never raises: what cannot be read is a dead letter that says why.
+
+        ``depth``: how many records this one lay in.
+        """
         try:
             record = parse(raw.value)
             named = raw.headers.get(SOURCE)
@@ -107,6 +115,8 @@ class Ingest:
             released = self._reader.read(record, source, fallback_id=fallback, received=raw.received)
             outputs = self._outputs(released)
         except (BadRecord, ValueError) as exc:
+            if (held := contents(raw.value)) is not None and depth < DEEPEST:
+                return self._several(raw, held, depth)
             reason = str(exc) if isinstance(exc, BadRecord) else f"{type(exc).__name__} while reading"
             return Ingested((self._dead_letters.output(raw, stage="ingest", reason=reason),))
         except Exception as exc:
@@ -117,6 +127,32 @@ class Ingest:
             source.name,
             released.event.time - source.lateness if released.event.timely else 0,
         )
+
+    def _several(self, raw: RawRecord, held: Sequence[Any], depth: int) -> Ingested:
+        """A record that no source reads, and that holds others: each is derived as if it lay there by itself.
+
+        Its id is made of the record's and its number. A bad one costs itself: its dead letter holds it alone, under the
+        id with which it counts once when it is sent again.
+        """
+        given = raw.headers.get(EVENT_ID)
+        base = given.decode("utf-8", "replace") if given else digest(raw.topic, raw.partition, raw.offset)
+        outputs: list[Output] = []
+        clocks: dict[str, int] = {}
+        for number, member in enumerate(held[:MOST], 1):
+            one = raw._replace(
+                value=orjson.dumps(member),
+                headers={**raw.headers, EVENT_ID: digest(base, number).encode()},
+                line=raw.line * (MOST + 1) + number,
+            )
+            inner = self.derive(one, depth + 1)
+            outputs.extend(inner.outputs)
+            for source, clock in (inner.clocks or {inner.source: inner.clock}).items():
+                if clock > clocks.get(source, 0):
+                    clocks[source] = clock
+        if len(held) > MOST or len(outputs) > MOST_OUTPUTS:
+            reason = f"{len(held)} records in one, which become {len(outputs)} outputs: send at most {MOST} at a time"
+            return Ingested((self._dead_letters.output(raw, stage="ingest", reason=reason),))
+        return Ingested(outputs, clocks=clocks)
 
     def _outputs(self, released: Released) -> list[Output]:
         event = released.event

@@ -6,14 +6,39 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
 
+from streams.sources.azure_activity import AZURE_ACTIVITY
 from streams.sources.base import BadRecord, Source
 from streams.sources.cloudtrail import CLOUDTRAIL
 from streams.sources.device import DEVICE
+from streams.sources.entra_audit import ENTRA_AUDIT
+from streams.sources.entra_signin import ENTRA_SIGNIN
 from streams.sources.fhir import FHIR
+from streams.sources.gcp_audit import GCP_AUDIT
+from streams.sources.github import GITHUB
+from streams.sources.google_workspace import GOOGLE_WORKSPACE
+from streams.sources.kubernetes import KUBERNETES
+from streams.sources.m365 import M365
+from streams.sources.okta import OKTA
+from streams.sources.vpc_flow import VPC_FLOW
 
 __all__ = ["SOURCES", "by_name", "recognise"]
 
-SOURCES: tuple[Source, ...] = (FHIR, DEVICE, CLOUDTRAIL)
+#: In this order they are asked whether a record is theirs, those with many records first.
+SOURCES: tuple[Source, ...] = (
+    FHIR,
+    DEVICE,
+    CLOUDTRAIL,
+    VPC_FLOW,
+    KUBERNETES,
+    GCP_AUDIT,
+    OKTA,
+    M365,
+    ENTRA_SIGNIN,
+    ENTRA_AUDIT,
+    AZURE_ACTIVITY,
+    GOOGLE_WORKSPACE,
+    GITHUB,
+)
 
 _BY_NAME = {source.name: source for source in SOURCES}
 _BY_TOPIC: dict[str | None, tuple[Source, ...]] = {
