@@ -134,11 +134,13 @@ class Ingest:
         Its id is made of the record's and its number. A bad one costs itself: its dead letter holds it alone, under the
         id with which it counts once when it is sent again.
         """
+        if len(held) > MOST:
+            return self._too_many(raw, f"{len(held)} records in one")
         given = raw.headers.get(EVENT_ID)
         base = given.decode("utf-8", "replace") if given else digest(raw.topic, raw.partition, raw.offset)
         outputs: list[Output] = []
         clocks: dict[str, int] = {}
-        for number, member in enumerate(held[:MOST], 1):
+        for number, member in enumerate(held, 1):
             one = raw._replace(
                 value=orjson.dumps(member),
                 headers={**raw.headers, EVENT_ID: digest(base, number).encode()},
@@ -149,10 +151,13 @@ class Ingest:
             for source, clock in (inner.clocks or {inner.source: inner.clock}).items():
                 if clock > clocks.get(source, 0):
                     clocks[source] = clock
-        if len(held) > MOST or len(outputs) > MOST_OUTPUTS:
-            reason = f"{len(held)} records in one, which become {len(outputs)} outputs: send at most {MOST} at a time"
-            return Ingested((self._dead_letters.output(raw, stage="ingest", reason=reason),))
+        if len(outputs) > MOST_OUTPUTS:
+            return self._too_many(raw, f"records in one that become {len(outputs)} outputs")
         return Ingested(outputs, clocks=clocks)
+
+    def _too_many(self, raw: RawRecord, what: str) -> Ingested:
+        reason = f"{what}, more than there are positions for: send at most {MOST} at a time"
+        return Ingested((self._dead_letters.output(raw, stage="ingest", reason=reason),))
 
     def _outputs(self, released: Released) -> list[Output]:
         event = released.event

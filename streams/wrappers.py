@@ -66,8 +66,6 @@ def contents(raw: bytes) -> list[Any] | None:
         return _flow_lines(raw)
     except RecursionError:
         return None
-    if isinstance(value, list):
-        return value
     return unwrap(value) if isinstance(value, dict) else None
 
 

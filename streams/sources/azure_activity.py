@@ -93,7 +93,8 @@ class AzureActivity:
             raise BadRecord("operationName is no text" if operation is not None else "operationName is missing")
         inside = parts(record, "properties")
         resource = text(record, "resourceId", "_ResourceId", "id")
-        category_, type_ = _meaning(operation, category(record))
+        data = "/" not in operation and ("objectKey" in inside or "metricResponseType" in inside)
+        category_, type_ = _meaning(operation, "storage" if data else category(record))
         id_, name, identity = principal(record)
         request = parts(record, "httpRequest")
         result = _outcome(record, inside, operation)
@@ -121,7 +122,7 @@ class AzureActivity:
             request, "clientIpAddress", "clientRequestIp"
         )
         address = put_address(fields, came_from)
-        who = name.lower() or id_
+        who = (name or id_).lower()
         return Draft(
             id=text(record, "eventDataId"),
             time=when(record, "time", "eventTimestamp", "TimeGenerated", "eventTime", "submissionTimestamp"),
@@ -138,7 +139,7 @@ def _meaning(operation: str, category_: str) -> tuple[str, str]:
         return _NOTICES[category_], "info"
     place = next((found for begin, found in _PLACES if path.startswith(begin)), "configuration")
     if category_.startswith("storage"):
-        place = "file"
+        return "file", _of_blob(path)
     *_, thing, last = ["", "", *path.split("/")]
     if path.startswith(_POLICY) and last == "action":
         return place, "info"  # a policy looked at what somebody did, and said what it thinks of it
@@ -151,6 +152,15 @@ def _meaning(operation: str, category_: str) -> tuple[str, str]:
     if place == "iam" and thing == "elevateaccess":
         return place, "admin"
     return place, paired(place, "change" if place == "host" and type_ == "creation" else type_)
+
+
+def _of_blob(operation: str) -> str:
+    """``GetBlob``, ``PutBlockList``, ``DeleteFile``: an operation on data in a storage account, in small letters."""
+    if operation.startswith(("put", "create", "copy", "append")):
+        return "creation"
+    if operation.startswith(("delete", "undelete")):
+        return "deletion" if operation.startswith("delete") else "change"
+    return "access" if operation.startswith(("get", "list", "query", "read", "find", "peek")) else "change"
 
 
 def _acts(thing: str, place: str) -> str:

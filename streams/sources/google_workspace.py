@@ -147,7 +147,9 @@ def _outcome(action: str, settings: Mapping[str, Any]) -> str:
     status = text(settings, "login_challenge_status", "status", "API_STATUS").lower()
     if "fail" in status or truth(parts(settings, "event_info"), "success") is False:
         return "failure"
-    return "unknown" if action == "login_challenge" and "pass" not in status else "success"
+    if lower == "login" or (lower == "login_challenge" and "pass" not in status):
+        return "unknown"
+    return "success"
 
 
 def _meaning(application: str, action: str, type_of: str) -> tuple[str, str]:

@@ -17,6 +17,8 @@ from streams.sources.parts import number, part, parts, put_address, said, text, 
 __all__ = ["KUBERNETES", "Kubernetes"]
 
 _GROUP: Final = "audit.k8s.io"
+#: What an audit event has beside its verb, where its version was taken off.
+_TELLING: Final = ("objectRef", "requestURI", "responseStatus", "sourceIPs")
 _PEOPLE: Final = frozenset(
     {
         "roles",
@@ -79,10 +81,10 @@ class Kubernetes:
     def recognises(self, record: Mapping[str, Any]) -> bool:
         if record.get("kind") != "Event":
             return False
-        version = record.get("apiVersion")
+        version = part(record, "apiVersion")
         if type(version) is str and version.startswith(_GROUP):
             return True
-        return type(record.get("verb")) is str and ("objectRef" in record or "requestURI" in record)
+        return type(record.get("verb")) is str and part(record, *_TELLING) is not None
 
     def normalise(self, record: Mapping[str, Any]) -> Draft:
         verb = part(record, "verb")

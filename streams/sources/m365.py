@@ -192,7 +192,7 @@ def _of_file(lower: str, operation: str) -> str:
 
 
 def _of_command(category: str, operation: str) -> str:
-    """PowerShell's verbs: New- and Add- make something, also where that is a permission."""
+    """PowerShell's verbs: New- makes something, Add- gives somebody a part in what is there."""
     verb = operation.partition("-")[0].lower()
     return paired(category, {"new": "creation", "remove": "deletion", "get": "access"}.get(verb) or kind(operation))
 

@@ -14,7 +14,8 @@ __all__ = ["kind", "paired", "words"]
 _WORD: Final = regex(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _VERBS: Final = {
     "access": "get list read view search download fetch clone query describe export lookup check test show watch"
-    " preview access head select scan print sync open count sign peek play evaluate verify recommend find browse takeout",
+    " preview access head select scan print sync open count sign peek play evaluate verify recommend find browse"
+    " takeout",
     "creation": "create add new import upload generate register issue invite enroll insert put run launch allocate copy"
     " publish submit fork provision make signup",
     "deletion": "delete remove destroy purge deregister drop uninstall unenroll erase expire recycle hard soft",
@@ -43,7 +44,7 @@ _PAST: Final = {
     "verified": "verify",
 }
 #: What is added to or taken from these is a change of theirs, and nothing new.
-_MEMBERS: Final = frozenset({"member", "members", "membership", "collaborator", "owner", "role", "permission", "user"})
+_MEMBERS: Final = frozenset({"member", "members", "membership", "collaborator", "owner", "role", "permission"})
 #: What ECS expects beside a category, where that is not what the verb says; ``*`` for any verb not named.
 _PAIRED: Final[dict[str, dict[str, str]]] = {
     "iam": {"access": "info", "start": "info", "end": "info"},
@@ -69,12 +70,12 @@ def words(name: str) -> list[str]:
 def kind(name: str, *, other: str = "change") -> str:
     """``access``, ``creation``, ``deletion`` or ``change``: what the first verb of ``name`` says; else ``other``."""
     said = words(name)
-    for place, word in enumerate(said):
+    for word in said:
         found = _KINDS.get(_present(word))
         if found is None:
             continue
         if found in ("creation", "deletion") and _present(word) in ("add", "remove"):
-            return "change" if _MEMBERS & set(said[place + 1 :]) - {"user"} or "to" in said or "from" in said else found
+            return "change" if _MEMBERS & set(said) or "to" in said or "from" in said else found
         return found
     return other
 

@@ -9,6 +9,7 @@ from time import time as aliased_clock
 from typing import Any
 
 import pytest
+from cloud_records import CLOUDS
 
 from streams.demo.records import audit_event, cloudtrail, device_event
 from streams.sources.base import BadRecord, Draft, LogSource, Source
@@ -128,6 +129,9 @@ GOOD["cloudtrail"].append(
         "serviceEventDetails": {"x": "y"},
     }
 )
+
+
+GOOD |= CLOUDS
 
 
 def others(name: str) -> list[dict[str, Any]]:
