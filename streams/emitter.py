@@ -42,7 +42,9 @@ TOPICS = {
     "fhir": "audit.ehr",
     "device": "audit.iot",
     "cloudtrail": "audit.cloud",
+    "auth0": "audit.cloud",
     "azure-activity": "audit.cloud",
+    "duo": "audit.cloud",
     "entra-audit": "audit.cloud",
     "entra-signin": "audit.cloud",
     "gcp-audit": "audit.cloud",
@@ -51,6 +53,8 @@ TOPICS = {
     "kubernetes": "audit.cloud",
     "m365": "audit.cloud",
     "okta": "audit.cloud",
+    "onelogin": "audit.cloud",
+    "slack": "audit.cloud",
     "vpc-flow": "audit.cloud",
 }
 

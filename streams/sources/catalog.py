@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
 
+from streams.sources.auth0 import AUTH0
 from streams.sources.azure_activity import AZURE_ACTIVITY
 from streams.sources.base import BadRecord, Source
 from streams.sources.cloudtrail import CLOUDTRAIL
 from streams.sources.device import DEVICE
+from streams.sources.duo import DUO
 from streams.sources.entra_audit import ENTRA_AUDIT
 from streams.sources.entra_signin import ENTRA_SIGNIN
 from streams.sources.fhir import FHIR
@@ -19,6 +21,8 @@ from streams.sources.google_workspace import GOOGLE_WORKSPACE
 from streams.sources.kubernetes import KUBERNETES
 from streams.sources.m365 import M365
 from streams.sources.okta import OKTA
+from streams.sources.onelogin import ONELOGIN
+from streams.sources.slack import SLACK
 from streams.sources.vpc_flow import VPC_FLOW
 
 __all__ = ["SOURCES", "by_name", "recognise"]
@@ -38,6 +42,10 @@ SOURCES: tuple[Source, ...] = (
     AZURE_ACTIVITY,
     GOOGLE_WORKSPACE,
     GITHUB,
+    SLACK,
+    AUTH0,
+    DUO,
+    ONELOGIN,
 )
 
 _BY_NAME = {source.name: source for source in SOURCES}

@@ -404,6 +404,102 @@ VPC_FLOW: list[dict[str, Any]] = [
     },
 ]
 
+SLACK: list[dict[str, Any]] = [
+    {
+        "id": "l-1",
+        "date_create": 1_772_359_200,
+        "action": "role_change_to_admin",
+        "actor": {
+            "type": "user",
+            "user": {"id": "W1", "name": "Synthetic Admin", "email": "synthetic.admin@h.example"},
+        },
+        "entity": {"type": "user", "user": {"id": "U2", "name": "Synthetic Doctor", "email": "synthetic.d@h.example"}},
+        "context": {"ip_address": "192.0.2.7", "ua": "synthetic/1.0", "location": {"id": "T1", "name": "synthetic"}},
+    },
+    {
+        "date_create": "2026-03-01 10:00:00",
+        "action": "file_downloaded",
+        "actor": {"type": "user", "user": {"id": "W1"}},
+        "entity": {"type": "file", "file": {"id": "F1", "name": "synthetic-0001.pdf", "title": "Synthetic title"}},
+        "context": {"ip_address": ""},
+    },
+]
+
+AUTH0: list[dict[str, Any]] = [
+    {
+        "log_id": "a-1",
+        "data": {
+            "date": "2026-03-01T10:00:00.000Z",
+            "type": "sapi",
+            "description": "Update a user",
+            "client_id": "c-1",
+            "ip": "192.0.2.7",
+            "user_id": "auth0|admin",
+            "user_agent": "synthetic/1.0",
+            "details": {
+                "request": {
+                    "method": "patch",
+                    "path": "/api/v2/users/auth0%7Csynthetic-0001",
+                    "auth": {"user": {"email": "Synthetic.Admin@hospital.example", "name": "Synthetic Admin"}},
+                },
+                "response": {"statusCode": 403},
+            },
+        },
+    },
+    {
+        "log_id": "a-2",
+        "date": "2026-03-01T10:00:00.000Z",
+        "type": "fp",
+        "connection": "Portal",
+        "user_id": "auth0|1",
+        "user_name": "synthetic-0001@home.example",
+    },
+]
+
+DUO: list[dict[str, Any]] = [
+    {
+        "txid": "d-1",
+        "event_type": "authentication",
+        "isotimestamp": "2026-03-01T10:00:00.000000+00:00",
+        "timestamp": 1_772_359_200,
+        "result": "fraud",
+        "reason": "user_marked_fraud",
+        "factor": "duo_push",
+        "user": {"key": "DU1", "name": "Synthetic.Doctor@hospital.example"},
+        "application": {"key": "DI1", "name": "VPN"},
+        "access_device": {"ip": "192.0.2.7"},
+        "auth_device": {"ip": "192.0.2.9", "name": "555-0100"},
+    },
+    {
+        "action": "user_delete",
+        "timestamp": 1_772_359_200,
+        "username": "Synthetic Admin",
+        "object": "synthetic.doctor@hospital.example",
+        "description": '{"ip_address": "192.0.2.9", "phone": "555-0100"}',
+    },
+]
+
+ONELOGIN: list[dict[str, Any]] = [
+    {
+        "uuid": "n-1",
+        "event_timestamp": "2026-03-01 10:00:00 UTC",
+        "event_type_id": "6",
+        "account_id": 1,
+        "user_id": 7,
+        "user_name": "Synthetic Doctor",
+        "actor_user_id": None,
+        "ipaddr": "192.0.2.7",
+    },
+    {
+        "id": 2,
+        "created_at": "2026-03-01T10:00:00Z",
+        "event_type_id": 4,
+        "actor_user_id": 8,
+        "user_id": 7,
+        "role_name": "r",
+    },
+]
+
 CLOUDS: dict[str, list[dict[str, Any]]] = {
     "azure-activity": AZURE_ACTIVITY,
     "entra-signin": ENTRA_SIGNIN,
@@ -415,4 +511,8 @@ CLOUDS: dict[str, list[dict[str, Any]]] = {
     "m365": M365,
     "kubernetes": KUBERNETES,
     "vpc-flow": VPC_FLOW,
+    "slack": SLACK,
+    "auth0": AUTH0,
+    "duo": DUO,
+    "onelogin": ONELOGIN,
 }

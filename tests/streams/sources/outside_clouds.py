@@ -13,6 +13,7 @@ __all__ = ["ACTORS", "KINDS", "OBJECTS", "OUTCOMES", "REFUSED", "SOURCES", "TARG
 
 #: Which source a record is of; those of AKS lie in a record of Azure Monitor.
 SOURCES: Final = {
+    "auth0": "1-28",
     "kubernetes": (
         "256-264 610-611 613-617 619-622 624-625 627-632 634-639 641-644 646-651 653-659 661-665 667-674 676-680 "
         "682-686 688-691 693-697 699-705 707-714 716-723 725-732 734-747 749-756 758-765"
@@ -20,17 +21,26 @@ SOURCES: Final = {
     "azure-activity": "265-370",
     "entra-audit": "371-372 378-383",
     "entra-signin": "373-377 384-390",
+    "duo": "391-415",
     "gcp-audit": (
         "416-433 435-440 443-490 493-499 612 618 623 626 633 640 645 652 660 666 675 681 687 692 698 706 715 724 733 "
         "748 757 766"
     ),
     "github": "500-519 522 525-526 528-559",
     "google-workspace": "560-602",
+    "onelogin": "605-606 810-824",
     "okta": "767-809",
+    "slack": "825-863",
 }
 
 #: Who acted.
 ACTORS: Final = {
+    "user:denethor@lotr.com": "1-8 340 371 378-379 382 427 445-446 466 567 569",
+    "user:user.name@yourcompany.io": "9-12 16 18-25",
+    "user:google-oauth2|105261262156475850461": "13",
+    "user:john@justice.org": "14 421",
+    "user:homer.simpson@yourcompany.com": "15 26-28",
+    "address:1.2.3.4": "17 266-267 271 288 298-299 315 317 319 341 366 802-803",
     "user:kubernetes-admin": "256 619",
     "user:system:serviceaccount:kube-system:coredns": "257-260 658 661",
     "user:eks:addon-manager": "261",
@@ -39,7 +49,6 @@ ACTORS: Final = {
     "address:1.1.1.1": (
         "265 270 274 277 280 283 287 290 297 304 308 311 314 318 320 326 333 344 347 350 352 354 358 361 365 368"
     ),
-    "address:1.2.3.4": "266-267 271 288 298-299 315 317 319 341 366 802-803",
     "user:microsoft.advisor": "268-269",
     "address:2.2.2.2": "272 275 278 281 284 291 305 309 312 316 327 334 348 355 359 369",
     "address:203.0.113.75": "273 289 367",
@@ -59,7 +68,6 @@ ACTORS: Final = {
         "332 650 657 664 670 704 711 713 720 728 730-731 738-742 746 749 754-755 758 763-764"
     ),
     "address:8.8.8.8": "339 343 360",
-    "user:denethor@lotr.com": "340 371 378-379 382 427 445-446 466 567 569",
     "address:10.0.0.1": "345",
     "address:9.9.9.9": "346 363",
     "address:203.0.113.50": "351 353",
@@ -75,14 +83,17 @@ ACTORS: Final = {
     "user:b1c34143-e405-4058-8e29-84596ad737b8": "384-388",
     "user:sam@lotr.com": "389",
     "user:dyoung@lotr.com": "390",
+    "user:homer simpson": "391-392 394 397-405",
+    "user:bart simpson": "393",
+    "user:john p. admin": "395-396",
+    "user:example@example.io": "406-415 571-573 578 580-581",
     "user:user@company.io": "416-417 422 472 481",
     "user:0000000000000@cloudbuild.gserviceaccount.com": "418",
     "user:some.user@company.com": "419-420 432-433 495-497",
-    "user:john@justice.org": "421",
     "user:whodoneit@some-project.iam.gserviceaccount.com": "423",
     "user:john.doe@some-project.com": "424",
     "user:deploymentmanager.googleapis.com": "425-426 457-458 488-490",
-    "user:user@example.com": "428-430 447 461 463 467 660 681 687 737 774",
+    "user:user@example.com": "428-430 447 461 463 467 660 681 687 737 774 825-839 843-856 859-863",
     "address:192.168.1.100": "431",
     "user:user@domain.com": "435-437 439-440 443 468-471 474-475",
     "user:staging@pantherstaging.io": "438",
@@ -104,7 +115,7 @@ ACTORS: Final = {
     "user:staging@company.io": "482-483",
     "user:admin@example.com": (
         "484-485 610 624-625 631-632 644 647 649 655 674 679-680 685-686 691 697 708-709 712 717-718 721-722 726 729 "
-        "735 751 759-760"
+        "735 751 759-760 840-842"
     ),
     "user:user1@company.io": "486-487",
     "user:k8s.io": "493-494 498-499",
@@ -134,7 +145,6 @@ ACTORS: Final = {
     "user:login.googleapis.com": "565",
     "user:access_transparency.googleapis.com": "566",
     "user:bobert@ext.runpanther.io": "568",
-    "user:example@example.io": "571-573 578 580-581",
     "user:user@example.io": "574-575 579 582",
     "user:admin@example.io": "576-577",
     "user:example@acme.com": "583-584",
@@ -143,6 +153,7 @@ ACTORS: Final = {
     "user:bobert@example.com": "587-589 591-592 594-602",
     "user:1234567890123": "590",
     "user:bobert@gmail.com": "593",
+    "user:123456": "605-606 810-817 819-821",
     "user:policy-admin@example.com": "611",
     "user:user@company.com": "612 626 633 640 645 652 666 675 690 692 706 715 724 733 748 757",
     "user:system:unknown": "613-615 627-629 634-636 641-642 653-654 663 676 678 682-684 688-689 693-694 702",
@@ -179,69 +190,86 @@ ACTORS: Final = {
     "user:0ua8aardvarkD697": "797-798",
     "user:system@okta.com": "799",
     "user:marge@springfield.gov": "800",
+    "user:654321": "818 822-824",
+    "user:slack-enterprise-example@example.io": "857-858",
 }
 
 #: ECS's category and type.
 KINDS: Final = {
+    "configuration change": (
+        "1-12 14 16 18-28 267 273-278 282-285 289 294-296 301 303-307 317 320 325 328 333-338 340-341 347-348 350-356 "
+        "358-359 367 370-372 378-380 402-405 421-422 429 436 473-474 478 486-487 500-501 503 509 511 525-526 528 "
+        "530-533 535 540 543-545 547 549 558-559 571-573 578 580-581 613 625 636 649 787 794 825-826 828-829 836 844 "
+        "846 848"
+    ),
+    "intrusion_detection info": "13 17 802-803 809 854 856",
+    "configuration creation": (
+        "15 399-400 418-420 423-426 437 457-458 479 488-490 493-499 507-508 510 512 529 534 541 552 555 610-612 "
+        "614-615 624 626-628 630-635 637 641 643-648 664-683 685-703 745 782 788 827 831-834 843 850 853"
+    ),
     "configuration access": (
         "256-261 293 300 302 308-310 339 357 438 470-471 475 574 576-577 616-623 629 642 658-663 684 730-744 746-754"
     ),
-    "authentication info": "262-264 428 459-460 775-778 780 783-786 789",
+    "authentication info": "262-264 428 459-460 775-778 780 783-786 789 820",
     "configuration deletion": (
         "265-266 270-272 279-281 286-288 290-292 297-299 311-313 318-319 321-324 326-327 342 349 365-366 368-369 "
-        "381-383 435 439-440 443 468-469 502 513 537 548 553"
-    ),
-    "configuration change": (
-        "267 273-278 282-285 289 294-296 301 303-307 317 320 325 328 333-338 340-341 347-348 350-356 358-359 367 "
-        "370-372 378-380 421-422 429 436 473-474 478 486-487 500-501 503 509 511 525-526 528 530-533 535 540 543-545 "
-        "547 549 558-559 571-573 578 580-581 613 625 636 649 787 794"
+        "381-383 435 439-440 443 468-469 502 513 537 548 553 837-838 851-852"
     ),
     "configuration info": "268-269 314-316 801 807",
     "iam change": (
-        "329-331 444 450-453 455-456 462 466-467 482-485 505-506 514 522 546 554 560-561 712 721 729 767 769-770 779 "
-        "799-800 804-806 808"
+        "329-331 396-397 401 444 450-453 455-456 462 466-467 482-485 505-506 514 522 546 554 560-561 712 721 729 767 "
+        "769-770 779 799-800 804-806 808 821-824 857-862"
     ),
     "iam admin": "332",
     "file access": "343-344 346 360 363-364 445-447 449 538-539 587",
     "file creation": "345 362 448 591",
     "file deletion": "361",
-    "authentication start": "373-377 384-390 427 565 567-568 768 771-773 781 793 795-798",
-    "database change": "416-417 472 481",
-    "configuration creation": (
-        "418-420 423-426 437 457-458 479 488-490 493-499 507-508 510 512 529 534 541 552 555 610-612 614-615 624 "
-        "626-628 630-635 637 641 643-648 664-683 685-703 745 782 788"
+    "authentication start": (
+        "373-377 384-390 394-395 398 406-415 427 565 567-568 606 768 771-773 781 793 795-798 810-816 819"
     ),
+    "iam info": "391 790-792 817-818",
+    "iam creation": "392-393 454 463-465 476-477 550 605 704-711 713-720 722-728 774",
+    "database change": "416-417 472 481",
     "host change": "430",
     "session start": "431",
     "host start": "432-433",
-    "iam creation": "454 463-465 476-477 550 704-711 713-720 722-728 774",
     "iam deletion": "461 504 551",
     "host access": "480",
     "file change": "515-519 536 542 562-564 575 579 582-586 588-590 592-602",
     "process start": "556-557 638-640 650-657 755-766",
     "api access": "566",
     "email info": "569-570",
-    "iam info": "790-792",
-    "intrusion_detection info": "802-803 809",
+    "authentication end": "830 835 839 845 847 849 855 863",
+    "session end": "840-842",
 }
 
 #: How it went; ``unknown`` also where a record does not say.
 OUTCOMES: Final = {
     "success": (
-        "256-259 261-267 270-323 325-336 339-345 347-363 365-374 378-383 389-390 416-419 421-425 427-432 435-440 "
-        "443-457 459 461-475 477-489 493-519 522 525-526 528-564 566-602 610-614 616-619 621-626 628-633 635-640 "
-        "643-647 649-656 662 664-669 671 673-677 679-682 685-688 690-693 695-701 703-710 712-719 721-727 729 735 "
-        "739-741 743-753 755-762 764-766 769-770 774-776 781-782 790-794 797-801 803 806-809"
+        "1 3 5 7 9-12 14-16 18-28 256-259 261-267 270-323 325-336 339-345 347-363 365-374 378-383 389-394 396-407 414 "
+        "416-419 421-425 427-432 435-440 443-457 459 461-475 477-489 493-519 522 525-526 528-564 566-602 605-606 "
+        "610-614 616-619 621-626 628-633 635-640 643-647 649-656 662 664-669 671 673-677 679-682 685-688 690-693 "
+        "695-701 703-710 712-719 721-727 729 735 739-741 743-753 755-762 764-766 769-770 774-776 781-782 790-794 "
+        "797-801 803 806-810 812 815 817-819 821-863"
     ),
     "failure": (
-        "260 324 337-338 346 364 375-377 384-388 420 426 433 458 460 476 490 615 627 634 648 657-661 663 670 672 678 "
-        "683 689 694 702 711 720 728 730-734 736-738 742 754 763 771-773 777-780 795-796 802 804-805"
+        "2 4 6 8 13 17 260 324 337-338 346 364 375-377 384-388 395 408-413 415 420 426 433 458 460 476 490 615 627 "
+        "634 648 657-661 663 670 672 678 683 689 694 702 711 720 728 730-734 736-738 742 754 763 771-773 777-780 "
+        "795-796 802 804-805 811 813-814 816 820"
     ),
     "unknown": "268-269 565 620 641-642 684 767-768 783-789",
 }
 
 #: What was acted on, where that takes a judgement; the rest is a field of the vendor.
 OBJECTS: Final = {
+    "v2/attack-protection/suspicious-ip-throttling": "1-2 7-8",
+    "v2/attack-protection/breached-password-detection": "3-4",
+    "v2/attack-protection/brute-force-protection": "5-6",
+    "api/v2/risk-assessment/config": "9 14 16 18-19 22 24",
+    "api/v2/guardian/policies": "10-12 20-21 23 25",
+    "api/v2/integrations/installed": "13 15",
+    "Username-Password-Authentication": "17",
+    "api/v2/actions/triggers/post-login/bindings": "26-28",
     "Policy/policy-auth-methods-123": "371",
     "Policy/policy-auth-methods-456": "372",
     "Microsoft Graph": "373 375 377 389",
@@ -252,6 +280,15 @@ OBJECTS: Final = {
     "Policy/123451516": "382-383",
     "Azure Storage": "384-388",
     "Azure DevOps": "390",
+    "bypass": "391-392",
+    "admin": "393-394 396 398",
+    "admin_2fa": "395",
+    "update_admin_factor": "397",
+    "integration/Admin API": "399",
+    "integration/1Password": "400",
+    "user": "401",
+    "admin_single_sign_on": "402-405",
+    "Slack": "406-408 414-415",
     "projects/gcp-project1/jobs/abcdefg_hijklmnop_1234567abcd": "416-417",
     "namespaces/some-project/services/cloudrun-exfil": "419",
     "...": "420",
@@ -320,15 +357,22 @@ OBJECTS: Final = {
     "AppInstance/0oas6wl204Dn3gG5D696": "791",
     "AppInstance/11u3nwfjxxxxxxxxxxxx": "792",
     "AppInstance/0oaua5ldoougycQAO696": "797",
+    "confluence": "819-820",
+    "workspace/T01234N56GB": "825-829",
+    "app/A049JV0H0KC": "831",
+    "app/A012F34BFEF": "832-834 836-838",
 }
 
 #: The account that was acted on.
 TARGETS: Final = {
+    "target@example.io": "391-392",
+    "homer.simpson@simpsons.io": "401",
     "cat": "505",
     "bob": "506",
     "badger": "528",
     "denethor@lotr.com": "567",
     "bobert@ext.runpanther.io": "568",
+    "12345": "605-606",
     "alice@acme.io": "769-770",
     "peter.griffin@company.com": "771-773 781-789 793-796 806 808",
     "abcd123": "775-776",
@@ -338,17 +382,22 @@ TARGETS: Final = {
     "0ua8aardvarkD697": "797-798",
     "homer@springfield.gov": "799-800",
     "homer.simpson@duff.com": "809",
+    "123456": "810-824",
+    "user@example.com": "830 835 839 845 847 849 855-856 859-863",
+    "target@example.com": "840-841",
+    "victim@example.com": "842",
+    "example-account@example.com": "857-858",
 }
 
 #: Records cut down so far that they are none any more, and why.
 REFUSED: Final = {
-    "the record has the shape of no source known here": "1-28 391-415 441-442 491-492 527 605-609 810-863",
     "receiveTimestamp is no RFC 3339 date and time": "434",
+    "the record has the shape of no source known here": "441-442 491-492 527 607-609",
     "created_at is no RFC 3339 date and time": "520-521 523-524",
 }
 
 #: Records without a time: rules see them, and no window opens on them.
 UNTIMED: Final = (
-    "443 478 493-494 498-499 512-514 522 533-549 552-555 557 560-561 565-568 587-602 610-615 617-691 693-697 "
-    "699-766 797-798 800"
+    "406-415 443 478 493-494 498-499 512-514 522 533-549 552-555 557 560-561 565-568 587-602 605-606 610-615 "
+    "617-691 693-697 699-766 797-798 800 810-824 827 829 840-844 846 848 850-854 859-862"
 )

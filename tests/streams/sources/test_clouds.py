@@ -196,6 +196,42 @@ EVENTS = {
     ("kubernetes", 1): ("user:system:anonymous", "failure", "iam info", "clusterroles", "", ""),
     ("vpc-flow", 0): ("address:192.0.2.7", "failure", "network connection", "eni-1", "", "192.0.2.7"),
     ("vpc-flow", 1): ("user:eni-1", "unknown", "network info", "eni-1", "", ""),
+    ("slack", 0): (
+        "user:synthetic.admin@h.example",
+        "success",
+        "iam change",
+        "",
+        "synthetic.d@h.example",
+        "192.0.2.7",
+    ),
+    ("slack", 1): ("user:W1", "success", "file access", "file/F1", "", ""),
+    ("auth0", 0): (
+        "user:synthetic.admin@hospital.example",
+        "failure",
+        "iam change",
+        "api/v2/users",
+        "",
+        "192.0.2.7",
+    ),
+    ("auth0", 1): ("user:auth0|1", "failure", "authentication start", "Portal", "", ""),
+    ("duo", 0): (
+        "user:synthetic.doctor@hospital.example",
+        "failure",
+        "authentication start",
+        "VPN",
+        "",
+        "192.0.2.7",
+    ),
+    ("duo", 1): (
+        "user:synthetic admin",
+        "success",
+        "iam deletion",
+        "user",
+        "synthetic.doctor@hospital.example",
+        "192.0.2.9",
+    ),
+    ("onelogin", 0): ("user:7", "failure", "authentication start", "", "", "192.0.2.7"),
+    ("onelogin", 1): ("user:8", "success", "iam change", "r", "", ""),
 }
 
 
@@ -621,7 +657,15 @@ def test_public_rules_unit_tests_are_what_the_table_says(outside_data: Path) -> 
     assert tried == len(sources) + len(refused)
 
 
-JUDGED = ("okta", "entra-audit", "entra-signin", "gcp-audit", "google-workspace")
+JUDGED = ("slack", "auth0", "duo", "onelogin", "okta", "entra-audit", "entra-signin", "gcp-audit", "google-workspace")
+
+
+ONELOGIN = {
+    5: "USER_LOGGED_INTO_ONELOGIN",
+    6: "USER_FAILED_ONELOGIN_LOGIN",
+    13: "CREATED_USER",
+    **{number: f"event_type_{number}" for number in (8, 11, 90, 240, 531, 551, 553)},
+}
 
 
 def _any(one: Mapping[str, Any], *names: str) -> Any:
@@ -630,6 +674,8 @@ def _any(one: Mapping[str, Any], *names: str) -> Any:
 
 def vendors_action(source: str, one: Mapping[str, Any]) -> str:
     """The vendor's own word for what was done."""
+    if source == "onelogin":
+        return ONELOGIN[int(one["event_type_id"])]
     if source == "gcp-audit":
         payload = _any(one, "protoPayload", "protopayload")
         inside = payload.get("metadata", {})
@@ -644,6 +690,9 @@ def vendors_action(source: str, one: Mapping[str, Any]) -> str:
         "okta": _any(one, "eventType", "eventtype"),
         "github": one.get("action"),
         "google-workspace": _any(one, "name", "type"),
+        "slack": one.get("action"),
+        "auth0": one.get("data", {}).get("type"),
+        "duo": _any(one, "action", "event_type"),
     }[source]
     return str(found["value"] if isinstance(found, dict) else found)
 
@@ -652,6 +701,9 @@ def vendors_time(source: str, one: Mapping[str, Any]) -> int:
     inside = one.get("properties", {})
     payload = _any(one, "protoPayload", "protopayload") or {}
     said = {
+        "slack": one.get("date_create"),
+        "auth0": one.get("data", {}).get("date"),
+        "duo": one.get("isotimestamp"),
         "kubernetes": one.get("requestReceivedTimestamp"),
         "azure-activity": one.get("time"),
         "entra-audit": inside.get("activityDateTime"),
