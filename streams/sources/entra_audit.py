@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from streams.sources.azure import RISKS, category, outcome
 from streams.sources.base import BadRecord, Draft, LogSource
-from streams.sources.parts import items, part, parts, put_address, said, text, when
+from streams.sources.parts import account, items, part, parts, put_address, said, text, when
 from streams.sources.verbs import kind, paired
 
 __all__ = ["ENTRA_AUDIT", "EntraAudit"]
@@ -133,7 +133,7 @@ def _targets(body: Mapping[str, Any], fields: dict[str, Any]) -> None:
         if type_.lower() == "user":
             if "user.target.id" not in fields:
                 fields["user.target.id"] = id_
-                fields["user.target.name"] = text(target, "userPrincipalName")
+                fields["user.target.name"] = account(text(target, "userPrincipalName"))
         elif "wardwatch.resource" not in fields and id_:
             fields["wardwatch.resource"] = f"{type_ or 'Other'}/{id_}"
 

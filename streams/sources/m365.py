@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from streams.sources.azure import outcome
 from streams.sources.base import BadRecord, Draft, LogSource
-from streams.sources.parts import items, number, part, parts, put_address, said, text, when
+from streams.sources.parts import account, items, number, part, parts, put_address, said, text, when
 from streams.sources.verbs import kind, paired
 
 __all__ = ["M365", "Microsoft365"]
@@ -39,7 +39,6 @@ _FILES: Final = frozenset({"sharepoint", "onedrive"})
 #: Commands that an administrator of Exchange runs; what happens in a mailbox has other record types.
 _COMMAND: Final = regex(r"[A-Z][a-z]+-[A-Z]\w+")
 _SITE: Final = regex(r"https?://[^/]+(?:/(?:sites|personal|teams)/[^/?#]+)?")
-_ACCOUNT: Final = regex(r"[^\s@/\\]+@[^\s@/\\]+")
 _PEOPLE: Final = ("member", "role", "permission", "group", "user", "owner", "guest", "delegat")
 #: Type of an entry of ``Actor`` that is a user principal name.
 _UPN: Final = 5
@@ -131,7 +130,7 @@ def _who(record: Mapping[str, Any]) -> tuple[str, str, str]:
             given = text(actor, "ID")
             if number(actor, "Type") == _UPN and "@" in given:
                 name = given
-    person = name if _ACCOUNT.fullmatch(name) else ""
+    person = name if "@" in name and not set(name) & set(" /\\") else ""
     if key.lower() in ("not available", "unknown"):
         key = ""
     return person.lower() or name or key, key, person
@@ -140,12 +139,12 @@ def _who(record: Mapping[str, Any]) -> tuple[str, str, str]:
 def _object(record: Mapping[str, Any], workload: str, fields: dict[str, Any]) -> None:
     """The account, mailbox or site that was acted on."""
     target = text(record, "ObjectId")
-    mailbox = text(record, "MailboxOwnerUPN", "TargetUserOrGroupName")
+    mailbox = account(text(record, "MailboxOwnerUPN")) or account(target)
     site = _SITE.match(text(record, "SiteUrl") or target)
     if site and workload in _FILES:
         fields["wardwatch.resource"] = site[0]
-    elif _ACCOUNT.fullmatch(mailbox or target) and not workload.startswith("sharepoint"):
-        fields["user.target.name"] = mailbox or target
+    elif mailbox and workload not in _FILES:
+        fields["user.target.name"] = mailbox
     elif workload == "microsoftteams":
         fields["wardwatch.resource"] = text(record, "TeamGuid", "ChatThreadId")
 

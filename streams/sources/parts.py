@@ -9,6 +9,7 @@ a time that says nothing is refused, because an event in the wrong hour misleads
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from ipaddress import ip_address
 from re import compile as regex
 from typing import Any, Final
@@ -18,7 +19,20 @@ import orjson
 from streams.sources.base import BadRecord
 from streams.sources.times import milliseconds
 
-__all__ = ["UNTIMED", "items", "network", "number", "part", "parts", "put_address", "said", "text", "truth", "when"]
+__all__ = [
+    "UNTIMED",
+    "account",
+    "items",
+    "network",
+    "number",
+    "part",
+    "parts",
+    "put_address",
+    "said",
+    "text",
+    "truth",
+    "when",
+]
 
 #: Time of an event whose record bears none: rules see it, and it is untimely, so that no window opens or closes on it.
 UNTIMED: Final = 0
@@ -29,23 +43,41 @@ _NOTHING: Final = frozenset({"", "-", "null", "None", "N/A", "n/a", "NULL"})
 #: Powers of ten that tell epoch seconds, milliseconds, microseconds and nanoseconds apart: the year 5138 in each.
 _UNITS: Final = ((10**11, 1000, 1), (10**14, 1, 1), (10**17, 1, 1000), (10**20, 1, 1_000_000))
 _NAME: Final = regex(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+\.?")
+_ACCOUNT: Final = regex(r"[^\s@/\\]+@[^\s@/\\]+")
 _MAPPED: Final = "::ffff:"
 
 
 def part(record: Mapping[str, Any], *names: str) -> Any:
     """The value of the first of ``names`` that the record has and that is not null, in any of its spellings."""
+    get = record.get
     for name in names:
-        for spelled in (name, name.lower(), name[:1].upper() + name[1:]):
-            value = record.get(spelled)
+        value = get(name)
+        if value is not None:
+            return value
+        for spelled in _SPELLED.get(name) or _spell(name):
+            value = get(spelled)
             if value is not None:
                 return value
     return None
+
+
+#: Other spellings of the names that sources ask for. Names come from their code and never from a record.
+_SPELLED: Final[dict[str, tuple[str, ...]]] = {}
+
+
+def _spell(name: str) -> tuple[str, ...]:
+    others = dict.fromkeys((name.lower(), name[:1].upper() + name[1:]))
+    others.pop(name, None)
+    _SPELLED[name] = tuple(others)
+    return _SPELLED[name]
 
 
 def text(record: Mapping[str, Any], *names: str) -> str:
     """The first of ``names`` that says something, as text: a whole number stands for its digits. "" where none does."""
     for name in names:
         value = part(record, name)
+        if value is None:
+            continue
         if type(value) is str and value not in _NOTHING and not value.isspace():
             return value
         if type(value) is int:
@@ -166,10 +198,21 @@ def put_address(fields: dict[str, Any], raw: object) -> str:
     return f"address:{host}"
 
 
+def account(name: str) -> str:
+    """``name`` where it is an account of the organisation's own, ``who@where``; "" for a guest's and for other text.
+
+    A guest's account is made of the address of whoever was invited, who may be anybody.
+    """
+    return name if _ACCOUNT.fullmatch(name) and "#ext#" not in name.lower() else ""
+
+
 def network(raw: object) -> tuple[str, int]:
     """An IP address in its one spelling, and its port or 0; ("", 0) where ``raw`` is no address."""
-    if type(raw) is not str or len(raw) > 64:
-        return "", 0
+    return _network(raw) if type(raw) is str and len(raw) <= 64 else ("", 0)
+
+
+@lru_cache(maxsize=16_384)
+def _network(raw: str) -> tuple[str, int]:
     host, port = raw.strip(), ""
     if host[:1] == "[":
         host, _, port = host[1:].partition("]")

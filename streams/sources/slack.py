@@ -111,7 +111,8 @@ def _entity(record: Mapping[str, Any], fields: dict[str, Any]) -> None:
     """A user is a target; anything else is known by its kind and id."""
     entity = parts(record, "entity")
     type_ = text(entity, "type")
-    inside = parts(entity, type_) if type_ else {}
+    found = entity.get(type_)
+    inside = found if isinstance(found, dict) else {}
     if type_ == "user":
         fields["user.target.id"] = text(inside, "id")
         fields["user.target.name"] = text(inside, "email")

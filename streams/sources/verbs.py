@@ -16,8 +16,8 @@ _VERBS: Final = {
     "access": "get list read view search download fetch clone query describe export lookup check test show watch"
     " preview access head select scan print sync open count sign peek play evaluate verify recommend find browse"
     " takeout",
-    "creation": "create add install new import upload generate register issue invite enroll insert put run launch allocate"
-    " copy publish submit fork provision make signup",
+    "creation": "create add install new import upload generate register issue invite enroll insert put run launch"
+    " allocate copy publish submit fork provision make signup",
     "deletion": "delete remove destroy purge deregister drop uninstall unenroll erase expire recycle hard soft",
     "change": "update set modify change patch write edit move rename grant assign attach enable disable restore archive"
     " transfer override rotate reset lock unlock suspend activate deactivate revoke replace undelete allow block"

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from streams.sources.base import BadRecord, Draft, LogSource
-from streams.sources.parts import network, number, part, said, text, when
+from streams.sources.parts import network, number, said, text, when
 
 __all__ = ["VPC_FLOW", "VpcFlow", "flow_header", "flow_line"]
 
@@ -184,19 +184,21 @@ _SPELLED: Final = {name: _spellings(name) for name in _NAMES}
 
 
 def _of(record: Mapping[str, Any], *names: str) -> Any:
+    get = record.get
     for name in names:
-        value = part(record, *_SPELLED[name])
-        if value is not None:
-            return value
+        for spelled in _SPELLED[name]:
+            value = get(spelled)
+            if value is not None:
+                return value
     return None
 
 
 def _text(record: Mapping[str, Any], name: str) -> str:
-    return text(record, *_SPELLED[name])
+    return text({name: _of(record, name)}, name)
 
 
 def _number(record: Mapping[str, Any], name: str) -> int | None:
-    found = number(record, *_SPELLED[name])
+    found = number({name: _of(record, name)}, name)
     return found if found is not None and 0 <= found < 2**63 else None
 
 

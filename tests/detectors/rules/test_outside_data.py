@@ -141,8 +141,8 @@ def test_gating_by_log_source_changes_no_cloudtrail_hit(cloud: RuleSet) -> None:
         assert gated == raw
 
 
-#: What ingest finds and the engines were not asked or could not know: Google's fields have other names in the rules, the
-#: audit log of AKS lies as a text inside a record of Azure Monitor, and "553" is 553. By rule, lines of the public file.
+#: What ingest finds and the engines were not asked or could not know: Google's fields have other names in the rules,
+#: the audit log of AKS lies as a text inside a record of Azure Monitor, and "553" is 553. By rule, lines of that file.
 MORE = {
     "cisco_duo_mfa_bypass_via_bypass_code.yml": {406},
     "onelogin_user_account_locked.yml": {822, 823},
