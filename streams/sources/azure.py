@@ -48,7 +48,7 @@ _GOES_ON: Final = ("start", "accept", "inprogress", "in progress", "active", "up
 
 def category(record: Mapping[str, Any]) -> str:
     """The category of a record in small letters; the REST API of the activity log gives it as an object."""
-    value = part(record, "category")
+    value = part(record, "categoryValue", "category")
     if isinstance(value, dict):
         value = part(value, "value")
     return value.lower() if type(value) is str else ""
@@ -72,12 +72,12 @@ def principal(record: Mapping[str, Any]) -> tuple[str, str, str]:
     identity = parts(record, "identity")
     claims = parts(identity, "claims", "claim") or parts(record, "claims")
     proof = parts(parts(identity, "authorization"), "evidence") or parts(parts(record, "authorization"), "evidence")
-    asked = parts(identity, "requester")
+    asked, inside = parts(identity, "requester"), parts(record, "properties")
     names = [
         text(record, "caller"),
         text(claims, _CLAIMS + "upn", "upn"),
         text(asked, "upn"),
-        text(identity, "userPrincipalName"),
+        text(identity, "userPrincipalName") or text(inside, "userPrincipalName"),
         text(claims, _CLAIMS + "emailaddress", _CLAIMS + "name", "email", "preferred_username", "unique_name", "name"),
     ]
     name = next((given for given in names if "@" in given), "")
@@ -88,6 +88,7 @@ def principal(record: Mapping[str, Any]) -> tuple[str, str, str]:
         or text(parts(record, "authorization", "authentication"), "principalId")
         or text(claims, "appid", "azp")
         or text(asked, "appId")
+        or text(inside, "userId", "servicePrincipalId", "appId")
         or next((given for given in names if given), "")
     )
     type_ = (

@@ -86,7 +86,7 @@ class AzureActivity:
         return not category(record).startswith("kube-audit") and not is_entra(record)
 
     def normalise(self, record: Mapping[str, Any]) -> Draft:
-        operation = part(record, "operationName", "operationNameValue")
+        operation = part(record, "operationNameValue", "operationName")
         if isinstance(operation, dict):
             operation = part(operation, "value")
         if type(operation) is not str or not operation.strip():
@@ -175,11 +175,14 @@ def _acts(thing: str, place: str) -> str:
 def _outcome(record: Mapping[str, Any], inside: Mapping[str, Any], operation: str) -> str:
     if operation.lower().endswith("policies/deny/action"):
         return "failure"
+    http = number(inside, "httpStatusCode", "responseStatusCode")
+    if http is not None and http >= 400:
+        return "failure"  # a vault says Success of a request that it refused
     return outcome(
         part(record, "resultType"),
         part(record, "activityStatusValue", "status"),
         number(record, "statusCode"),
-        number(inside, "httpStatusCode", "statusCode"),
+        number(inside, "statusCode") if http is None else http,
         part(inside, "metricResponseType", "status", "result"),
         part(record, "statusText", "resultSignature"),
     )

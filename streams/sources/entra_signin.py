@@ -90,7 +90,7 @@ class EntraSignIn:
         }
         addresses = part(body, "ipAddresses")
         first = addresses[0] if isinstance(addresses, list) and addresses and isinstance(addresses[0], dict) else {}
-        came_from = part(record, "callerIpAddress") or part(body, "ipAddress") or part(first, "ipAddress")
+        came_from = part(record, "callerIpAddress") or part(body, "ipAddress", "IPAddress") or part(first, "ipAddress")
         address = put_address(fields, came_from)
         who = (name.lower() if "@" in name else "") or user or service or name or app
         return Draft(

@@ -4,12 +4,17 @@ A record is an object with the names of AWS's fields, or a plain line: of the de
 of any format under a header line with the names of its fields, as flow logs lie in S3. :func:`flow_line` makes an
 object of a line.
 
+Anybody may send a packet, from any number of addresses. So a flow acts as an address only where that is one of a
+private network; what comes from outside is known by the interface that it came to, and rules see its address.
+
 Source: Amazon VPC user guide, *Flow log records*.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from ipaddress import ip_address
 from typing import Any, Final
 
 from streams.sources.base import BadRecord, Draft, LogSource
@@ -136,14 +141,19 @@ class VpcFlow:
             "network.direction": _DIRECTIONS.get(_text(record, "flow-direction").lower(), ""),
             "wardwatch.resource": interface or _text(record, "resource-id"),
         }
-        address = f"address:{source}" if source else ""
+        address = f"address:{source}" if source and not _outside(source) else ""
         return Draft(
             id="",
             time=begin or end or when(record, "timestamp", "@timestamp"),
-            actor=address or f"user:{interface or fields['cloud.account.id'] or 'vpc-flow-logs'}",
+            actor=address or f"device:{fields['wardwatch.resource'] or 'vpc-flow-logs'}",
             fields=said(fields),
             address=address,
         )
+
+
+@lru_cache(maxsize=16_384)
+def _outside(address: str) -> bool:
+    return ip_address(address).is_global
 
 
 def flow_header(line: str) -> list[str] | None:

@@ -195,7 +195,7 @@ EVENTS = {
     ("kubernetes", 0): ("user:synthetic-admin", "success", "process start", "pacs/pods/viewer/exec", "", "192.0.2.7"),
     ("kubernetes", 1): ("user:system:anonymous", "failure", "iam info", "clusterroles", "", ""),
     ("vpc-flow", 0): ("address:192.0.2.7", "failure", "network connection", "eni-1", "", "192.0.2.7"),
-    ("vpc-flow", 1): ("user:eni-1", "unknown", "network info", "eni-1", "", ""),
+    ("vpc-flow", 1): ("device:eni-1", "unknown", "network info", "eni-1", "", ""),
     ("slack", 0): (
         "user:synthetic.admin@h.example",
         "success",
@@ -609,6 +609,113 @@ def test_an_event_without_a_time_is_untimely_and_still_seen() -> None:
     reader = Reader(_no_rules(), Pseudonyms(bytes(32), "k"))
     bare = record("kubernetes", 0, requestReceivedTimestamp=None, stageTimestamp=None)
     assert not reader.read(bare, by_name("kubernetes"), fallback_id=lambda: "x", received=NOON).event.timely
+
+
+SHAPES: dict[str, tuple[dict[str, Any], str, str, str, str]] = {
+    # what comes in, and source, actor, action, outcome
+    "a row of AzureActivity": (
+        {
+            "TimeGenerated": "2026-03-01T12:00:00Z",
+            "OperationName": "Delete Network Security Group",
+            "OperationNameValue": "MICROSOFT.NETWORK/NETWORKSECURITYGROUPS/DELETE",
+            "CategoryValue": "Administrative",
+            "ActivityStatusValue": "Failure",
+            "Caller": "x@hospital.example",
+            "CallerIpAddress": "192.0.2.7",
+        },
+        "azure-activity",
+        "user:x@hospital.example",
+        "MICROSOFT.NETWORK/NETWORKSECURITYGROUPS/DELETE",
+        "failure",
+    ),
+    "a vault that refuses": (
+        {
+            "time": "2026-03-01T12:00:00Z",
+            "category": "AuditEvent",
+            "operationName": "SecretGet",
+            "resourceId": "/SUBSCRIPTIONS/S/PROVIDERS/MICROSOFT.KEYVAULT/VAULTS/V",
+            "resultType": "Success",
+            "resultSignature": "Forbidden",
+            "callerIPAddress": "192.0.2.7",
+            "identity": {"claim": {"oid": "o-1", "appid": "a-1"}},
+            "properties": {"httpStatusCode": 403, "id": "https://v.vault.azure.net/secrets/s"},
+        },
+        "azure-activity",
+        "user:o-1",
+        "SecretGet",
+        "failure",
+    ),
+    "a row of AuditLogs": (
+        {
+            "TimeGenerated": "2026-03-01T12:00:00Z",
+            "OperationName": "Add user",
+            "Category": "UserManagement",
+            "LoggedByService": "Core Directory",
+            "ActivityDisplayName": "Add user",
+            "Result": "success",
+            "InitiatedBy": json.dumps({"user": {"userPrincipalName": "x@hospital.example", "id": "u-1"}}),
+            "TargetResources": json.dumps([{"type": "User", "id": "u-2"}]),
+        },
+        "entra-audit",
+        "user:x@hospital.example",
+        "Add user",
+        "success",
+    ),
+    "a row of SigninLogs": (
+        {
+            "TimeGenerated": "2026-03-01T12:00:00Z",
+            "Category": "SignInLogs",
+            "OperationName": "Sign-in activity",
+            "ResultType": "50053",
+            "UserPrincipalName": "x@hospital.example",
+            "IPAddress": "192.0.2.7",
+            "Status": json.dumps({"errorCode": 50053}),
+        },
+        "entra-signin",
+        "user:x@hospital.example",
+        "Sign-in activity",
+        "failure",
+    ),
+    "flows as Panther names them": (
+        {
+            "version": 2,
+            "account": "000000000001",
+            "interfaceId": "eni-1",
+            "srcAddr": "10.0.0.1",
+            "dstAddr": "192.0.2.1",
+            "dstPort": 22,
+            "start": "2026-03-01 12:00:00.000",
+            "action": "ACCEPT",
+            "status": "OK",
+        },
+        "vpc-flow",
+        "address:10.0.0.1",
+        "ACCEPT",
+        "success",
+    ),
+    "GitHub with both its times": (
+        {"action": "repo.destroy", "actor": "x", "org": "o", "created_at": NOON, "@timestamp": NOON},
+        "github",
+        "user:x",
+        "repo.destroy",
+        "success",
+    ),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_shapes_that_shippers_and_warehouses_give(shape: str) -> None:
+    given, name, actor, action, outcome = SHAPES[shape]
+    source = recognise(given, "audit.cloud")
+    made = source.normalise(given)
+    assert (source.name, made.actor, made.time) == (name, actor, NOON)
+    assert (made.fields["event.action"], made.fields["event.outcome"]) == (action, outcome)
+    assert made.address == ("address:192.0.2.7" if "192.0.2.7" in given.values() else made.address)
+
+
+def test_whoever_sends_packets_from_outside_is_no_entity_to_be_remembered() -> None:
+    made = draft("vpc-flow", 0, srcaddr="8.8.8.8")
+    assert (made.actor, made.address, made.fields["source.ip"]) == ("device:eni-1", "", "8.8.8.8")
 
 
 def test_each_stage_of_a_request_is_an_event_of_its_own() -> None:
