@@ -86,8 +86,8 @@ class Reader:
         """One parsed record. ``fallback_id`` is asked where it has no id; ``received``: ms. Raises BadRecord."""
         draft = source.normalise(record)
         event = release(draft, source, self._pseudonyms, fallback_id=fallback_id, received=received)
-        fields = draft.fields if draft.aliases is None else {**draft.aliases, **draft.fields}
-        matches = self._rules.match(record, fields, draft.logsource or source.logsource)
+        seen = record if draft.aliases is None else {**record, **draft.aliases}
+        matches = self._rules.match(seen, draft.fields, draft.logsource or source.logsource)
         findings = tuple(rule_finding(match, event, source.subject) for match in matches) if matches else ()
         return Released(event, source, findings)
 

@@ -40,7 +40,7 @@ class Draft:
     #: Every string in the record that identifies a patient: ids, record numbers, names, contact data.
     identifiers: set[str] = field(default_factory=set)
     logsource: LogSource | None = None  #: a constant, where the record is of another service than its source's others
-    #: More names under which rules may ask for what the record says; they leave ingest no more than the record does.
+    #: What rules find under a name in place of the record's own; it leaves ingest no more than the record does.
     aliases: dict[str, Any] | None = None
 
 

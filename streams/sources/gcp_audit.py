@@ -162,7 +162,8 @@ def _aliases(
         names["eventName"] = [found for event in events if (found := text(event, "eventName"))]
         for event in events:
             for parameter in items(event, "parameter"):
-                names.setdefault(text(parameter, "name").lower(), text(parameter, "value"))
+                if (name := text(parameter, "name").lower()) not in record:
+                    names.setdefault(name, text(parameter, "value"))
     return said(names)
 
 

@@ -111,7 +111,7 @@ class GoogleWorkspace:
             fields=said(fields),
             address=address,
             logsource=_LOGIN if application == "login" else None,
-            aliases=_aliases(action, fields["event.provider"], settings),
+            aliases=_aliases(record, action, fields["event.provider"], settings),
         )
 
 
@@ -127,11 +127,10 @@ def _parameters(record: Mapping[str, Any]) -> Mapping[str, Any]:
     }
 
 
-def _aliases(action: str, service: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+def _aliases(record: Mapping[str, Any], action: str, service: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     """The names that SigmaHQ's rules have for an event's name, service and parameters."""
-    names = {name.lower(): value for name, value in settings.items() if isinstance(value, str | bool | int | list)}
     return {
-        **names,
+        **{name.lower(): value for name, value in settings.items() if name.lower() not in record},
         "eventName": action,
         "eventService": service,
         "protoPayload.serviceName": service,

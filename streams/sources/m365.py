@@ -40,6 +40,8 @@ _FILES: Final = frozenset({"sharepoint", "onedrive"})
 _COMMAND: Final = regex(r"[A-Z][a-z]+-[A-Z]\w+")
 _SITE: Final = regex(r"https?://[^/]+(?:/(?:sites|personal|teams)/[^/?#]+)?")
 _PEOPLE: Final = ("member", "role", "permission", "group", "user", "owner", "guest", "delegat")
+#: Lists of names and values that rules search as if each were a text.
+_PAIRS: Final = ("Parameters", "OperationProperties", "ExtendedProperties")
 #: Type of an entry of ``Actor`` that is a user principal name.
 _UPN: Final = 5
 
@@ -116,6 +118,7 @@ class Microsoft365:
                 "eventSource": workload,
                 "eventName": (text(record, "Name", "PolicyName") if alerting else "") or operation,
                 "status": "success" if result == "success" or alerting else result,
+                **{name: _told(record, name) for name in _PAIRS if isinstance(record.get(name), list)},
             },
         )
 
@@ -194,6 +197,11 @@ def _of_command(category: str, operation: str) -> str:
     """PowerShell's verbs: New- makes something, Add- gives somebody a part in what is there."""
     verb = operation.partition("-")[0].lower()
     return paired(category, {"new": "creation", "remove": "deletion", "get": "access"}.get(verb) or kind(operation))
+
+
+def _told(record: Mapping[str, Any], name: str) -> list[str]:
+    """Names and values of a list of both, one after another: what rules search for may be either."""
+    return [found for pair in items(record, name) for key in ("Name", "Value") if (found := text(pair, key))]
 
 
 def _extended(record: Mapping[str, Any], name: str) -> str:

@@ -13,6 +13,7 @@ import pytest
 from cloud_records import CLOUDS
 from outside_cloudtrail import lines
 
+from detectors.rules import load
 from streams.pipeline import Reader
 from streams.pseudonyms import Pseudonyms
 from streams.sources.base import BadRecord, Draft
@@ -256,7 +257,7 @@ def test_each_synthetic_record_has_its_line_in_the_table() -> None:
 @pytest.mark.parametrize(("source", "number"), EVENTS)
 def test_no_free_text_leaves(source: str, number: int) -> None:
     """Names of files, titles, people's display names, parameters and messages stay inside."""
-    reader = Reader(_no_rules(), Pseudonyms(bytes(32), "k"))
+    reader = Reader(load([]), Pseudonyms(bytes(32), "k"))
     released = reader.read(record(source, number), by_name(source), fallback_id=lambda: "x", received=NOON)
     said = json.dumps([released.event.fields, released.event.actor, released.event.id])
     for text in (
@@ -268,12 +269,6 @@ def test_no_free_text_leaves(source: str, number: int) -> None:
         "denial",
     ):
         assert text not in said
-
-
-def _no_rules() -> Any:
-    from detectors.rules import load
-
-    return load([])
 
 
 @pytest.mark.parametrize("source", [name for name in CLOUDS if name != "vpc-flow"])
@@ -433,6 +428,7 @@ OUTCOMES: list[tuple[str, int, dict[str, Any], str]] = [
             (None, "success"),
         ]
     ],
+    ("m365", 1, {"LogonError": None}, "failure"),
     ("m365", 0, {"Workload": "SecurityComplianceCenter", "Operation": "AlertTriggered"}, "unknown"),
     ("kubernetes", 0, {"responseStatus": {"code": 403}}, "failure"),
     ("kubernetes", 0, {"responseStatus": None, "stage": "RequestReceived"}, "unknown"),
@@ -606,9 +602,74 @@ def test_what_says_too_little_is_refused_with_its_reason(
 def test_an_event_without_a_time_is_untimely_and_still_seen() -> None:
     made = draft("kubernetes", 0, requestReceivedTimestamp=None, stageTimestamp=None)
     assert made.time == UNTIMED
-    reader = Reader(_no_rules(), Pseudonyms(bytes(32), "k"))
+    reader = Reader(load([]), Pseudonyms(bytes(32), "k"))
     bare = record("kubernetes", 0, requestReceivedTimestamp=None, stageTimestamp=None)
     assert not reader.read(bare, by_name("kubernetes"), fallback_id=lambda: "x", received=NOON).event.timely
+
+
+RULES: list[tuple[str, int, dict[str, Any], str, str, dict[str, Any]]] = [
+    # record; product and service of a rule, and what it asks for
+    ("gcp-audit", 0, {}, "gcp", "gcp.audit", {"gcp.audit.method_name": "storage.objects.get"}),
+    ("gcp-audit", 0, {}, "gcp", "gcp.audit", {"data.protoPayload.authorizationInfo.granted": "true"}),
+    ("gcp-audit", 2, {}, "gcp", "google_workspace.login", {"eventName": "login_failure"}),
+    ("google-workspace", 1, {}, "gcp", "google_workspace.login", {"eventService": "login.googleapis.com"}),
+    ("google-workspace", 0, {}, "gcp", "google_workspace.admin", {"eventName": "download", "new_value": "x"}),
+    ("entra-audit", 2, {}, "azure", "riskdetection", {"riskEventType": "anonymizedIPAddress"}),
+    (
+        "m365",
+        0,
+        {"Workload": "SecurityComplianceCenter", "Operation": "AlertTriggered", "Name": "Ransomware activity"},
+        "m365",
+        "threat_management",
+        {"eventSource": "SecurityComplianceCenter", "eventName": "Ransomware activity", "status": "success"},
+    ),
+    ("m365", 2, {}, "m365", "audit", {"Operation": "Add-MailboxPermission", "Parameters|contains": "User"}),
+    ("kubernetes", 0, {}, "kubernetes", "audit", {"objectRef.subresource": "exec"}),
+]
+
+
+@pytest.mark.parametrize(("source", "number", "changes", "product", "service", "asks"), RULES)
+def test_a_rule_of_a_service_finds_that_service_s_records(
+    source: str, number: int, changes: dict[str, Any], product: str, service: str, asks: dict[str, Any], tmp_path: Path
+) -> None:
+    rule = {
+        "title": "Synthetic",
+        "id": "00000000-0000-4000-8000-000000000001",
+        "status": "test",
+        "level": "low",
+        "logsource": {"product": product, "service": service},
+        "detection": {"selection": asks, "condition": "selection"},
+    }
+    (tmp_path / "rule.yml").write_text(json.dumps(rule))
+    rules = load([tmp_path])
+    assert not rules.problems
+    reader = Reader(rules, Pseudonyms(bytes(32), "k"))
+    released = reader.read(record(source, number, **changes), by_name(source), fallback_id=lambda: "x", received=NOON)
+    (finding,) = released.findings
+    assert finding.evidence.keys() <= by_name(source).released
+
+
+@pytest.mark.parametrize(
+    ("source", "number", "changes", "name"),
+    [
+        ("m365", 2, {"ObjectId": "somebody_home.example#EXT#@h.onmicrosoft.com"}, "user.target.name"),
+        ("m365", 0, {"TargetUserOrGroupName": "somebody@home.example"}, "user.target.name"),
+        (
+            "entra-audit",
+            0,
+            {"properties__targetResources": [{"type": "User", "userPrincipalName": "a_b.example#EXT#@h.example"}]},
+            "user.target.name",
+        ),
+        ("auth0", 1, {"user_name": "somebody@home.example"}, "user.name"),
+    ],
+)
+def test_people_from_outside_are_not_named(source: str, number: int, changes: dict[str, Any], name: str) -> None:
+    assert name not in draft(source, number, **changes).fields
+
+
+def test_a_path_of_auth0_ends_before_what_may_be_an_id() -> None:
+    made = draft("auth0", 0, data__details__request__path="/api/v2/users/somebody")
+    assert made.fields["wardwatch.resource"] == "api/v2/users"
 
 
 SHAPES: dict[str, tuple[dict[str, Any], str, str, str, str]] = {
