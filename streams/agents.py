@@ -16,6 +16,7 @@ What a step does to a record is in :mod:`streams.pipeline`; what is durable when
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import logging
 import os
 import socket
@@ -33,6 +34,7 @@ from detectors.rules import load
 from streams import topics
 from streams.admin import SetupError, topic_ids
 from streams.changelog import Changelog
+from streams.crashes import CrashJournal
 from streams.deadletters import DeadLetters
 from streams.deliveries import DeliveryHandler, Notify
 from streams.handlers import FLUSH_BATCHES, IngestHandler, KeyedHandler
@@ -65,7 +67,7 @@ FORGET_SECONDS = 3600.0
 
 #: Kafka records that a lane takes at once, and batches of them that may wait for it. Their bytes are most of a worker's
 #: memory. Ingest is done with each batch at once; other steps take several until they flush, and one more may wait.
-INPUT = (1000, 2)
+INPUT = (500, 2)
 BLOCKS = (4, FLUSH_BATCHES + 1)
 RECORDS = (500, FLUSH_BATCHES + 1)
 
@@ -152,9 +154,15 @@ class Worker:
             self.ingest,
             self.sender,
             self.clocks,
+            journal=self._journal("ingest", topic, partition),
             topic_id=self.topic_ids[topic],
             name=f"{topic}/{partition}",
             now=time.monotonic,
+        )
+
+    def _journal(self, step: str, topic: str, partition: int) -> CrashJournal:
+        return CrashJournal(
+            self.settings.home / "under-way" / f"{self.settings.application}.{step}.{topic}.{partition}"
         )
 
     def _index_handler(self, partition: int) -> Handler:
@@ -183,6 +191,7 @@ class Worker:
                     transactional_id=f"{self.settings.application}.{step}.{topic}.{partition}",
                 ),
                 self.dead_letters,
+                journal=self._journal(step, topic, partition),
                 stage=step,
                 topic_id=self.topic_ids[topic],
                 now=time.monotonic,
@@ -209,6 +218,14 @@ class Worker:
             while not app.should_stop:
                 await asyncio.sleep(self.settings.topic_check_interval)
                 await self._look_at_topics()
+
+        @app.task  # type: ignore[untyped-decorator]
+        async def keep_watch() -> None:
+            # From a thread that needs no lock of Python's: a loop in somebody's C code ends as well.
+            stuck = self.settings.stuck_after
+            while not app.should_stop:
+                faulthandler.dump_traceback_later(stuck, exit=True)
+                await asyncio.sleep(stuck / 4)
 
         @app.task  # type: ignore[untyped-decorator]
         async def report() -> None:
@@ -244,6 +261,7 @@ class Worker:
         return end
 
     async def close(self) -> None:
+        faulthandler.cancel_dump_traceback_later()
         await self.lanes.close()
         await self.sender.close()
         await self.http.aclose()
@@ -285,7 +303,7 @@ def _faust_app(settings: Settings) -> BatchApp:
         broker_session_timeout=settings.session_timeout,
         broker_heartbeat_interval=min(3.0, settings.session_timeout / 3),
         broker_commit_interval=1.0,
-        consumer_max_fetch_size=1024 * 1024,
+        consumer_max_fetch_size=512 * 1024,
         consumer_auto_offset_reset="earliest",
         stream_wait_empty=False,
     )

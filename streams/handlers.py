@@ -14,9 +14,10 @@ from typing import Final
 
 from streams.blocks import address, unpack
 from streams.changelog import Changelog
+from streams.crashes import CrashJournal
 from streams.deadletters import DeadLetters
 from streams.lineage import TopicReplaced
-from streams.pipeline import Ingest
+from streams.pipeline import Ingest, Ingested
 from streams.records import Output, RawRecord, Record
 from streams.sender import Sender
 from streams.state import BadDerived, KeyedStep, PartitionState
@@ -31,6 +32,8 @@ FLUSH_SECONDS = 1.0
 FLUSH_BATCHES = 6
 #: Records between two chances for other tasks to run.
 YIELD_EVERY = 100
+#: Reason of a record that :mod:`streams.crashes` condemned.
+_KILLED = "the worker ended each time it read this record: a defect of the product, please report it"
 
 
 #: A RawRecord of a tuple, without a Python call for each.
@@ -46,6 +49,7 @@ class IngestHandler:
         sender: Sender,
         clocks: InputClocks,
         *,
+        journal: CrashJournal,
         topic_id: bytes,
         name: str,
         now: Callable[[], float],
@@ -54,18 +58,32 @@ class IngestHandler:
         self._ingest = ingest
         self._sender = sender
         self._clocks = clocks
+        self._journal = journal
         self._topic_id = topic_id
         self._name = name
         self._now = now
 
     async def open(self) -> None:
+        self._journal.open(self._topic_id)
         self._clocks.assigned(self._name, self._topic_id, self._now())
 
     async def process(self, batch: Batch) -> bool:
         self._clocks.taking(self._name)
+        with self._journal.batch(batch.first_offset, batch.next_offset):
+            derived, latest = await self._derive(batch)
+        await self._sender.send(self._topic_id, batch.tp.partition, derived)
+        # A clock moves once everything it speaks for lies downstream, so that its watermark comes after it.
+        received = batch.records[-1].timestamp
+        self._clocks.taken(self._name, batch.next_offset, latest, received=received, now=self._now())
+        return True
+
+    async def _derive(self, batch: Batch) -> tuple[list[tuple[int, Sequence[Output]]], dict[str, int]]:
+        """Each record's offset and outputs, and each source's latest time."""
         derived: list[tuple[int, Sequence[Output]]] = []
         latest: dict[str, int] = {}
         derive, append = self._ingest.derive, derived.append
+        if self._journal.careful or self._journal.condemned:
+            derive = self._carefully
         for count, record in enumerate(batch.records, 1):
             ingested = derive(
                 _RAW(
@@ -89,17 +107,25 @@ class IngestHandler:
                     latest[source] = max(clock, latest.get(source, 0))
             if not count % YIELD_EVERY:
                 await asyncio.sleep(0)
-        await self._sender.send(self._topic_id, batch.tp.partition, derived)
-        # A clock moves once everything it speaks for lies downstream, so that its watermark comes after it.
-        received = batch.records[-1].timestamp
-        self._clocks.taken(self._name, batch.next_offset, latest, received=received, now=self._now())
-        return True
+        return derived, latest
+
+    def _carefully(self, raw: RawRecord) -> Ingested:
+        journal = self._journal
+        if raw.offset in journal.condemned:
+            return self._ingest.refuse(raw, _KILLED)
+        if not journal.careful:
+            return self._ingest.derive(raw)
+        journal.name(raw.offset)
+        ingested = self._ingest.derive(raw)
+        journal.rest()
+        return ingested
 
     async def flush(self) -> None:
         """Every batch was durable when :meth:`process` returned."""
 
     async def close(self) -> None:
         self._clocks.released(self._name)
+        self._journal.close()
 
 
 class KeyedHandler:
@@ -112,6 +138,7 @@ class KeyedHandler:
         changelog: Changelog,
         dead_letters: DeadLetters,
         *,
+        journal: CrashJournal,
         stage: str,
         topic_id: bytes,
         now: Callable[[], float],
@@ -120,6 +147,7 @@ class KeyedHandler:
         self._sender = sender
         self._changelog = changelog
         self._dead_letters = dead_letters
+        self._journal = journal
         self._stage = stage
         self._topic_id = topic_id
         self._now = now
@@ -139,12 +167,15 @@ class KeyedHandler:
             )
         state.topic = self._topic_id
         self.state = state
+        self._journal.open(self._topic_id)
         self._unflushed.clear()
         self._flushed_at = self._now()
         return state.position
 
     async def process(self, batch: Batch) -> bool:
-        await self._sender.send(self._topic_id, batch.tp.partition, self._fold(batch))
+        with self._journal.batch(batch.first_offset, batch.next_offset):
+            derived = self._fold(batch)
+        await self._sender.send(self._topic_id, batch.tp.partition, derived)
         self._unflushed.append(batch)
         if len(self._unflushed) < FLUSH_BATCHES and self._now() - self._flushed_at < FLUSH_SECONDS:
             return False
@@ -157,9 +188,14 @@ class KeyedHandler:
         for block in blocks:
             if block.foreign:
                 self._refuse(batch, block.records[0], "a foreign record on a topic that only Wardwatch writes to")
+            if self._journal.condemned:
+                for record in block.records:
+                    if record.place in self._journal.condemned:
+                        self._refuse(batch, record, _KILLED)
+        before = self._journal.name if self._journal.careful else None
         while True:
             try:
-                return self.state.fold(blocks, self._bad)
+                return self.state.fold(blocks, self._bad, before=before)
             except BadDerived as exc:
                 reason = f"{type(exc.cause).__name__} in {self._stage}: a defect of the product, please report it"
                 self._refuse(batch, exc.record, reason)
@@ -185,4 +221,5 @@ class KeyedHandler:
         self._flushed_at = self._now()
 
     async def close(self) -> None:
+        self._journal.close()
         await self._changelog.close()

@@ -56,7 +56,7 @@ _READINGS: Final = 32
 _LONGEST: Final = 16_384
 #: Identifiers of one record that are compared with each other, and remembered; a record with more is one of its kind.
 _MANY: Final = 64
-_KEPT: Final = 4_096
+_KEPT: Final = 2_048
 
 
 def fold(text: str) -> str:
@@ -143,7 +143,7 @@ _older: dict[frozenset[str], Identifiers] = {}
 
 
 def identifiers_of(identifiers: frozenset[str]) -> Identifiers:
-    """:class:`Identifiers`, remembering up to 8,192 patients: what is asked about now is asked about again soon."""
+    """:class:`Identifiers`, remembering up to 4,096 patients: what is asked about now is asked about again soon."""
     global _recent, _older
     if len(identifiers) > _MANY:
         return Identifiers(identifiers)

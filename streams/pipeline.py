@@ -40,6 +40,9 @@ LATENESS = _HOUR
 LARGEST = 1_000_000
 #: What one record may become: positions count its outputs in 16 bits.
 MOST_OUTPUTS = 60_000
+#: A record that lies in another is named by its number there: one digit of this base for each record around it.
+_DIGITS: Final = MOST + 1
+_DEEPEST_LINE: Final = _DIGITS ** (DEEPEST - 1)
 #: Bytes of all views of one event.
 LARGEST_TOGETHER = 32_000_000
 #: Header an emitter sets once per event and keeps through every retry.
@@ -101,11 +104,8 @@ class Ingest:
         self._dead_letters = dead_letters
         self._views = tuple((kind, _KIND_BITS[kind]) for kind in views)
 
-    def derive(self, raw: RawRecord, depth: int = 0) -> Ingested:
-        """Everything one record becomes; never raises: what cannot be read is a dead letter that says why.
-
-        ``depth``: how many records this one lay in.
-        """
+    def derive(self, raw: RawRecord) -> Ingested:
+        """Everything one record becomes; never raises: what cannot be read is a dead letter that says why."""
         try:
             record = parse(raw.value)
             named = raw.headers.get(SOURCE)
@@ -115,27 +115,25 @@ class Ingest:
             released = self._reader.read(record, source, fallback_id=fallback, received=raw.received)
             outputs = self._outputs(released)
         except (BadRecord, ValueError) as exc:
-            if (held := contents(raw.value)) is not None and depth < DEEPEST:
-                return self._several(raw, held, depth)
-            reason = str(exc) if isinstance(exc, BadRecord) else f"{type(exc).__name__} while reading"
-            return Ingested((self._dead_letters.output(raw, stage="ingest", reason=reason),))
+            if (held := contents(raw.value)) is not None and raw.line < _DEEPEST_LINE:
+                return self._several(raw, held)
+            return self.refuse(raw, str(exc) if isinstance(exc, BadRecord) else f"{type(exc).__name__} while reading")
         except Exception as exc:
-            reason = f"{type(exc).__name__} while reading: a defect of the product, please report it"
-            return Ingested((self._dead_letters.output(raw, stage="ingest", reason=reason),))
+            return self.refuse(raw, f"{type(exc).__name__} while reading: a defect of the product, please report it")
         return Ingested(
             outputs,
             source.name,
             released.event.time - source.lateness if released.event.timely else 0,
         )
 
-    def _several(self, raw: RawRecord, held: Sequence[Any], depth: int) -> Ingested:
+    def _several(self, raw: RawRecord, held: Sequence[Any]) -> Ingested:
         """A record that no source reads, and that holds others: each is derived as if it lay there by itself.
 
         Its id is made of the record's and its number. A bad one costs itself: its dead letter holds it alone, under the
         id with which it counts once when it is sent again.
         """
         if len(held) > MOST:
-            return self._too_many(raw, f"{len(held)} records in one")
+            return self.refuse(raw, f"{len(held)} records in one: send at most {MOST} at a time")
         given = raw.headers.get(EVENT_ID)
         base = given.decode("utf-8", "replace") if given else digest(raw.topic, raw.partition, raw.offset)
         outputs: list[Output] = []
@@ -144,19 +142,19 @@ class Ingest:
             one = raw._replace(
                 value=orjson.dumps(member),
                 headers={**raw.headers, EVENT_ID: digest(base, number).encode()},
-                line=raw.line * (MOST + 1) + number,
+                line=raw.line * _DIGITS + number,
             )
-            inner = self.derive(one, depth + 1)
+            inner = self.derive(one)
             outputs.extend(inner.outputs)
             for source, clock in (inner.clocks or {inner.source: inner.clock}).items():
                 if clock > clocks.get(source, 0):
                     clocks[source] = clock
         if len(outputs) > MOST_OUTPUTS:
-            return self._too_many(raw, f"records in one that become {len(outputs)} outputs")
+            return self.refuse(raw, f"{len(held)} records in one become {len(outputs)} outputs: send fewer at a time")
         return Ingested(outputs, clocks=clocks)
 
-    def _too_many(self, raw: RawRecord, what: str) -> Ingested:
-        reason = f"{what}, more than there are positions for: send at most {MOST} at a time"
+    def refuse(self, raw: RawRecord, reason: str) -> Ingested:
+        """A dead letter instead of all that the record would become."""
         return Ingested((self._dead_letters.output(raw, stage="ingest", reason=reason),))
 
     def _outputs(self, released: Released) -> list[Output]:

@@ -21,7 +21,7 @@ from typing import Final
 __all__ = ["Pseudonyms", "canonical"]
 
 _REFERENCE: Final = re.compile(r"(?:.*/)?(Patient/[A-Za-z0-9\-.]{1,64})(?:/_history(?:/[^/]*)?)?/?")
-_KEPT: Final = 32_768
+_KEPT: Final = 16_384
 
 
 def canonical(raw_id: str) -> str:
@@ -32,7 +32,7 @@ def canonical(raw_id: str) -> str:
 
 
 class Pseudonyms:
-    """Keyed, deterministic, one way. Keeps up to 65,536 recent answers; not for use from several threads."""
+    """Keyed, deterministic, one way. Keeps up to 32,768 recent answers; not for use from several threads."""
 
     def __init__(self, key: bytes, key_id: str) -> None:
         """``key``: at least 16 bytes, else ValueError. ``key_id`` travels with every pseudonym: no secret in it."""

@@ -75,6 +75,7 @@ class Settings(BaseSettings):
     )
     embedded_store: bool = Field(default=True, description="keep alerts in the embedded store, for the console")
     receivers: dict[str, Receiver] = Field(default_factory=dict, description="webhooks by name")
+    stuck_after: float = Field(60.0, gt=0, description="seconds that one record may take; then the worker ends itself")
     idle_after: float = Field(5.0, gt=0, description="seconds after which a silent input stops holding time back")
     topic_check_interval: float = Field(30.0, gt=0, description="seconds between two looks whether topics are the same")
     watermark_interval: float = Field(1.0, gt=0, description="seconds between two watermarks")

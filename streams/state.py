@@ -29,7 +29,7 @@ PARTITION = b"\x00partition"
 _COUNTS = ("duplicate", "repeated", "late")
 
 #: Live values kept beside their bytes, so that busy keys are not decoded again for every batch.
-_LIVE = 4096
+_LIVE = 2048
 
 
 class BadDerived(Exception):
@@ -70,25 +70,32 @@ class PartitionState:
     # Reading
 
     def fold(
-        self, blocks: Sequence[Block], replacements: Mapping[int, Sequence[Output]]
+        self,
+        blocks: Sequence[Block],
+        replacements: Mapping[int, Sequence[Output]],
+        *,
+        before: Callable[[int], None] | None = None,
     ) -> list[tuple[int, Sequence[Output]]]:
         """Take blocks in log order; give each one's offset and outputs, for those that have any.
 
-        ``replacements`` holds, by place, what to put out instead for records known to be bad. Raises BadDerived, after
-        which the state is as it was at the last flush, and NewerSchema.
+        ``replacements`` holds, by place, what to put out instead for records known to be bad; ``before`` is told each
+        other's place before it is taken. Raises BadDerived, after which the state is as it was at the last flush, and
+        NewerSchema.
         """
         self.seen.look_up([record.event for block in blocks for record in block.records])
         derived: list[tuple[int, Sequence[Output]]] = []
         for block in blocks:
             if block.offset < self.position:
                 continue
-            outputs = self._take(block, replacements)
+            outputs = self._take(block, replacements, before)
             if outputs:
                 derived.append((block.offset, outputs))
             self.position = block.offset + 1
         return derived
 
-    def _take(self, block: Block, replacements: Mapping[int, Sequence[Output]]) -> list[Output]:
+    def _take(
+        self, block: Block, replacements: Mapping[int, Sequence[Output]], before: Callable[[int], None] | None
+    ) -> list[Output]:
         outputs: list[Output] = []
         records = block.records
         fold: Callable[[Record, bool, PartitionState], Sequence[Output]] = self._step.fold
@@ -101,6 +108,8 @@ class PartitionState:
             if record.place in replacements:
                 outputs.extend(replacements[record.place])
                 continue
+            if before is not None:
+                before(record.place)
             try:
                 outputs.extend(fold(record, self.seen.fresh(record.event), self))
             except NewerSchema:

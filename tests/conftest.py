@@ -14,10 +14,15 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings as hypothesis_settings
 from playwright.async_api import Browser, async_playwright
 from servers.elasticsearch_server import TestElasticsearch
 
 from streams.embedded.kafka import EmbeddedKafka
+
+# A busy machine is no defect.
+hypothesis_settings.register_profile("wardwatch", deadline=None)
+hypothesis_settings.load_profile("wardwatch")
 
 #: Fixtures that tell by themselves what a test needs; the mark of the same kind follows from them.
 MARK_OF_FIXTURE = {

@@ -73,6 +73,8 @@ class AlertStore:
                 self._db.executescript(_SCHEMA)
             self._db.row_factory = sqlite3.Row
         except sqlite3.Error as exc:
+            if hasattr(self, "_db"):
+                self._db.close()
             raise StoreError(f"{path} cannot be opened ({exc}): move it away, a new one is made") from exc
 
     def write(self, alerts: Iterable[Alert], *, now: int) -> None:

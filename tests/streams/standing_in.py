@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from streams.crashes import CrashJournal
 from streams.lineage import HEADER, NO_POSITION, Lineage, Position
 from streams.records import Output
 from streams.transport import Batch
 
-__all__ = ["TOPIC", "Memory", "Sent", "batch_of", "derived"]
+__all__ = ["NO_JOURNAL", "TOPIC", "Memory", "Sent", "batch_of", "derived"]
 
 TOPIC = b"\x07" * 16
+#: One on a disk that takes nothing, which is no reason to stop.
+NO_JOURNAL = CrashJournal(Path(os.devnull))
 
 
 class Memory:

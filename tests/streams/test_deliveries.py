@@ -14,7 +14,7 @@ import pytest
 from nacl.public import PrivateKey
 from receiving import receiving
 from standardwebhooks.webhooks import Webhook
-from standing_in import TOPIC, Memory, Sent, batch_of, derived
+from standing_in import NO_JOURNAL, TOPIC, Memory, Sent, batch_of, derived
 from synthetic_alerts import alert
 
 from detectors.base import Alert
@@ -82,6 +82,7 @@ async def running(
             sent,
             memory,
             LETTERS,
+            journal=NO_JOURNAL,
             stage="notify",
             topic_id=TOPIC,
             now=lambda: 0.0,

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from nacl.public import PrivateKey
-from standing_in import TOPIC, Memory, Sent, batch_of, derived
+from standing_in import NO_JOURNAL, TOPIC, Memory, Sent, batch_of, derived
 
 from streams import topics
 from streams.deadletters import DeadLetters, open_letter
@@ -50,6 +50,7 @@ async def keyed(
         sent,  # type: ignore[arg-type]
         memory,  # type: ignore[arg-type]
         LETTERS,
+        journal=NO_JOURNAL,
         stage="collect",
         topic_id=topic_id,
         now=lambda: 0.0,
@@ -113,6 +114,7 @@ async def test_odd_headers_do_not_stop_ingest(headers: list[Any]) -> None:
         Ingest(reader, LETTERS),
         sent,  # type: ignore[arg-type]
         clocks,
+        journal=NO_JOURNAL,
         topic_id=TOPIC,
         name="audit.ehr/0",
         now=lambda: 0.0,

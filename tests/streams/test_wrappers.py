@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from nacl.public import PrivateKey
-from standing_in import TOPIC, Sent, batch_of
+from standing_in import NO_JOURNAL, TOPIC, Sent, batch_of
 
 from detectors.rules import starter_rules
 from streams import topics
@@ -218,6 +218,7 @@ async def test_each_source_in_a_batch_moves_its_clock() -> None:
         ingest(),
         sent,  # type: ignore[arg-type]
         clocks,
+        journal=NO_JOURNAL,
         topic_id=TOPIC,
         name="audit.cloud/0",
         now=lambda: 0.0,
