@@ -18,7 +18,7 @@ _VERBS: Final = {
     " takeout",
     "creation": "create add install new import upload generate register issue invite enroll insert put run launch"
     " allocate copy publish submit fork provision make signup",
-    "deletion": "delete remove destroy purge deregister drop uninstall unenroll erase expire recycle hard soft",
+    "deletion": "delete remove destroy purge deregister drop uninstall unenroll erase expire recycle",
     "change": "update set modify change patch write edit move rename grant assign attach enable disable restore archive"
     " transfer override rotate reset lock unlock suspend activate deactivate revoke replace undelete allow block"
     " approve deny stop start cancel detach unassign unarchive merge share increase apply",
@@ -32,7 +32,6 @@ _PAST: Final = {
     "shown": "show",
     "found": "find",
     "written": "write",
-    "put": "put",
     "previewed": "preview",
     "modified": "modify",
     "copied": "copy",
