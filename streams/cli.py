@@ -40,12 +40,12 @@ Files = Annotated[
     list[str],
     typer.Argument(
         metavar="FILE",
-        help="JSON lines, a JSON array, CloudTrail's Records, a FHIR Bundle; audit messages in XML or syslog, HL7 v2; "
-        "each also gzipped; - is standard input.",
+        help="JSON lines, a JSON array, a FHIR Bundle or what a cloud wraps records in; audit messages in XML or "
+        "syslog, HL7 v2; each also gzipped; - is standard input.",
     ),
 ]
 Source = Annotated[
-    str, typer.Option(metavar="NAME", help="As docs/sources.md has them; auto knows each record by its shape.")
+    str, typer.Option(metavar="NAME", help="One of those in docs/sources.md; auto knows each record by its shape.")
 ]
 
 

@@ -51,7 +51,24 @@ TOPICS = {
     "hl7v2": "audit.ehr",
     "device": "audit.iot",
     "cloudtrail": "audit.cloud",
+    "auth0": "audit.cloud",
+    "azure-activity": "audit.cloud",
+    "duo": "audit.cloud",
+    "entra-audit": "audit.cloud",
+    "entra-signin": "audit.cloud",
+    "gcp-audit": "audit.cloud",
+    "github": "audit.cloud",
+    "google-workspace": "audit.cloud",
+    "kubernetes": "audit.cloud",
+    "m365": "audit.cloud",
+    "okta": "audit.cloud",
+    "onelogin": "audit.cloud",
+    "slack": "audit.cloud",
+    "vpc-flow": "audit.cloud",
 }
+
+#: Sources whose records bear one id of their own, unlike what a cloud calls ``id``; ingest reads theirs by itself.
+_OWN_IDS = frozenset({"fhir", "device", "cloudtrail"})
 
 #: Bytes of a record, and of these what id, names and key may take. The topics take a megabyte; one record that the
 #: broker refuses for its size would end an idempotent producer for all.
@@ -272,7 +289,8 @@ class Emitter:
         if isinstance(record, bytes):
             event_id, value = event_id or str(uuid.uuid4()), record
         else:
-            event_id = event_id or str(record.get("id") or record.get("eventID") or uuid.uuid4())
+            given = (record.get("id") or record.get("eventID")) if name in _OWN_IDS else None
+            event_id = event_id or str(given or uuid.uuid4())
             try:
                 value = json.dumps(record, separators=(",", ":"), allow_nan=False).encode()
             except (TypeError, ValueError) as exc:

@@ -114,6 +114,9 @@ class IngestHandler:
             append((record.offset, ingested.outputs))
             if ingested.clock > latest.get(ingested.source, 0):
                 latest[ingested.source] = ingested.clock
+            elif ingested.clocks:
+                for source, clock in ingested.clocks.items():
+                    latest[source] = max(clock, latest.get(source, 0))
             elif not ingested.clock and ingested.source not in untimely:
                 untimely[ingested.source] = count
             if not count % YIELD_EVERY:

@@ -30,6 +30,7 @@ from streams.records import Output, RawRecord, Record
 from streams.sources.base import BadRecord, Source
 from streams.sources.catalog import by_name, recognise
 from streams.state import PartitionState
+from streams.wrappers import DEEPEST, MOST, contents
 
 __all__ = ["Alerting", "Behave", "Ingest", "Ingested", "Reader", "Released", "alert_of"]
 
@@ -38,6 +39,11 @@ _HOUR = 3_600_000
 LATENESS = _HOUR
 #: Bytes of an event and its key, so that all that is made of it fits what its topics take.
 LARGEST = 1_000_000
+#: What one record may become: positions count its outputs in 16 bits.
+MOST_OUTPUTS = 60_000
+#: A record that lies in another is named by its number there: one digit of this base for each record around it.
+_DIGITS: Final = MOST + 1
+_DEEPEST_LINE: Final = _DIGITS ** (DEEPEST - 1)
 #: Bytes of all views of one event.
 LARGEST_TOGETHER = 32_000_000
 #: Header an emitter sets once per event and keeps through every retry.
@@ -68,6 +74,7 @@ class Ingested(NamedTuple):
     outputs: Sequence[Output]
     source: str = ""  #: empty on a dead letter
     clock: int = 0  #: event time less the source's lateness; 0 where it says nothing about time
+    clocks: Mapping[str, int] | None = None  #: the same by source, where the record held many of them
 
 
 class Reader:
@@ -83,7 +90,10 @@ class Reader:
         """One parsed record. ``fallback_id`` is asked where it has no id; ``received``: ms. Raises BadRecord."""
         draft = source.normalise(record)
         event = release(draft, source, self._pseudonyms, fallback_id=fallback_id, received=received)
-        matches = self._rules.match(record if draft.shown is None else draft.shown, draft.fields, source.logsource)
+        seen = record if draft.shown is None else draft.shown
+        if draft.aliases is not None:
+            seen = {**seen, **draft.aliases}
+        matches = self._rules.match(seen, draft.fields, draft.logsource or source.logsource)
         findings = tuple(rule_finding(match, event, source.subject) for match in matches) if matches else ()
         return Released(event, source, findings)
 
@@ -108,6 +118,8 @@ class Ingest:
             released = self._reader.read(record, source, fallback_id=fallback, received=raw.received)
             outputs = self._outputs(released)
         except (BadRecord, ValueError) as exc:
+            if (held := contents(raw.value)) is not None and raw.line < _DEEPEST_LINE:
+                return self._several(raw, held)
             return self.refuse(raw, str(exc) if isinstance(exc, BadRecord) else f"{type(exc).__name__} while reading")
         except Exception as exc:
             return self.refuse(raw, f"{type(exc).__name__} while reading: a defect of the product, please report it")
@@ -116,6 +128,33 @@ class Ingest:
             source.name,
             released.event.time - source.lateness if released.event.timely else 0,
         )
+
+    def _several(self, raw: RawRecord, held: Sequence[Any]) -> Ingested:
+        """A record that no source reads, and that holds others: each is derived as if it lay there by itself.
+
+        Its id is made of the record's and its number. A bad one costs itself: its dead letter holds it alone, under the
+        id with which it counts once when it is sent again.
+        """
+        if len(held) > MOST:
+            return self.refuse(raw, f"{len(held)} records in one: send at most {MOST} at a time")
+        given = raw.headers.get(EVENT_ID)
+        base = given.decode("utf-8", "replace") if given else digest(raw.topic, raw.partition, raw.offset)
+        outputs: list[Output] = []
+        clocks: dict[str, int] = {}
+        for number, member in enumerate(held, 1):
+            one = raw._replace(
+                value=orjson.dumps(member),
+                headers={**raw.headers, EVENT_ID: digest(base, number).encode()},
+                line=raw.line * _DIGITS + number,
+            )
+            inner = self.derive(one)
+            outputs.extend(inner.outputs)
+            for source, clock in (inner.clocks or {inner.source: inner.clock}).items():
+                if clock > clocks.get(source, 0):
+                    clocks[source] = clock
+        if len(outputs) > MOST_OUTPUTS:
+            return self.refuse(raw, f"{len(held)} records in one become {len(outputs)} outputs: send fewer at a time")
+        return Ingested(outputs, clocks=clocks)
 
     def refuse(self, raw: RawRecord, reason: str) -> Ingested:
         """A dead letter instead of all that the record would become."""

@@ -41,7 +41,7 @@ def run(settings: Settings, files: Iterable[str], *, source: str, producer: str,
                     sent += 1
                 except ValueError as exc:
                     failed += 1
-                    print(f"{item.file}:{item.line}: {exc}", file=errors)
+                    print(f"{item.place}: {exc}", file=errors)
     except (BufferFull, DeliveryError) as exc:
         print(f"wardwatch: {exc}", file=errors)
         return 1

@@ -124,7 +124,7 @@ def own_kafka(tmp_path: Path) -> Iterator[EmbeddedKafka]:
     broker = EmbeddedKafka(tmp_path / "kafka", port=0)
     broker.start()
     admin = KafkaAdminClient(bootstrap_servers=broker.bootstrap)
-    admin.create_topics([NewTopic(name, 1, 1) for name in TOPICS.values()])
+    admin.create_topics([NewTopic(name, 1, 1) for name in set(TOPICS.values())])
     admin.close()
     yield broker
     broker.stop()

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kafka import KafkaProducer
 
 from streams import topics
 from streams.demo.records import audit_event, cloudtrail, device_event
@@ -370,6 +371,18 @@ def test_from_emit_to_dead_letters_and_back(running: Shell, tmp_path: Path) -> N
     again = json.loads(running.run("dead-letters", "list", "--json").stdout)
     assert again["position"] != letter["position"]
     assert len(running.run("dead-letters", "list", "--replayed").stdout.splitlines()) == 2
+
+    # One record that holds two: what can be read of it counts, and the other's letter is its alone.
+    undated = {**TRAIL, "eventID": "c-undated", "eventTime": "yesterday"}
+    producer = KafkaProducer(bootstrap_servers=running.environment["WARDWATCH_KAFKA"])
+    producer.send("audit.cloud", json.dumps({"Records": [undated, {**TRAIL, "eventID": "c-2"}]}).encode()).get(30)
+    producer.close()
+    settled(running, lambda found: sum(found["alerts"].values()) == 3 and found["dead_letters"] == 2)
+    open_letters = map(json.loads, running.run("dead-letters", "list", "--json").stdout.splitlines())
+    (position,) = [found["position"] for found in open_letters if found["topic"] == "audit.cloud"]
+    assert position.endswith(".1")
+    assert json.loads(running.run("dead-letters", "show", position).stdout) == undated
+    assert running.run("dead-letters", "replay", position).stdout == "1 record sent again\n"
 
     (Path(running.environment["WARDWATCH_DATA_DIR"]) / "keys" / "dead-letters.private").unlink()
     refused = running.run("dead-letters", "show", again["position"])

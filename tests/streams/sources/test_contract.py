@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from atna_records import message, participant, patient, query, rfc3881
 from atna_records import record as audit_message
+from cloud_records import CLOUDS
 from fhir_other_records import DSTU2, PROVENANCE, R5, STU3
 from hl7v2_records import DEMOGRAPHICS, OLD_QUERY, SMALL
 from hl7v2_records import record as hl7_message
@@ -167,6 +168,7 @@ GOOD |= {
     ],
     "hl7v2": [hl7_message(text) for text in (SMALL, OLD_QUERY, DEMOGRAPHICS)],
 }
+GOOD |= CLOUDS
 
 
 def others(name: str) -> list[dict[str, Any]]:
