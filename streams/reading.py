@@ -1,7 +1,8 @@
 """Records from bytes and from files, whatever the files are like; what cannot be read is told with file and line.
 
-A file is JSON lines, one JSON value over several lines, a JSON array, CloudTrail's ``{"Records": [...]}`` or a FHIR
-Bundle, each also gzipped; ``-`` is standard input. JSON lines are read one at a time.
+A file is JSON lines, one JSON value over several lines, a JSON array, CloudTrail's ``{"Records": [...]}``, a FHIR
+Bundle, a delimited table with a header (``.csv``, ``.tsv``) or lines of text, each also gzipped; ``-`` is standard
+input. JSON lines, rows and lines of text are read one at a time.
 """
 
 from __future__ import annotations
@@ -10,16 +11,20 @@ import gzip
 import io
 import sys
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Any, NamedTuple, cast
 
 import orjson
 
-from streams.sources.base import BadRecord
+from streams.delimited import rows
+from streams.sources.base import BadRecord, Source
 
-__all__ = ["Item", "parse", "read_files"]
+__all__ = ["FORMS", "Item", "parse", "read_files", "record_of"]
+
+#: What the records of a file are written as; ``auto`` goes by its name and by what is in it.
+FORMS = ("auto", "json", "csv", "lines")
 
 #: Bytes of one record; Kafka takes no more either.
 LIMIT = 4 * 1024 * 1024
@@ -50,17 +55,39 @@ def parse(raw: bytes) -> Mapping[str, Any]:
     return record
 
 
+def record_of(raw: bytes, source: Source) -> Mapping[str, Any]:
+    """The record of ``source``: one JSON object, or a line of text where the source reads such, as ``message``.
+
+    Raises BadRecord, as :func:`parse` does.
+    """
+    try:
+        return parse(raw)
+    except BadRecord:
+        if not getattr(source, "lines", False) or raw.lstrip()[:1] in (b"{", b"["):
+            raise
+    return {"message": _text(raw)}
+
+
+def _text(raw: bytes) -> str:
+    try:
+        return raw.decode().rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise BadRecord("the line is no UTF-8") from None
+
+
 def _why(exc: orjson.JSONDecodeError) -> str:
     """orjson's reason without the position it repeats."""
     return exc.msg.partition(":")[0] or "broken"
 
 
-def read_files(files: Iterable[str]) -> Iterator[Item]:
-    """Every record of ``files``, in order. Never raises for what a file holds."""
+def read_files(files: Iterable[str], form: str = "auto") -> Iterator[Item]:
+    """Every record of ``files``, in order; ``form`` is one of :data:`FORMS`. Never raises for what a file holds."""
     for name in files:
         try:
             with _open(name) as stream:
-                yield from _read(name, stream)
+                yield from _READERS[_form(name) if form == "auto" else form](name, stream)
+        except BadRecord as exc:
+            yield Item(name, 1, None, str(exc))
         except (OSError, EOFError, zlib.error) as exc:
             reason = exc.strerror if isinstance(exc, OSError) and exc.strerror else str(exc) or type(exc).__name__
             yield Item(name, 0, None, f"the file cannot be read: {reason}")
@@ -76,6 +103,35 @@ def _open(name: str) -> Iterator[IO[bytes]]:
             yield cast(IO[bytes], files.enter_context(gzip.open(buffered)))
         else:
             yield buffered
+
+
+def _form(name: str) -> str:
+    suffix = Path(name.lower().removesuffix(".gz")).suffix
+    return {".csv": "csv", ".tsv": "csv", ".log": "log"}.get(suffix, "json")
+
+
+def _log(name: str, stream: IO[bytes]) -> Iterator[Item]:
+    """A log is JSON or text, and its first line tells."""
+    head = cast(io.BufferedReader, stream).peek(1).lstrip()[:1]
+    yield from (_read if head in b"{[" and head else _texts)(name, stream)
+
+
+def _rows(name: str, stream: IO[bytes]) -> Iterator[Item]:
+    for number, row in rows(stream):
+        yield Item(name, number, None, row) if isinstance(row, str) else Item(name, number, row, None)
+
+
+def _texts(name: str, stream: IO[bytes]) -> Iterator[Item]:
+    for number, line in enumerate(stream, 1):
+        if not line.strip():
+            continue
+        if len(line) > LIMIT:
+            yield Item(name, number, None, f"the line has {len(line)} bytes where {LIMIT} are allowed")
+            continue
+        try:
+            yield Item(name, number, {"message": _text(line)}, None)
+        except BadRecord as exc:
+            yield Item(name, number, None, str(exc))
 
 
 def _read(name: str, stream: IO[bytes]) -> Iterator[Item]:
@@ -153,3 +209,11 @@ def _several(name: str, value: Any) -> Iterator[Item]:
 
 def _no_object(name: str, number: int) -> Item:
     return Item(name, number, None, "the record is JSON, but no object")
+
+
+_READERS: dict[str, Callable[[str, IO[bytes]], Iterator[Item]]] = {
+    "json": _read,
+    "csv": _rows,
+    "lines": _texts,
+    "log": _log,
+}
