@@ -50,6 +50,7 @@ from streams.settings import Receiver, Settings
 from streams.sinks.elasticsearch import Elasticsearch
 from streams.sinks.store import AlertStore, StoreError
 from streams.sinks.webhook import decode_secret
+from streams.sources.known import load_sources
 from streams.state import KeyedStep
 from streams.transport import Batch, BatchApp, BatchSchema
 from streams.watermarks import InputClocks
@@ -93,10 +94,14 @@ class Worker:
         rules = load([path.expanduser() for path in settings.rules], beside_starter=True)
         for problem in rules.problems:
             log.error("rule not loaded: %s", problem)
+        sources, mistakes = load_sources(settings.sources)
+        for mistake in mistakes:
+            log.error("table not loaded: %s", mistake)
         self.ingest = Ingest(
             Reader(rules, Pseudonyms(keys.pseudonym, keys.pseudonym_id)),
             self.dead_letters,
             views=[kind for kind in VIEW_KINDS if any(d.entity == kind for d in detectors)],
+            sources=sources,
         )
         for topic in topics.INPUTS:
             self._agent(topic, "ingest", self._ingest_handler(topic))

@@ -21,6 +21,7 @@ except ModuleNotFoundError:
     sys.exit("wardwatch: the emitter alone is installed here; the commands come with pip install 'wardwatch[server]'")
 
 from streams.cli_letters import letters_app
+from streams.cli_sources import Format, form_or_exit, sources_app, sources_or_exit
 
 __all__ = ["main"]
 
@@ -34,17 +35,19 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(letters_app, name="dead-letters", short_help="What could not be processed.", no_args_is_help=True)
+app.add_typer(sources_app, name="sources", short_help="Kinds of record, and tables of one's own.", no_args_is_help=True)
 
 Json = Annotated[bool, typer.Option("--json", help="For scripts: one JSON document.")]
 Files = Annotated[
     list[str],
     typer.Argument(
         metavar="FILE",
-        help="JSON lines, a JSON array, CloudTrail's Records or a FHIR Bundle, each also gzipped; - is standard input.",
+        help="JSON lines, a JSON array, CloudTrail's Records, a FHIR Bundle, a CSV table or lines of text, each also "
+        "gzipped; - is standard input.",
     ),
 ]
 Source = Annotated[
-    str, typer.Option(metavar="NAME", help="fhir, device or cloudtrail; auto knows each record by its shape.")
+    str, typer.Option(metavar="NAME", help="As sources list names them; auto knows each record by its shape.")
 ]
 
 
@@ -145,15 +148,27 @@ def emit(
     producer: Annotated[
         str, typer.Option(metavar="NAME", help="Names the sender, as dead letters show it.")
     ] = "wardwatch-emit",
+    form: Format = "auto",
 ) -> None:
     """Send events from files to Kafka, and wait until the broker has them. Exit 1 if any is not there."""
     from streams.commands.emit import run  # noqa: PLC0415
 
-    raise typer.Exit(run(settings_or_exit(), files, source=_known(source), producer=producer, errors=sys.stderr))
+    sources = sources_or_exit()
+    raise typer.Exit(
+        run(
+            settings_or_exit(),
+            files,
+            source=_known(source, sources),
+            producer=producer,
+            errors=sys.stderr,
+            sources=sources,
+            form=form_or_exit(form),
+        )
+    )
 
 
 @app.command("normalize", short_help="Files to ECS documents, without Kafka.")
-def normalize(files: Files, source: Source = "auto") -> None:
+def normalize(files: Files, source: Source = "auto", form: Format = "auto") -> None:
     """What each record says in the Elastic Common Schema, one JSON document a line, in input order; without Kafka.
 
     What cannot be read goes to standard error with file and line, and the exit code is 1. Patients are pseudonyms, as
@@ -162,8 +177,19 @@ def normalize(files: Files, source: Source = "auto") -> None:
     from streams.commands.files import normalise  # noqa: PLC0415
 
     reader, _ = _reader([])
-    now = int(time.time() * 1000)
-    raise typer.Exit(normalise(files, source=_known(source), reader=reader, now=now, out=sys.stdout, errors=sys.stderr))
+    sources = sources_or_exit()
+    raise typer.Exit(
+        normalise(
+            files,
+            source=_known(source, sources),
+            reader=reader,
+            now=int(time.time() * 1000),
+            out=sys.stdout,
+            errors=sys.stderr,
+            sources=sources,
+            form=form_or_exit(form),
+        )
+    )
 
 
 @app.command(short_help="Files to findings, without Kafka.")
@@ -180,22 +206,26 @@ def detect(
         typer.Option(metavar="PATH", help="A file or folder of Sigma rules, instead of the starter pack; repeatable."),
     ] = None,
     only_rules: Annotated[bool, typer.Option("--only-rules", help="Leave out the models that learn.")] = False,
+    form: Format = "auto",
 ) -> None:
     """What rules and models find in files, one JSON object a finding, in input order; without Kafka."""
     from detectors.registry import registered  # noqa: PLC0415
     from streams.commands.files import detect as run  # noqa: PLC0415
 
     reader, loaded = _reader(rules or [])
+    sources = sources_or_exit()
     raise typer.Exit(
         run(
             files,
-            source=source if source == "raw" else _known(source),
+            source=source if source == "raw" else _known(source, sources),
             rules=loaded,
             reader=reader,
             detectors=() if only_rules else registered(),
             now=int(time.time() * 1000),
             out=sys.stdout,
             errors=sys.stderr,
+            sources=sources,
+            form=form_or_exit(form),
         )
     )
 
@@ -214,12 +244,10 @@ def _reader(paths: list[Path]) -> tuple[Any, Any]:
     return Reader(rules, Pseudonyms(keys.pseudonym, keys.pseudonym_id)), rules
 
 
-def _known(source: str) -> str:
-    from streams.sources.catalog import by_name  # noqa: PLC0415
-
+def _known(source: str, sources: Any) -> str:
     if source != "auto":
         try:
-            by_name(source)
+            sources.by_name(source)
         except ValueError as exc:
             fail(str(exc))
     return source

@@ -237,20 +237,22 @@ class Emitter:
         event: AuditEvent | DeviceEvent | CloudTrailEvent | Mapping[str, Any],
         *,
         source: str = "",
+        topic: str = "",
         key: str = "",
         event_id: str = "",
     ) -> str:
         """Take one event and give its id. It is sent in the background.
 
-        A plain dict is recognised by its shape, or named by ``source``. ``key``: events with the same one stay in
-        order. Raises ValueError on what is no event, BufferFull where the broker takes less than is emitted.
+        A plain dict is recognised by its shape, or named by ``source``; of a source that is not known here, such as a
+        table's, ``topic`` says where it goes. ``key``: events with the same one stay in order. Raises ValueError on
+        what is no event, BufferFull where the broker takes less than is emitted.
         """
         if isinstance(event, Mapping):
             record, name = event, source or _recognise(event)
         else:
             record, name = event.record(), event.source
-        topic = TOPICS.get(name)
-        if topic is None:
+        topic = topic or TOPICS.get(name, "")
+        if not topic:
             raise ValueError(f"source {name!r} is none of {', '.join(TOPICS)}")
         event_id = event_id or str(record.get("id") or record.get("eventID") or uuid.uuid4())
         try:

@@ -73,6 +73,7 @@ class Settings(BaseSettings):
     rules: list[Path] = Field(
         default_factory=list, description="files or folders of Sigma rules, beside the starter pack"
     )
+    sources: list[Path] = Field(default_factory=list, description="files or folders of TOML files that map tables")
     embedded_store: bool = Field(default=True, description="keep alerts in the embedded store, for the console")
     receivers: dict[str, Receiver] = Field(default_factory=dict, description="webhooks by name")
     idle_after: float = Field(5.0, gt=0, description="seconds after which a silent input stops holding time back")

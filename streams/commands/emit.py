@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import TextIO
+from uuid import uuid4
 
 from kafka.errors import KafkaTimeoutError
 
@@ -11,6 +12,8 @@ from streams.admin import SetupError
 from streams.emitter import BufferFull, DeliveryError, Emitter
 from streams.reading import read_files
 from streams.settings import Settings
+from streams.sources.known import CATALOG, Sources
+from streams.sources.table import Table
 
 __all__ = ["run"]
 
@@ -18,7 +21,16 @@ __all__ = ["run"]
 _PATIENCE_MS = 10_000
 
 
-def run(settings: Settings, files: Iterable[str], *, source: str, producer: str, errors: TextIO) -> int:
+def run(
+    settings: Settings,
+    files: Iterable[str],
+    *,
+    source: str,
+    producer: str,
+    errors: TextIO,
+    sources: Sources = CATALOG,
+    form: str = "auto",
+) -> int:
     """Send what can be read and wait until the broker has it; tell the rest to ``errors``. Gives the exit code.
 
     ``source``: of every record; ``auto`` knows each by its shape. Raises SetupError where no broker answers.
@@ -30,11 +42,14 @@ def run(settings: Settings, files: Iterable[str], *, source: str, producer: str,
         raise SetupError(f"no Kafka answers at {settings.kafka}: start it, or name another in WARDWATCH_KAFKA") from exc
     try:
         with opened as emitter:
-            for item in read_files(files):
+            for item in read_files(files, form):
                 try:
                     if item.record is None:
                         raise ValueError(item.error)
-                    emitter.emit(item.record, source="" if source == "auto" else source)
+                    found = sources.recognise(item.record) if source == "auto" else sources.by_name(source)
+                    # A row's own id lies under the table's name, which only ingest puts there.
+                    own = str(uuid4()) if isinstance(found, Table) else ""
+                    emitter.emit(item.record, source=found.name, topic=found.topic, event_id=own)
                     sent += 1
                 except ValueError as exc:
                     failed += 1
