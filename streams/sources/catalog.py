@@ -6,14 +6,17 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
 
+from streams.sources.azure_iot import AZURE_IOT
 from streams.sources.base import BadRecord, Source
 from streams.sources.cloudtrail import CLOUDTRAIL
 from streams.sources.device import DEVICE
+from streams.sources.emqx import EMQX
 from streams.sources.fhir import FHIR
+from streams.sources.mosquitto import MOSQUITTO
 
 __all__ = ["SOURCES", "by_name", "recognise"]
 
-SOURCES: tuple[Source, ...] = (FHIR, DEVICE, CLOUDTRAIL)
+SOURCES: tuple[Source, ...] = (FHIR, DEVICE, CLOUDTRAIL, AZURE_IOT, EMQX, MOSQUITTO)
 
 _BY_NAME = {source.name: source for source in SOURCES}
 _BY_TOPIC: dict[str | None, tuple[Source, ...]] = {

@@ -9,6 +9,8 @@ from time import time as aliased_clock
 from typing import Any
 
 import pytest
+from broker_records import EMQX_EVENTS, MOSQUITTO_LINES
+from test_azure_iot import SAID as AZURE_IOT_RECORDS
 
 from streams.demo.records import audit_event, cloudtrail, device_event
 from streams.sources.base import BadRecord, Draft, LogSource, Source
@@ -128,6 +130,11 @@ GOOD["cloudtrail"].append(
         "serviceEventDetails": {"x": "y"},
     }
 )
+
+
+GOOD["azure-iot"] = [record for record, _ in AZURE_IOT_RECORDS]
+GOOD["emqx"] = [record for record, _ in EMQX_EVENTS]
+GOOD["mosquitto"] = [{"message": f"1772352000: {line}"} for line, act, *_ in MOSQUITTO_LINES if act != "mqtt-log"]
 
 
 def others(name: str) -> list[dict[str, Any]]:

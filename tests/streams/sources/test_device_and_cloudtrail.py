@@ -336,7 +336,7 @@ def test_public_rules_unit_tests_are_what_the_table_says(outside_data: Path) -> 
         if number in refused:
             with pytest.raises(BadRecord) as said:
                 recognise(case["event"]).normalise(case["event"])
-            assert str(said.value) == refused[number]
+            assert str(said.value).startswith(refused[number])
             continue
         draft = recognise(case["event"]).normalise(case["event"])
         assert draft.actor == f"user:{actors[number]}", number
