@@ -149,13 +149,17 @@ def emit(
         str, typer.Option(metavar="NAME", help="Names the sender, as dead letters show it.")
     ] = "wardwatch-emit",
     form: Format = "auto",
+    check: Annotated[bool, typer.Option("--check", help="Send nothing; say what is wrong with each record.")] = False,
 ) -> None:
     """Send events from files to Kafka, and wait until the broker has them. Exit 1 if any is not there."""
-    from streams.commands.emit import run  # noqa: PLC0415
+    from streams.commands import emit as command  # noqa: PLC0415
 
     sources = sources_or_exit()
+    if check:
+        known, form = _known(source, sources), form_or_exit(form)
+        raise typer.Exit(command.check(files, source=known, errors=sys.stderr, sources=sources, form=form))
     raise typer.Exit(
-        run(
+        command.run(
             settings_or_exit(),
             files,
             source=_known(source, sources),
@@ -228,6 +232,17 @@ def detect(
             form=form_or_exit(form),
         )
     )
+
+
+@app.command(short_help="JSON Schemas and AsyncAPI for services.")
+def schemas(
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where the files are written.")] = Path("schemas"),
+) -> None:
+    """Write each typed event's JSON Schema and the topics' AsyncAPI document, for services in any language."""
+    from streams.commands.schemas import write  # noqa: PLC0415
+
+    for path in write(out):
+        print(path)
 
 
 def _reader(paths: list[Path]) -> tuple[Any, Any]:

@@ -33,7 +33,16 @@ from typing import Any, ClassVar
 from kafka import KafkaProducer
 from kafka.errors import KafkaError, KafkaTimeoutError
 
-__all__ = ["AuditEvent", "BufferFull", "CloudTrailEvent", "DeliveryError", "DeviceEvent", "Emitter", "Failure"]
+__all__ = [
+    "AuditEvent",
+    "BufferFull",
+    "CloudTrailEvent",
+    "DeliveryError",
+    "DeviceEvent",
+    "Emitter",
+    "Failure",
+    "encoded",
+]
 
 log = logging.getLogger(__name__)
 
@@ -171,6 +180,17 @@ class CloudTrailEvent:
         return dict(self.content)
 
 
+def encoded(record: Mapping[str, Any]) -> bytes:
+    """A record as it is sent. Raises ValueError where it is not JSON, or more than a topic takes."""
+    try:
+        value = json.dumps(record, separators=(",", ":"), allow_nan=False).encode()
+    except (TypeError, ValueError) as exc:
+        raise ValueError(f"the event is not JSON: {exc}") from exc
+    if len(value) > _LARGEST - _FRAME:
+        raise ValueError(f"the event has {len(value)} bytes where {_LARGEST - _FRAME} are taken")
+    return value
+
+
 class Emitter:
     """Emits events from any thread. One for a process is enough; after a fork each process has its own by itself."""
 
@@ -255,12 +275,7 @@ class Emitter:
         if not topic:
             raise ValueError(f"source {name!r} is none of {', '.join(TOPICS)}")
         event_id = event_id or str(record.get("id") or record.get("eventID") or uuid.uuid4())
-        try:
-            value = json.dumps(record, separators=(",", ":"), allow_nan=False).encode()
-        except (TypeError, ValueError) as exc:
-            raise ValueError(f"the event is not JSON: {exc}") from exc
-        if len(value) > _LARGEST - _FRAME:
-            raise ValueError(f"the event has {len(value)} bytes where {_LARGEST - _FRAME} are taken")
+        value = encoded(record)
         self._take_room(len(value))
         headers = [("event-id", event_id.encode()), ("source", name.encode()), ("producer", self._name.encode())]
         failure = _FailureOf(event_id, name, record)

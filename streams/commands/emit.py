@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import TextIO
 from uuid import uuid4
@@ -9,13 +10,13 @@ from uuid import uuid4
 from kafka.errors import KafkaTimeoutError
 
 from streams.admin import SetupError
-from streams.emitter import BufferFull, DeliveryError, Emitter
+from streams.emitter import BufferFull, DeliveryError, Emitter, encoded
 from streams.reading import read_files
 from streams.settings import Settings
 from streams.sources.known import CATALOG, Sources
 from streams.sources.table import Table
 
-__all__ = ["run"]
+__all__ = ["check", "run"]
 
 #: How long no broker may answer before a person is told.
 _PATIENCE_MS = 10_000
@@ -59,3 +60,29 @@ def run(
         return 1
     print(f"{sent} events sent, {failed} not", file=errors)
     return 1 if failed else 0
+
+
+def check(
+    files: Iterable[str],
+    *,
+    source: str,
+    errors: TextIO,
+    sources: Sources = CATALOG,
+    form: str = "auto",
+) -> int:
+    """Tell ``errors`` what is wrong with each record, as ingest would, and send nothing. The exit code: 1 if any is."""
+    good, bad = Counter[str](), 0
+    for item in read_files(files, form):
+        try:
+            if item.record is None:
+                raise ValueError(item.error)
+            found = sources.recognise(item.record) if source == "auto" else sources.by_name(source)
+            found.normalise(item.record)
+            encoded(item.record)
+            good[found.name] += 1
+        except ValueError as exc:
+            bad += 1
+            print(f"{item.file}:{item.line}: {exc}", file=errors)
+    kinds = "".join(f", {number} {name}" for name, number in good.most_common())
+    print(f"{good.total()} events are right, {bad} are not{kinds}; nothing was sent", file=errors)
+    return 1 if bad else 0

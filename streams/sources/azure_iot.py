@@ -180,9 +180,8 @@ def _log(record: Mapping[str, Any]) -> Draft:
     operation = _text(record.get("operationName"), "operationName")
     device = _first(held, ("deviceId",)) or "unknown"
     code = record.get("resultType", record.get("statusCode"))
-    failed = _starts(record.get("level"), ("Err", "Crit")) or (
-        isinstance(code, str | int) and str(code)[:1] in "45" and str(code) != ""
-    )
+    refused = isinstance(code, str | int) and str(code)[:1] in ("4", "5")
+    failed = refused or _starts(record.get("level"), ("Err", "Crit"))
     action = operation.removeprefix("device")
     action = action[:1].lower() + action[1:]
     time = milliseconds(record.get("time"), "time", utc=True)

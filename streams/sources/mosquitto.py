@@ -101,7 +101,8 @@ class Mosquitto:
 
     def recognises(self, record: Mapping[str, Any]) -> bool:
         text, stamp = _split(record)
-        return any(pattern.fullmatch(text) for pattern, _, _ in _KNOWN) if text and stamp else False
+        # Nobody else writes seconds and a colon; another time alone is anybody's.
+        return stamp.isdecimal() or (stamp != "" and any(pattern.fullmatch(text) for pattern, _, _ in _KNOWN))
 
     def normalise(self, record: Mapping[str, Any]) -> Draft:
         text, stamp = _split(record)

@@ -28,7 +28,10 @@ def test_each_line_of_mosquitto_says_what_it_says(
     assert draft.device == (f"device:{device}" if device else "")
     assert draft.address == (f"address:{address}" if address else "")
     assert (fields.get("source.ip", ""), fields.get("event.reason", "")) == (address, reason)
-    assert MOSQUITTO.recognises(record) == (act != "mqtt-log")
+    assert MOSQUITTO.recognises(record)
+    dated = {name: f"2026-03-01T09:00:00+0100: {line}"}
+    assert MOSQUITTO.recognises(dated) == (act != "mqtt-log")
+    assert not MOSQUITTO.recognises({name: line})
     assert "ward/" not in repr(draft.fields)
 
 
