@@ -171,6 +171,24 @@ def emit(
     )
 
 
+@app.command(short_help="Take events by HTTP.")
+def intake(
+    port: Annotated[int, typer.Option(metavar="N", min=1, max=65535, help="Where it listens.")] = 8902,
+    host: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="Where it listens; any but loopback needs --cert and --key.")
+    ] = "127.0.0.1",
+    cert: Annotated[Path | None, typer.Option(metavar="FILE", help="TLS certificate and chain, PEM.")] = None,
+    key: Annotated[Path | None, typer.Option(metavar="FILE", help="Its private key, PEM.")] = None,
+) -> None:
+    """Take events by HTTP for services that cannot speak Kafka: POST /v1/events with a token of intake_tokens.
+
+    202 is said only once all replicas have them. Serves until SIGTERM.
+    """
+    from streams.commands.intake import run  # noqa: PLC0415
+
+    raise typer.Exit(run(settings_or_exit(), sources_or_exit(), host=host, port=port, cert=cert, key=key))
+
+
 @app.command("normalize", short_help="Files to ECS documents, without Kafka.")
 def normalize(files: Files, source: Source = "auto", form: Format = "auto") -> None:
     """What each record says in the Elastic Common Schema, one JSON document a line, in input order; without Kafka.

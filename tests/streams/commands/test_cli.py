@@ -237,6 +237,7 @@ COMMANDS = [
     "setup",
     "status",
     "emit",
+    "intake",
     "normalize",
     "detect",
     "schemas",
