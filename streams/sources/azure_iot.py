@@ -44,6 +44,15 @@ _MEANINGS: Final = {
     "update": ("iam", "change"),
     "measurement": ("host", "info"),
 }
+#: Event Grid's names, and those of the resource logs, for the same.
+_EVENTS: Final = {
+    "DeviceConnected": "connected",
+    "DeviceDisconnected": "disconnected",
+    "DeviceCreated": "created",
+    "DeviceDeleted": "deleted",
+    "DeviceTelemetry": "measurement",
+}
+_OPERATIONS: Final = {"deviceConnect": "connect", "deviceDisconnect": "disconnect"}
 #: Names of a body's device, patient and time, without regard to case and underscores.
 _DEVICE: Final = ("deviceid", "device")
 _PATIENT: Final = ("patientid", "patient")
@@ -52,6 +61,9 @@ _SENT: Final = ("iothub-creation-time-utc", "creationTimeUtc")
 _TAKEN: Final = ("iothub-enqueuedtime", "enqueuedTime", "iothub-enqueued-time")
 _WHO: Final = ("iothub-connection-device-id", "connectionDeviceId", "iothub-connection-deviceid")
 _HOW: Final = ("iothub-connection-auth-method", "connectionAuthMethod")
+#: Words that are released in small letters: whatever else stood there would escape the look for identifiers.
+_KINDS: Final = frozenset({"sas", "x509", "x509thumbprint", "x509ca", "tpm", "symmetrickey", "none"})
+_PROTOCOLS: Final = frozenset({"mqtt", "mqtt-ws", "mqttws", "amqp", "amqp-ws", "amqpws", "amqps", "http", "https"})
 #: Of measurements within one message that are looked through for its latest time.
 _MOST: Final = 10_000
 
@@ -182,16 +194,15 @@ def _log(record: Mapping[str, Any]) -> Draft:
     code = record.get("resultType", record.get("statusCode"))
     refused = isinstance(code, str | int) and str(code)[:1] in ("4", "5")
     failed = refused or _starts(record.get("level"), ("Err", "Crit"))
-    action = operation.removeprefix("device")
-    action = action[:1].lower() + action[1:]
+    action = _OPERATIONS.get(operation, operation)
     time = milliseconds(record.get("time"), "time", utc=True)
-    draft = _draft("log", action or operation, device, time, "failure" if failed else "success")
-    if isinstance(code, str | int) and not isinstance(code, bool) and str(code):
-        draft.fields["error.code"] = str(code)[:64]
-    if how := _first(held, ("authType",)):
-        draft.fields["wardwatch.authentication"] = _authentication(how)
-    if protocol := _first(held, ("protocol",)):
-        draft.fields["network.protocol"] = protocol.lower()[:32]
+    draft = _draft("log", action, device, time, "failure" if failed else "success")
+    if failed and str(code).isdecimal() and len(str(code)) <= 9:
+        draft.fields["error.code"] = str(code)
+    if how := _authentication(_first(held, ("authType",))):
+        draft.fields["wardwatch.authentication"] = how
+    if (protocol := _first(held, ("protocol",)).lower()) in _PROTOCOLS:
+        draft.fields["network.protocol"] = protocol
     try:  # the hub masks an address's last part, and then it is none
         address = str(ip_address(_first(held, ("maskedIpAddress", "ipAddress"))))
     except ValueError:
@@ -210,7 +221,7 @@ def _draft(dataset: str, action: str, device: str, time: int, outcome: str) -> D
         "event.type": [type_],
         "event.action": action,
         "event.outcome": outcome,
-        "event.dataset": f"azure-iot.{dataset}"[:64],
+        "event.dataset": f"azure-iot.{dataset}",
         "cloud.provider": "azure",
         "device.id": device,
     }
@@ -254,14 +265,14 @@ def _times(body: Mapping[str, Any]) -> Iterator[Any]:
 
 
 def _authentication(text: str) -> str:
-    """``sas``, ``x509`` or the like, from the hub's JSON about it."""
+    """``sas``, ``x509`` or the like, from the hub's word or its JSON about it; "" where it is none that is known."""
     if text.startswith("{"):
         try:
             held = orjson.loads(text)
         except orjson.JSONDecodeError:
             return ""
-        return _first(held, ("type",))[:32].lower() if isinstance(held, dict) else ""
-    return text[:32].lower()
+        text = _first(held, ("type",)) if isinstance(held, dict) else ""
+    return text.lower() if text.lower() in _KINDS else ""
 
 
 def _first(held: Mapping[str, Any], names: tuple[str, ...]) -> str:
