@@ -334,8 +334,9 @@ def test_from_emit_to_dead_letters_and_back(running: Shell, tmp_path: Path) -> N
     assert re.search(r"^worker +\S+: runs$", told, re.MULTILINE)
     assert "last alert    " in told
 
-    listed = running.run("dead-letters", "list", "--json").stdout
+    listed = running.run("dead-letters", "list", "--json", "--producer", "wardwatch-emit").stdout
     letter = json.loads(listed)
+    assert letter["headers"] == {"source": "fhir", "producer": "wardwatch-emit"}
     assert letter["reason"].startswith("recorded")
     assert "synthetic-000001" not in listed
     assert "sealed" not in listed
