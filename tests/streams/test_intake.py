@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 import tomllib
+import tracemalloc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -283,6 +284,18 @@ def test_gzip_is_expanded_to_what_is_allowed_and_no_further() -> None:
         with pytest.raises(Refused) as refused:
             unzipped(raw, 11)
         assert refused.value.status == status
+
+
+def test_a_bomb_takes_no_more_memory_than_is_allowed() -> None:
+    bomb = gzip.compress(bytes(64 * 1024 * 1024))
+    tracemalloc.start()
+    try:
+        with pytest.raises(Refused):
+            unzipped(bomb, 1024 * 1024)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 8 * 1024 * 1024
 
 
 @pytest.mark.parametrize("name", ["laboratory", "lab-2", "team.a_b", "x" * 64])
