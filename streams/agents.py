@@ -57,6 +57,7 @@ from streams.sinks.elasticsearch import Elasticsearch, StoreUnavailable
 from streams.sinks.store import AlertStore, StoreError
 from streams.sinks.webhook import decode_secret
 from streams.sources.catalog import set_ehr_zone
+from streams.sources.known import load_sources
 from streams.state import KeyedStep
 from streams.tallies import Skews, Tally
 from streams.transport import Batch, BatchApp, BatchSchema
@@ -105,10 +106,14 @@ class Worker:
         for problem in rules.problems:
             log.error("rule not loaded: %s", problem)
         set_ehr_zone(settings.ehr_zone)
+        sources, mistakes = load_sources(settings.sources)
+        for mistake in mistakes:
+            log.error("table not loaded: %s", mistake)
         self.ingest = Ingest(
             Reader(rules, Pseudonyms(keys.pseudonym, keys.pseudonym_id)),
             self.dead_letters,
             views=[kind for kind in VIEW_KINDS if any(d.entity == kind for d in detectors)],
+            sources=sources,
         )
         for topic in topics.INPUTS:
             self._agent(topic, "ingest", self._ingest_handler(topic))

@@ -36,7 +36,16 @@ from kafka.errors import KafkaError, KafkaTimeoutError
 
 from streams.sources.fhir_release import SOURCE_OF, release_of
 
-__all__ = ["AuditEvent", "BufferFull", "CloudTrailEvent", "DeliveryError", "DeviceEvent", "Emitter", "Failure"]
+__all__ = [
+    "AuditEvent",
+    "BufferFull",
+    "CloudTrailEvent",
+    "DeliveryError",
+    "DeviceEvent",
+    "Emitter",
+    "Failure",
+    "encoded",
+]
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +59,9 @@ TOPICS = {
     "atna": "audit.ehr",
     "hl7v2": "audit.ehr",
     "device": "audit.iot",
+    "azure-iot": "audit.iot",
+    "emqx": "audit.iot",
+    "mosquitto": "audit.iot",
     "cloudtrail": "audit.cloud",
     "auth0": "audit.cloud",
     "azure-activity": "audit.cloud",
@@ -201,6 +213,17 @@ class CloudTrailEvent:
         return dict(self.content)
 
 
+def encoded(record: Mapping[str, Any]) -> bytes:
+    """A record as it is sent. Raises ValueError where it is not JSON, or more than a topic takes."""
+    try:
+        value = json.dumps(record, separators=(",", ":"), allow_nan=False).encode()
+    except (TypeError, ValueError) as exc:
+        raise ValueError(f"the event is not JSON: {exc}") from exc
+    if len(value) > _LARGEST - _FRAME:
+        raise ValueError(f"the event has {len(value)} bytes where {_LARGEST - _FRAME} are taken")
+    return value
+
+
 class Emitter:
     """Emits events from any thread. One for a process is enough; after a fork each process has its own by itself."""
 
@@ -267,14 +290,16 @@ class Emitter:
         event: AuditEvent | DeviceEvent | CloudTrailEvent | Mapping[str, Any] | bytes,
         *,
         source: str = "",
+        topic: str = "",
         key: str = "",
         event_id: str = "",
     ) -> str:
         """Take one event and give its id. It is sent in the background.
 
         A plain dict is recognised by its shape, or named by ``source``; bytes, which are sent as they are, are always
-        named. ``key``: events with the same one stay in order. Raises ValueError on what is no event, BufferFull where
-        the broker takes less than is emitted.
+        named. Of a source that is not known here, such as a table's, ``topic`` says where it goes. ``key``: events with
+        the same one stay in order. Raises ValueError on what is no event, BufferFull where the broker takes less than
+        is emitted.
         """
         record: Mapping[str, Any] | bytes
         if isinstance(event, bytes):
@@ -283,20 +308,16 @@ class Emitter:
             record, name = event, source or _recognise(event)
         else:
             record, name = event.record(), event.source
-        topic = TOPICS.get(name)
-        if topic is None:
+        topic = topic or TOPICS.get(name, "")
+        if not topic:
             raise ValueError(f"source {name!r} is none of {', '.join(TOPICS)}")
         if isinstance(record, bytes):
             event_id, value = event_id or str(uuid.uuid4()), record
+            if len(value) > _LARGEST - _FRAME:
+                raise ValueError(f"the event has {len(value)} bytes where {_LARGEST - _FRAME} are taken")
         else:
             given = (record.get("id") or record.get("eventID")) if name in _OWN_IDS else None
-            event_id = event_id or str(given or uuid.uuid4())
-            try:
-                value = json.dumps(record, separators=(",", ":"), allow_nan=False).encode()
-            except (TypeError, ValueError) as exc:
-                raise ValueError(f"the event is not JSON: {exc}") from exc
-        if len(value) > _LARGEST - _FRAME:
-            raise ValueError(f"the event has {len(value)} bytes where {_LARGEST - _FRAME} are taken")
+            event_id, value = event_id or str(given or uuid.uuid4()), encoded(record)
         self._take_room(len(value))
         headers = [("event-id", event_id.encode()), ("source", name.encode()), ("producer", self._name.encode())]
         failure = _FailureOf(event_id, name, record)

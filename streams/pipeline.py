@@ -25,10 +25,10 @@ from streams.deadletters import DeadLetters
 from streams.lineage import SCHEMA, NewerSchema, fingerprint
 from streams.occasions import DETECTOR, opens
 from streams.privacy import Pseudonyms, release
-from streams.reading import parse
+from streams.reading import parse, record_of
 from streams.records import Output, RawRecord, Record
 from streams.sources.base import BadRecord, Source
-from streams.sources.catalog import by_name, recognise
+from streams.sources.known import CATALOG, Sources
 from streams.state import PartitionState
 from streams.wrappers import DEEPEST, MOST, contents
 
@@ -101,8 +101,16 @@ class Reader:
 class Ingest:
     """One raw record becomes outputs. A pure function of the record, but for the seal of a dead letter."""
 
-    def __init__(self, reader: Reader, dead_letters: DeadLetters, *, views: Iterable[EntityKind] = ()) -> None:
-        """``views``: which entities, beside the actor, some detector is keyed by."""
+    def __init__(
+        self,
+        reader: Reader,
+        dead_letters: DeadLetters,
+        *,
+        views: Iterable[EntityKind] = (),
+        sources: Sources = CATALOG,
+    ) -> None:
+        """``views``: which entities, beside the actor, some detector is keyed by. ``sources``: what is read."""
+        self._sources = sources
         self._reader = reader
         self._dead_letters = dead_letters
         self._views = tuple((kind, _KIND_BITS[kind]) for kind in views)
@@ -110,9 +118,13 @@ class Ingest:
     def derive(self, raw: RawRecord) -> Ingested:
         """Everything one record becomes; never raises: what cannot be read is a dead letter that says why."""
         try:
-            record = parse(raw.value)
             named = raw.headers.get(SOURCE)
-            source = _named(named) if named else recognise(record, raw.topic)
+            if named:
+                source = _named(named, self._sources)
+                record = record_of(raw.value, source)
+            else:
+                record = parse(raw.value)
+                source = self._sources.recognise(record, raw.topic)
             given = raw.headers.get(EVENT_ID)
             fallback = partial(_event_id, given) if given else partial(digest, raw.topic, raw.partition, raw.offset)
             released = self._reader.read(record, source, fallback_id=fallback, received=raw.received)
@@ -183,9 +195,9 @@ class Ingest:
         return outputs
 
 
-def _named(header: bytes) -> Source:
+def _named(header: bytes, sources: Sources) -> Source:
     try:
-        return by_name(header.decode("utf-8", "replace"))
+        return sources.by_name(header.decode("utf-8", "replace"))
     except ValueError as exc:
         raise BadRecord(f"header {SOURCE}: {exc}") from None
 

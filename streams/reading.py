@@ -3,8 +3,9 @@
 A record is JSON; where it is none, its first bytes say whether it is XML, syslog or HL7 v2 (:mod:`streams.wire`).
 
 A file is JSON lines, one JSON value over several lines, a JSON array, a FHIR Bundle, lines of VPC flow logs, or what a
-cloud wraps records in (:mod:`streams.wrappers`), or holds audit messages in XML, syslog messages or HL7 v2
-(:mod:`streams.framing`); each also gzipped. ``-`` is standard input. Lines are read one at a time.
+cloud wraps records in (:mod:`streams.wrappers`); a delimited table with a header (``.csv``, ``.tsv``) or lines of text;
+or holds audit messages in XML, syslog messages or HL7 v2 (:mod:`streams.framing`); each also gzipped. ``-`` is standard
+input. Lines and rows are read one at a time.
 """
 
 from __future__ import annotations
@@ -13,21 +14,25 @@ import gzip
 import io
 import sys
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Any, NamedTuple, cast
 
 import orjson
 
+from streams.delimited import rows
 from streams.framing import pieces
-from streams.sources.base import BadRecord
+from streams.sources.base import BadRecord, Source
 from streams.sources.catalog import recognise
 from streams.sources.vpc_flow import flow_header, flow_line
 from streams.wire import is_other, parse_other
 from streams.wrappers import DEEPEST, unwrap
 
-__all__ = ["Item", "parse", "read_files"]
+__all__ = ["FORMS", "Item", "parse", "read_files", "record_of"]
+
+#: What the records of a file are written as; ``auto`` goes by its name and by what is in it.
+FORMS = ("auto", "json", "csv", "lines")
 
 #: Bytes of one record; Kafka takes no more either.
 LIMIT = 4 * 1024 * 1024
@@ -67,18 +72,40 @@ def parse(raw: bytes) -> Mapping[str, Any]:
     return record
 
 
+def record_of(raw: bytes, source: Source) -> Mapping[str, Any]:
+    """The record of ``source``: one JSON object, or a line of text where the source reads such, as ``message``.
+
+    Raises BadRecord, as :func:`parse` does.
+    """
+    try:
+        return parse(raw)
+    except BadRecord:
+        if not getattr(source, "lines", False) or raw.lstrip()[:1] in (b"{", b"["):
+            raise
+    return {"message": _text(raw)}
+
+
+def _text(raw: bytes) -> str:
+    try:
+        return raw.decode().rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise BadRecord("the line is no UTF-8") from None
+
+
 def _why(exc: orjson.JSONDecodeError) -> str:
     """orjson's reason without the position it repeats."""
     return exc.msg.partition(":")[0] or "broken"
 
 
-def read_files(files: Iterable[str]) -> Iterator[Item]:
-    """Every record of ``files``, in order. Never raises for what a file holds."""
+def read_files(files: Iterable[str], form: str = "auto") -> Iterator[Item]:
+    """Every record of ``files``, in order; ``form`` is one of :data:`FORMS`. Never raises for what a file holds."""
     for name in files:
         try:
             with _open(name) as stream:
-                for item in _read(name, stream):
+                for item in _READERS[_form(name) if form == "auto" else form](name, stream):
                     yield from _opened(item)
+        except BadRecord as exc:
+            yield Item(name, 1, None, str(exc))
         except (OSError, EOFError, zlib.error) as exc:
             reason = exc.strerror if isinstance(exc, OSError) and exc.strerror else str(exc) or type(exc).__name__
             yield Item(name, 0, None, f"the file cannot be read: {reason}")
@@ -114,6 +141,37 @@ def _open(name: str) -> Iterator[IO[bytes]]:
             yield cast(IO[bytes], files.enter_context(gzip.open(buffered)))
         else:
             yield buffered
+
+
+def _form(name: str) -> str:
+    suffix = Path(name.lower().removesuffix(".gz")).suffix
+    return {".csv": "csv", ".tsv": "csv", ".log": "log"}.get(suffix, "json")
+
+
+def _log(name: str, stream: IO[bytes]) -> Iterator[Item]:
+    """A log is records or text, and its first line tells."""
+    head = cast(io.BufferedReader, stream).peek(512).lstrip()
+    first = head.partition(b"\n")[0].decode("ascii", "replace")
+    records = head[:1] in (b"{", b"[") or is_other(head) or flow_header(first) or flow_line(first)
+    yield from (_read if records else _texts)(name, stream)
+
+
+def _rows(name: str, stream: IO[bytes]) -> Iterator[Item]:
+    for number, row in rows(stream):
+        yield Item(name, number, None, row) if isinstance(row, str) else Item(name, number, row, None)
+
+
+def _texts(name: str, stream: IO[bytes]) -> Iterator[Item]:
+    for number, line in enumerate(stream, 1):
+        if not line.strip():
+            continue
+        if len(line) > LIMIT:
+            yield Item(name, number, None, f"the line has {len(line)} bytes where {LIMIT} are allowed")
+            continue
+        try:
+            yield Item(name, number, {"message": _text(line)}, None)
+        except BadRecord as exc:
+            yield Item(name, number, None, str(exc))
 
 
 def _read(name: str, stream: IO[bytes]) -> Iterator[Item]:
@@ -208,3 +266,11 @@ def _several(name: str, value: Any) -> Iterator[Item]:
 
 def _no_object(name: str, number: int) -> Item:
     return Item(name, number, None, "the record is JSON, but no object")
+
+
+_READERS: dict[str, Callable[[str, IO[bytes]], Iterator[Item]]] = {
+    "json": _read,
+    "csv": _rows,
+    "lines": _texts,
+    "log": _log,
+}

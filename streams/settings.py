@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -18,6 +19,20 @@ from pydantic_settings import (
 from detectors.base import Severity
 
 __all__ = ["Receiver", "Settings"]
+
+
+def producer_name(name: str) -> str:
+    """``name``, where dead letters may show it in clear. Raises ValueError."""
+    if not re.fullmatch(r"(?:[A-Za-z._-]|[0-9]{1,3}(?![0-9])){1,64}", name):
+        raise ValueError(
+            "a producer's name is letters, dots, dashes and at most three digits in a row, up to 64 in all"
+        )
+    return name
+
+
+#: Of a kind that dead letters show in clear (:mod:`streams.deadletters`).
+ProducerName = Annotated[str, AfterValidator(producer_name)]
+Token = Annotated[SecretStr, Field(min_length=24, max_length=512)]
 
 
 def _file() -> Path:
@@ -76,6 +91,10 @@ class Settings(BaseSettings):
     )
     ehr_zone: str = Field(
         "", description="IANA time zone of audit messages and HL7 v2 whose times have no offset; empty: refuse them"
+    )
+    sources: list[Path] = Field(default_factory=list, description="files or folders of TOML files that map tables")
+    intake_tokens: dict[ProducerName, Token] = Field(
+        default_factory=dict, description="who may send by HTTP: each producer's name and token"
     )
     embedded_store: bool = Field(default=True, description="keep alerts in the embedded store, for the console")
     receivers: dict[str, Receiver] = Field(default_factory=dict, description="webhooks by name")

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from streams.sources.azure import category, is_entra, outcome, principal, subscription
+from streams.sources.azure_iot import AZURE_IOT
 from streams.sources.base import BadRecord, Draft, LogSource
 from streams.sources.parts import number, part, parts, put_address, said, text, when
 from streams.sources.verbs import kind, paired
@@ -83,7 +84,7 @@ class AzureActivity:
         where = part(record, "resourceId", "_ResourceId", "callerIpAddress", "resourceProviderName", "subscriptionId")
         if where is None and part(record, "resultType", "eventTimestamp") is None:
             return False
-        return not category(record).startswith("kube-audit") and not is_entra(record)
+        return not (category(record).startswith("kube-audit") or is_entra(record) or AZURE_IOT.recognises(record))
 
     def normalise(self, record: Mapping[str, Any]) -> Draft:
         operation = part(record, "operationNameValue", "operationName")

@@ -48,7 +48,10 @@ class Draft:
 
 @runtime_checkable
 class Source(Protocol):
-    """One kind of log. Stateless; :func:`streams.sources.checks.check_source` holds each to the contract."""
+    """One kind of log. Stateless; :func:`streams.sources.checks.check_source` holds each to the contract.
+
+    One whose records may also be lines of text has ``lines = True`` beside this, and reads them from ``message``.
+    """
 
     name: str  #: what ``--source`` takes, e.g. ``fhir``
     topic: str  #: the topic its records arrive on, e.g. ``audit.ehr``

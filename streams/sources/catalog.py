@@ -9,10 +9,12 @@ from typing import Any
 from streams.sources.atna import ATNA
 from streams.sources.auth0 import AUTH0
 from streams.sources.azure_activity import AZURE_ACTIVITY
+from streams.sources.azure_iot import AZURE_IOT
 from streams.sources.base import BadRecord, Source
 from streams.sources.cloudtrail import CLOUDTRAIL
 from streams.sources.device import DEVICE
 from streams.sources.duo import DUO
+from streams.sources.emqx import EMQX
 from streams.sources.entra_audit import ENTRA_AUDIT
 from streams.sources.entra_signin import ENTRA_SIGNIN
 from streams.sources.fhir import FHIR
@@ -27,6 +29,7 @@ from streams.sources.hl7v2 import HL7V2
 from streams.sources.kubernetes import KUBERNETES
 from streams.sources.local_time import zone_named
 from streams.sources.m365 import M365
+from streams.sources.mosquitto import MOSQUITTO
 from streams.sources.okta import OKTA
 from streams.sources.onelogin import ONELOGIN
 from streams.sources.slack import SLACK
@@ -39,6 +42,9 @@ SOURCES: tuple[Source, ...] = (
     *(FHIR, FHIR_R5, FHIR_STU3, FHIR_DSTU2, FHIR_PROVENANCE, ATNA, HL7V2),
     DEVICE,
     CLOUDTRAIL,
+    AZURE_IOT,
+    EMQX,
+    MOSQUITTO,
     VPC_FLOW,
     KUBERNETES,
     GCP_AUDIT,

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from typing import Any, Final
 
 from streams.sources.base import BadRecord, Draft, LogSource
@@ -45,6 +45,31 @@ pkt-src-aws-service pkt-dst-aws-service flow-direction traffic-path ecs-cluster-
 ecs-container-instance-arn ecs-container-instance-id ecs-container-id ecs-second-container-id ecs-service-name
 ecs-task-definition-arn ecs-task-arn ecs-task-id reject-reason resource-id encryption-status
 """
+#: Blocks that are nobody's on the internet: private use, shared, loopback, link-local, and those of documents
+#: (IANA's special-purpose address registries).
+_INSIDE: Final = tuple(
+    map(
+        ip_network,
+        [
+            "0.0.0.0/8",
+            "10.0.0.0/8",
+            "100.64.0.0/10",
+            "127.0.0.0/8",
+            "169.254.0.0/16",
+            "172.16.0.0/12",
+            "192.0.2.0/24",
+            "192.168.0.0/16",
+            "198.18.0.0/15",
+            "198.51.100.0/24",
+            "203.0.113.0/24",
+            "240.0.0.0/4",
+            "::/127",
+            "2001:db8::/32",
+            "fc00::/7",
+            "fe80::/10",
+        ],
+    )
+)
 _NAMES: Final = frozenset([*DEFAULT, *_OTHERS.split()])
 #: IANA's protocol numbers to their names, those that flows are made of.
 _PROTOCOLS: Final = {
@@ -153,7 +178,9 @@ class VpcFlow:
 
 @lru_cache(maxsize=16_384)
 def _outside(address: str) -> bool:
-    return ip_address(address).is_global
+    """Whether anybody on the internet may send from it."""
+    known = ip_address(address)
+    return not any(known in block for block in _INSIDE if block.version == known.version)
 
 
 def flow_header(line: str) -> list[str] | None:

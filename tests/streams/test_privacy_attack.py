@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import html
 import json
+import tomllib
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -30,6 +31,9 @@ from streams.demo.stories import STORIES
 from streams.pipeline import Ingest, Reader
 from streams.pseudonyms import Pseudonyms
 from streams.records import RawRecord
+from streams.sources.known import Sources
+from streams.sources.table import Table
+from streams.sources.table_file import TableFile
 from streams.topics import DEAD_LETTERS
 
 NOW = 1_767_600_000_000
@@ -282,6 +286,19 @@ def _atna() -> dict[str, Any]:
     }
 
 
+def _azure() -> dict[str, Any]:
+    return {
+        "Body": {"patientId": f"Patient/{PATIENT}", "deviceId": "pump-0001", "note": "a note", "heartrate": "72"},
+        "Properties": {"iothub-creation-time-utc": "2026-01-05T08:00:00Z", "ward": "3"},
+        "SystemProperties": {
+            "iothub-connection-device-id": "pump-0001",
+            "iothub-connection-auth-method": '{"type":"sas"}',
+            "iothub-enqueuedtime": "2026-01-05T08:00:01Z",
+            "message-id": "m-1",
+        },
+    }
+
+
 def _hl7v2() -> dict[str, Any]:
     return {
         "MSH": {
@@ -300,6 +317,37 @@ def _hl7v2() -> dict[str, Any]:
         "PV1": {"2": {"1": "I"}, "3": {"1": "WARD-3"}, "7": {"1": "dr-9"}},
         "OBX": {"5": {"1": "a finding"}},
     }
+
+
+#: A table that releases as much as it may.
+TABLE = """
+name = "attacked"
+recognise = ["AT", "WHO", "MRN"]
+identifies = ["NAME", "ALIAS", "REF"]
+released = ["source.ip", "user.name", "user.roles", "event.reason", "device.id", "wardwatch.own"]
+time = {column = "AT"}
+actor = {column = "WHO"}
+action = {column = "DOES", otherwise = {category = "database", type = "access"}}
+outcome = {column = "ENDED", values = {ok = "success"}, otherwise = "failure"}
+patients = [{column = "MRN", system = "urn:oid:1.2"}]
+id = {columns = ["AT", "NUMBER"]}
+[fields]
+"source.ip" = {column = "IP", unreadable = "leave out"}
+"user.name" = "LOGIN"
+"user.roles" = {column = "ROLES", separator = ";"}
+"event.reason" = "NOTE"
+"device.id" = "STATION"
+"wardwatch.own" = "OWN.deep"
+"""
+
+
+def _table() -> dict[str, Any]:
+    row = dict(
+        zip(("WHO", "DOES", "ENDED", "NUMBER", "IP"), ("p-001", "a look", "ok", "n-1", "192.0.2.7"), strict=True)
+    )
+    row |= {"LOGIN": "a.nurse", "ROLES": "nurse;clerk", "NOTE": "a note", "STATION": "ws-1", "UNREAD": "a text"}
+    about = {"MRN": NUMBER, "NAME": NAME, "ALIAS": SHORT, "REF": f"Patient/{PATIENT}"}
+    return {"AT": "2026-01-05T08:00:00Z", **row, **about, "OWN": {"deep": "a text"}}
 
 
 def _paths(node: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -324,6 +372,22 @@ RECORDS: dict[str, tuple[str, Callable[[], dict[str, Any]], tuple[str, ...], set
         },
     ),
     "device": ("audit.iot", _device, (PATIENT, f"Patient/{PATIENT}"), {("patient",), ("time",)}),
+    "azure-iot": (
+        "audit.iot",
+        _azure,
+        (PATIENT, f"Patient/{PATIENT}"),
+        {
+            ("Body", "patientId"),
+            ("Properties", "iothub-creation-time-utc"),
+            ("SystemProperties", "iothub-enqueuedtime"),
+        },
+    ),
+    "table": (
+        "audit.ehr",
+        _table,
+        (NUMBER, NAME, SHORT, f"Patient/{PATIENT}"),
+        {("AT",), ("MRN",), ("NAME",), ("ALIAS",), ("REF",)},
+    ),
     # CloudTrail names no patient: what may leave is the caller's, and all the rest stays.
     "cloudtrail": (
         "audit.cloud",
@@ -409,7 +473,8 @@ PLACES = [
 def _ingest() -> Ingest:
     reader = Reader(starter_rules(), Pseudonyms(bytes(range(32)), "k1"))
     letters = DeadLetters(bytes(PrivateKey.generate().public_key))
-    return Ingest(reader, letters, views=("patient", "device", "address"))
+    sources = Sources([Table(TableFile.model_validate(tomllib.loads(TABLE)))])
+    return Ingest(reader, letters, views=("patient", "device", "address"), sources=sources)
 
 
 def _out(topic: str, value: bytes, headers: dict[str, bytes] | None = None) -> str:

@@ -21,6 +21,7 @@ from streams.pipeline import EVENT_ID, Ingest, Reader
 from streams.privacy import Pseudonyms
 from streams.reading import read_files
 from streams.records import Output, RawRecord
+from streams.tallies import Skews, Tally
 from streams.watermarks import InputClocks
 from streams.wrappers import DEEPEST, MOST, unwrap
 
@@ -219,6 +220,8 @@ async def test_each_source_in_a_batch_moves_its_clock() -> None:
         sent,  # type: ignore[arg-type]
         clocks,
         journal=NO_JOURNAL,
+        tally=Tally(),
+        skews=Skews(),
         topic_id=TOPIC,
         name="audit.cloud/0",
         now=lambda: 0.0,

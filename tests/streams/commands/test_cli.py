@@ -256,7 +256,20 @@ def test_a_data_folder_that_is_none_is_one_sentence(shell: Shell, tmp_path: Path
     assert result.stderr.endswith("cannot be used (Not a directory): name another folder in WARDWATCH_DATA_DIR\n")
 
 
-COMMANDS = ["up", "worker", "setup", "status", "emit", "syslog", "normalize", "detect", "dead-letters"]
+COMMANDS = [
+    "up",
+    "worker",
+    "setup",
+    "status",
+    "emit",
+    "intake",
+    "syslog",
+    "normalize",
+    "detect",
+    "schemas",
+    "dead-letters",
+    "sources",
+]
 
 
 def test_help_names_every_command(shell: Shell) -> None:
@@ -349,8 +362,9 @@ def test_from_emit_to_dead_letters_and_back(running: Shell, tmp_path: Path) -> N
     assert re.search(r"^worker +\S+: runs$", told, re.MULTILINE)
     assert "last alert    " in told
 
-    listed = running.run("dead-letters", "list", "--json").stdout
+    listed = running.run("dead-letters", "list", "--json", "--producer", "wardwatch-emit").stdout
     letter = json.loads(listed)
+    assert letter["headers"] == {"source": "fhir", "producer": "wardwatch-emit"}
     assert letter["reason"].startswith("recorded")
     assert "synthetic-000001" not in listed
     assert "sealed" not in listed
@@ -431,3 +445,17 @@ def test_without_topics_one_sentence_says_what_to_run(tmp_path: Path) -> None:
         assert "elasticsearch  not set" in made
     finally:
         broker.stop()
+
+
+def test_emit_check_says_per_line_what_is_wrong_and_sends_nothing(shell: Shell, tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    path.write_text(lines(TRAIL, {**TRAIL, "eventTime": "yesterday"}, {"a": 1}, "nonsense"))
+    checked = shell.run("emit", "--check", str(path))  # no Kafka answers here, and none is asked
+    assert checked.returncode == 1
+    told = checked.stderr.splitlines()
+    assert told[0] == f"{path}:2: eventTime is no RFC 3339 date and time"
+    assert told[1].startswith(f"{path}:3: the record has the shape of no source known here")
+    assert told[2].startswith(f"{path}:4: the record is no JSON")
+    assert told[3] == "1 events are right, 3 are not, 1 cloudtrail; nothing was sent"
+    path.write_text(lines(TRAIL))
+    assert shell.run("emit", "--check", str(path)).returncode == 0

@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 from atna_records import message, participant, patient, query, rfc3881
 from atna_records import record as audit_message
+from broker_records import EMQX_EVENTS, MOSQUITTO_LINES
 from cloud_records import CLOUDS
 from fhir_other_records import DSTU2, PROVENANCE, R5, STU3
 from hl7v2_records import DEMOGRAPHICS, OLD_QUERY, SMALL
 from hl7v2_records import record as hl7_message
+from test_azure_iot import SAID as AZURE_IOT_RECORDS
 
 from streams.demo.records import audit_event, cloudtrail, device_event
 from streams.emitter import TOPICS, _recognise
@@ -169,6 +171,9 @@ GOOD |= {
     "hl7v2": [hl7_message(text) for text in (SMALL, OLD_QUERY, DEMOGRAPHICS)],
 }
 GOOD |= CLOUDS
+GOOD["azure-iot"] = [record for record, _ in AZURE_IOT_RECORDS]
+GOOD["emqx"] = [record for record, _ in EMQX_EVENTS]
+GOOD["mosquitto"] = [{"message": f"1772352000: {line}"} for line, act, *_ in MOSQUITTO_LINES if act != "mqtt-log"]
 
 
 def others(name: str) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from fhir_records import dicom, event
 from outside_fhir import EXPECTED, Expected
 
 from streams.sources.base import Source
-from streams.sources.checks import EXPECTED as EXPECTED_TYPES
+from streams.sources.ecs import EXPECTED as EXPECTED_TYPES
 from streams.sources.fhir import FHIR
 from streams.sources.fhir_terms import ACTIONS, INTERACTIONS, LETTERS
 from streams.vocabulary import WORDS
