@@ -24,7 +24,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import httpx
 from faust.types import TP
 
 from detectors.base import EntityKind
@@ -45,11 +44,13 @@ from streams.pipeline import Alerting, Behave, Ingest, Reader
 from streams.privacy import Pseudonyms
 from streams.records import WATERMARK, Control
 from streams.reporting import Reporter
+from streams.routing import Routes
 from streams.sender import DeliveryFailed, Sender
-from streams.settings import Receiver, Settings
+from streams.settings import Settings
+from streams.sinks.attempts import Sink
+from streams.sinks.catalog import make_sinks
 from streams.sinks.elasticsearch import Elasticsearch
 from streams.sinks.store import AlertStore, StoreError
-from streams.sinks.webhook import decode_secret
 from streams.state import KeyedStep
 from streams.transport import Batch, BatchApp, BatchSchema
 from streams.watermarks import InputClocks
@@ -102,14 +103,12 @@ class Worker:
             self._agent(topic, "ingest", self._ingest_handler(topic))
         self._keyed(topics.EVENTS, "behave", Behave(detectors, kinds=["actor"]))
         self._keyed(topics.VIEWS, "behave", Behave(detectors, kinds=VIEW_KINDS))
-        self._keyed(topics.FINDINGS, "alert", Alerting())
+        self._keyed(topics.FINDINGS, "alert", Alerting(Routes(settings.receivers).of))
         self.stores = _stores(settings)
         self._agent(topics.ALERTS, "index", self._index_handler)
-        # Each partition has few requests under way, so no receiver that hangs uses up the connections of another.
-        self.http = httpx.AsyncClient(limits=httpx.Limits(max_connections=None))
-        self._keyed(
-            topics.NOTIFICATIONS, "notify", Notify(settings.receivers, self.dead_letters), self._deliveries(keys)
-        )
+        self.sinks = _sinks(settings, keys)
+        notify = Notify(settings.receivers, self.dead_letters, public_url=settings.public_url)
+        self._keyed(topics.NOTIFICATIONS, "notify", notify, self._deliveries())
         self._hook()
 
     # What the lanes ask of the log: streams.lanes.Log
@@ -162,13 +161,13 @@ class Worker:
             self.stores, self.sender, self.dead_letters, topic_id=self.topic_ids[topics.ALERTS], clock=time.time
         )
 
-    def _deliveries(self, keys: Keys) -> Callable[..., KeyedHandler]:
+    def _deliveries(self) -> Callable[..., KeyedHandler]:
         return partial(
             DeliveryHandler,
             receivers=self.settings.receivers,
-            signing={name: _signing(name, receiver, keys) for name, receiver in self.settings.receivers.items()},
-            client=self.http,
+            sinks=self.sinks,
             clock=time.time,
+            public_url=self.settings.public_url,
         )
 
     def _keyed(self, topic: str, step: str, keyed: KeyedStep, make: Callable[..., KeyedHandler] = KeyedHandler) -> None:
@@ -246,18 +245,17 @@ class Worker:
     async def close(self) -> None:
         await self.lanes.close()
         await self.sender.close()
-        await self.http.aclose()
+        for sink in self.sinks.values():
+            await sink.close()
         await self.stores.close()
 
 
-def _signing(name: str, receiver: Receiver, keys: Keys) -> list[bytes]:
-    """What signs for a receiver: its secrets, or the installation's key. Raises SetupError."""
-    if receiver.secret is None:
-        return [keys.webhook]
+def _sinks(settings: Settings, keys: Keys) -> dict[str, Sink]:
+    """What sends to each receiver. Raises SetupError."""
     try:
-        return [decode_secret(secret) for secret in receiver.secret.get_secret_value().split()]
-    except ValueError as exc:
-        raise SetupError(f"receiver {name}: {exc}") from exc
+        return make_sinks(settings.receivers, private_hosts=settings.private_hosts, webhook_key=keys.webhook)
+    except (ValueError, OSError) as exc:
+        raise SetupError(f"receivers: {exc}") from exc
 
 
 def _stores(settings: Settings) -> Stores:

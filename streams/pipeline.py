@@ -233,11 +233,16 @@ class Behave:
 
 
 class Alerting:
-    """A finding becomes an alert, one to one; the same finding again becomes nothing. A KeyedStep without values."""
+    """A finding becomes an alert, one to one, and one record for each receiver that wants it; the same finding again
+    becomes nothing. A KeyedStep without values."""
 
     _DAY = 24 * _HOUR
     #: Days of findings whose ids are kept.
     _KEPT = 3
+
+    def __init__(self, route: Callable[[Alert], Sequence[str]] = lambda _: ()) -> None:
+        """``route``: names of the receivers of an alert (:class:`streams.routing.Routes`)."""
+        self._route = route
 
     def fold(self, record: Record, fresh: bool, state: PartitionState) -> Sequence[Output]:
         finding = decode_finding(record.value)
@@ -261,8 +266,11 @@ class Alerting:
             last_seen=finding.time,
             findings=(finding,),
         )
-        key, value, mark = finding.entity.encode(), encode_alert(alert), fingerprint(alert.id)
-        return Output(topics.ALERTS, key, value, mark), Output(topics.NOTIFICATIONS, key, value, mark)
+        value, mark = encode_alert(alert), fingerprint(alert.id)
+        return (
+            Output(topics.ALERTS, finding.entity.encode(), value, mark),
+            *(Output(topics.NOTIFICATIONS, name.encode(), value, mark) for name in self._route(alert)),
+        )
 
     def dump(self, key: bytes, value: Any) -> bytes:
         raise TypeError("alerting keeps nothing by key")

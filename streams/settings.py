@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -14,9 +14,9 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from detectors.base import Severity
+from streams.receivers import AnyReceiver
 
-__all__ = ["Receiver", "Settings"]
+__all__ = ["Settings"]
 
 
 def _file() -> Path:
@@ -28,29 +28,6 @@ def _file() -> Path:
     if named and not Path(named).is_file():
         raise SettingsError(f"WARDWATCH_CONFIG names {named}, which is no file: mend the path, or unset it")
     return Path(named or "wardwatch.toml")
-
-
-class Receiver(BaseModel):
-    """Where on-call is reached: one webhook."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    url: str = Field(pattern="^https?://", description="where alerts are posted")
-    secret: SecretStr | None = Field(
-        default=None,
-        description="whsec_… to sign with, or several while one replaces another; else the installation's own key",
-    )
-    minimum_severity: Severity = Field(default="low", description="alerts below it are not sent")
-
-    @field_validator("secret")
-    @classmethod
-    def _whole(cls, secret: SecretStr | None) -> SecretStr | None:
-        """Refused here, so that nobody learns of it when the first alert is due."""
-        from streams.sinks.webhook import decode_secret  # noqa: PLC0415  # an HTTP client, for this alone
-
-        if secret is not None:
-            decode_secret(secret.get_secret_value())
-        return secret
 
 
 class Settings(BaseSettings):
@@ -74,7 +51,13 @@ class Settings(BaseSettings):
         default_factory=list, description="files or folders of Sigma rules, beside the starter pack"
     )
     embedded_store: bool = Field(default=True, description="keep alerts in the embedded store, for the console")
-    receivers: dict[str, Receiver] = Field(default_factory=dict, description="webhooks by name")
+    receivers: dict[str, AnyReceiver] = Field(default_factory=dict, description="where on-call is reached, by name")
+    private_hosts: list[str] = Field(
+        default_factory=list, description="hosts inside your network that receivers may be at, as they name them"
+    )
+    public_url: str = Field(
+        "", pattern=r"^(https?://[^\s#]+)?$", description="the web page as people on call reach it, for links"
+    )
     idle_after: float = Field(5.0, gt=0, description="seconds after which a silent input stops holding time back")
     topic_check_interval: float = Field(30.0, gt=0, description="seconds between two looks whether topics are the same")
     watermark_interval: float = Field(1.0, gt=0, description="seconds between two watermarks")
@@ -89,6 +72,32 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=_file()))
+
+    @model_validator(mode="after")
+    def _receivers_are_reached_safely(self) -> Settings:
+        """What a receiver's address alone tells; what its host resolves to is looked at whenever it is asked."""
+        from streams.sinks.addresses import (  # noqa: PLC0415  # for this alone
+            Addresses,
+            AddressRefused,
+            host_name,
+            is_literal,
+        )
+
+        private = {host_name(host) for host in self.private_hosts}
+        for name, receiver in self.receivers.items():
+            host, clear = receiver.target
+            field = "host" if receiver.kind == "email" else "url"
+            if clear and host_name(host) not in private:
+                raise ValueError(
+                    f"receiver {name}, {field}: alerts go in the clear to hosts in private_hosts alone: use TLS, or "
+                    f"add {host} there if it is inside your network"
+                )
+            if is_literal(host):
+                try:
+                    Addresses(self.private_hosts).check(host, host_name(host))
+                except AddressRefused as exc:
+                    raise ValueError(f"receiver {name}, {field}: {exc}") from exc
+        return self
 
     @property
     def store_path(self) -> Path:

@@ -20,7 +20,8 @@ from kafka.admin import NewTopic
 from streams import cli
 from streams.emitter import TOPICS
 from streams.keys import load_keys
-from streams.settings import Receiver, Settings
+from streams.receivers import WebhookReceiver
+from streams.settings import Settings
 from streams.sinks.elasticsearch import ALERTS, FINDINGS
 from streams.sinks.webhook import decode_secret, sign
 
@@ -176,13 +177,13 @@ def test_every_setting_is_in_its_table_and_no_other() -> None:
         value = Settings.model_fields[name].get_default(call_default_factory=True)
         told = value.get_secret_value() if hasattr(value, "get_secret_value") else value
         assert default == (json.dumps(told) if isinstance(told, bool | list | dict) else str(told)), name
-    for name in Receiver.model_fields:
+    for name in WebhookReceiver.model_fields:
         assert f"`{name}`" in PAPERS["docs/settings.md"]
 
 
 def test_environment_names_are_settings() -> None:
     known = {f"WARDWATCH_{name.upper()}" for name in Settings.model_fields}
-    known |= {f"WARDWATCH_RECEIVERS__ONCALL__{name.upper()}" for name in Receiver.model_fields}
+    known |= {f"WARDWATCH_RECEIVERS__ONCALL__{name.upper()}" for name in WebhookReceiver.model_fields}
     known |= {"WARDWATCH_CONFIG", "WARDWATCH_PYTHON", "WARDWATCH_LONG", "WARDWATCH_REQUIRE_BROWSER"}
     known |= {f"WARDWATCH_TEST_{name}" for name in ("KAFKA", "ELASTICSEARCH", "DATA")}
     for paper in ("README.md", "CONTRIBUTING.md", "docs/settings.md", "docs/extending.md"):

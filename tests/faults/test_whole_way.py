@@ -98,6 +98,7 @@ async def test_every_attack_is_told_everywhere_and_no_patient_anywhere(tmp_path:
             tmp_path,
             environment={
                 "WARDWATCH_ELASTICSEARCH": elasticsearch_url,
+                "WARDWATCH_PRIVATE_HOSTS": '["127.0.0.1"]',
                 "WARDWATCH_RECEIVERS__ONCALL__URL": receiver.url,
                 "WARDWATCH_RECEIVERS__ONCALL__MINIMUM_SEVERITY": "medium",
             },

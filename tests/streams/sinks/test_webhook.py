@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
-from streams.sinks.webhook import RETRIES, decode_secret, judge, retry_delay, sign
+from streams.sinks.attempts import RETRIES, retry_delay
+from streams.sinks.webhook import decode_secret, judge, sign
 
 KEY = bytes(range(32))
 SECRET = "whsec_" + b64encode(KEY).decode()
