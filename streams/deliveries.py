@@ -33,6 +33,9 @@ log = logging.getLogger(__name__)
 
 #: Attempts at one receiver that one partition has under way at a time.
 CONCURRENCY = 4
+#: Seconds until what could not be kept is tried again.
+PAUSE = 1.0
+
 
 _CHANCE = SystemRandom().random
 #: Deliveries given up together, where nobody is asked.
@@ -149,22 +152,25 @@ class DeliveryHandler(KeyedHandler):
             if delivery is not None:
                 schedule.put(key, delivery.due)
         if failed:
-            await asyncio.sleep(1)
+            await asyncio.sleep(PAUSE)
 
     async def _ready(self, schedule: Schedule, receiver: str, keys: Sequence[bytes]) -> list[Delivery]:
         """What of ``keys`` is to be sent now: its text is fixed, it is within the cap, and both are durable."""
-        cap = self._receivers[receiver].per_hour if receiver in self._receivers else 0
+        settings = self._receivers.get(receiver)
+        cap = settings.per_hour if settings else 0
+        plain = not settings or not (cap or settings.group_minutes)
         found = [(key, value) for key in keys if (value := self.state.values.get(key)) is not None]
         ready = [value for _, value in found if isinstance(value, Delivery) and (value.admitted or not cap)]
-        if not cap and len(ready) == len(found) and not any(delivery.tells_many for delivery in ready):
-            return ready
+        if plain and len(ready) == len(found):
+            return ready  # whatever happens, the alert will be in this message again
         async with self._lock:
             for key, value in found:
                 if isinstance(value, Held):
                     self._tell(schedule, key, value)
                 elif cap and not value.admitted and self._admit(schedule, key, value, cap):
                     ready.append(value)
-            # Sent before it is durable, the same id might say something else after a crash, or a cap be exceeded.
+            # Sent before this is durable, the same id might say something else after a crash, or the same alert be
+            # told in another message.
             await self._flush()
         return ready
 

@@ -43,11 +43,6 @@ class Delivery:
     due: int = 0  #: ms since the epoch; 0 is at once
     admitted: bool = False  #: within its receiver's cap, and counted; only asked where there is one
 
-    @property
-    def tells_many(self) -> bool:
-        """Whether what it tells was held, so that what is durable may still know it as open."""
-        return self.webhook_id.startswith(("more.", "summary."))
-
 
 class Notify:
     """The step: a pure function of the alert. What is pending is the state. A record's key names its receiver."""

@@ -5,6 +5,7 @@ A receiver is ``webhook`` unless it says another ``kind``. What is wrong with on
 
 from __future__ import annotations
 
+import json
 import re
 from email.utils import parseaddr
 from pathlib import Path
@@ -22,6 +23,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic_settings import NoDecode
 
 from detectors.base import Severity
 
@@ -45,8 +47,10 @@ _URL = re.compile(r"https?://[^\s/?#]+\S*", re.ASCII)
 
 
 def _listed(value: Any) -> Any:
-    """A list, or in the environment its items with commas between them."""
-    return [item.strip() for item in value.split(",") if item.strip()] if isinstance(value, str) else value
+    """A list, or in the environment its items with commas between them, or as JSON."""
+    if not isinstance(value, str):
+        return value
+    return json.loads(value) if value.startswith("[") else [item.strip() for item in value.split(",") if item.strip()]
 
 
 def _address(value: str) -> str:
@@ -71,7 +75,7 @@ def _secret_url(value: SecretStr) -> SecretStr:
     return value
 
 
-Globs = Annotated[list[str], BeforeValidator(_listed)]
+Globs = Annotated[list[str], NoDecode, BeforeValidator(_listed)]
 Url = Annotated[str, BeforeValidator(_url)]
 MailAddress = Annotated[str, BeforeValidator(_address)]
 
@@ -204,7 +208,9 @@ class EmailReceiver(Receiver):
     username: str = Field(default="", description="to log in with; empty: without")
     password: SecretStr = Field(default=SecretStr(""), description="its password")
     sender: MailAddress = Field(description="the address mail comes from")
-    to: Annotated[list[MailAddress], BeforeValidator(_listed)] = Field(min_length=1, description="who gets it")
+    to: Annotated[list[MailAddress], NoDecode, BeforeValidator(_listed)] = Field(
+        min_length=1, description="who gets it"
+    )
 
     @model_validator(mode="after")
     def _login_is_whole(self) -> EmailReceiver:

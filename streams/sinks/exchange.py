@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import ssl
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
 
@@ -169,5 +170,8 @@ def why(exc: Exception) -> Outcome:
             return Outcome("retry", f"its certificate is not trusted ({at.verify_message.rstrip('.')})")
         if isinstance(at, ssl.SSLError):
             return Outcome("retry", "TLS failed")
+        if isinstance(at, OSError) and at.errno:
+            told = os.strerror(at.errno) if at.errno > 0 else at.strerror  # a look-up's numbers are its own
+            return Outcome("retry", f"no connection ({str(told).lower()})")
         at = at.__cause__ or at.__context__
     return Outcome("retry", type(exc).__name__)
