@@ -22,7 +22,7 @@ from streams.receivers import Receiver
 from streams.records import Output, RawRecord, Record
 from streams.state import PartitionState
 
-__all__ = ["Delivery", "Notify", "count_more", "groups", "letter", "pending"]
+__all__ = ["Delivery", "Notify", "alert_body", "count_more", "groups", "letter", "pending"]
 
 #: Deliveries that may wait for one receiver; more go to dead letters.
 MAX_PENDING = 20_000
@@ -73,12 +73,12 @@ class Notify:
         if group and state.counts.get(groups(name), 0) < MAX_GROUPS:
             count_more(state, groups(name), 1)
             state.values.put(held_key(name, group), Held(name, group))
-        delivery.body = _body(alert, group, self._public_url)
+        delivery.body = alert_body(alert, group, self._public_url)
         state.values.put(delivery.webhook_id.encode(), delivery)
         return ()
 
     def _refused(self, alert: Alert, delivery: Delivery, reason: str) -> list[Output]:
-        delivery.body = _body(alert, "", self._public_url)
+        delivery.body = alert_body(alert, "", self._public_url)
         return [letter(self._dead_letters, delivery, reason, received=alert.last_seen)]
 
     def dump(self, key: bytes, value: Delivery | Held) -> bytes:
@@ -125,7 +125,8 @@ def _message(alert: Alert) -> dict[str, Any]:
     }
 
 
-def _body(alert: Alert, group: str, public_url: str) -> bytes:
+def alert_body(alert: Alert, group: str = "", public_url: str = "") -> bytes:
+    """What a delivery of ``alert`` carries: that of a webhook, MAX_BODY bytes at most."""
     message = _message(alert)
     if group:
         message["group"] = group

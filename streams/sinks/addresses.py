@@ -11,7 +11,7 @@ import asyncio
 import socket
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 
 __all__ = ["AddressRefused", "Addresses", "host_name", "inside", "is_literal"]
 
@@ -19,8 +19,9 @@ __all__ = ["AddressRefused", "Addresses", "host_name", "inside", "is_literal"]
 _LOOKUPS = 4
 #: IPv6 networks whose last 32 bits are an IPv4 address: NAT64's well-known prefix (RFC 6052), IPv4-compatible ones.
 _IPV4_LAST = (IPv6Network("64:ff9b::/96"), IPv6Network("::/96"))
-#: Local-use NAT64 (RFC 8215): which address it leads to only the network knows.
-_NAT64_LOCAL = IPv6Network("64:ff9b:1::/48")
+#: What IANA's registries of special addresses hold and some versions of Python take for public; of local-use NAT64
+#: (RFC 8215) only the network knows where it leads.
+_SPECIAL = tuple(map(ip_network, ("192.0.0.0/24", "64:ff9b:1::/48", "3fff::/20", "5f00::/16", "fec0::/10")))
 #: Kinds of address that no name leads to, whatever the settings say: clouds keep credentials at a link-local one.
 _NEVER_BY_NAME = frozenset({"link-local", "multicast", "unspecified"})
 
@@ -59,9 +60,7 @@ def _kind(ip: IPv4Address | IPv6Address) -> str:
     for kind in ("unspecified", "loopback", "link_local", "multicast"):
         if getattr(ip, f"is_{kind}"):
             return kind.replace("_", "-")
-    if isinstance(ip, IPv6Address) and (ip.is_site_local or ip in _NAT64_LOCAL):
-        return "private"
-    return "" if ip.is_global else "private"
+    return "private" if not ip.is_global or any(ip in network for network in _SPECIAL) else ""
 
 
 def host_name(host: str) -> str:
