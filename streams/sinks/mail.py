@@ -37,7 +37,9 @@ def compose(message: Message, receiver: EmailReceiver, now: float) -> EmailMessa
     """The mail. A retry has the same Message-ID, and mails that belong together the same reference."""
     domain = receiver.sender.partition("@")[2]
     mail = EmailMessage(policy=WIRE)
-    mail["Subject"] = cut(f"[Wardwatch] {message.severity}: {message.title}", SUBJECT, size=utf8)
+    # An encoded word (RFC 2047) that a sender wrote would be decoded, and hide what plain() took out.
+    title = message.title.replace("=?", "= ?")
+    mail["Subject"] = cut(f"[Wardwatch] {message.severity}: {title}", SUBJECT, size=utf8)
     mail["From"] = receiver.sender
     mail["To"] = ", ".join(receiver.to)
     mail["Date"] = format_datetime(datetime.fromtimestamp(now, UTC))
