@@ -109,8 +109,9 @@ class Addresses:
         raise AddressRefused(f"its host is at a {kind} address: add it to private_hosts if that is meant")
 
     def close(self) -> None:
-        if self._threads is not None:
-            self._threads.shutdown(wait=False, cancel_futures=True)
+        threads, self._threads = self._threads, None
+        if threads is not None:
+            threads.shutdown(wait=False, cancel_futures=True)
 
 
 def is_literal(host: str) -> bool:

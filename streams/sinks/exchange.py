@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import os
 import ssl
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
+from typing import cast
 
 import httpcore
 import httpx
@@ -68,9 +69,8 @@ class _Body(httpx.AsyncByteStream):
     def __init__(self, stream: AsyncIterable[bytes]) -> None:
         self._stream = stream
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for chunk in self._stream:
-            yield chunk
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self._stream.__aiter__()
 
     async def aclose(self) -> None:
         if hasattr(self._stream, "aclose"):
@@ -151,10 +151,11 @@ async def _beginning(response: httpx.Response) -> str:
     read = b""
     with contextlib.suppress(Exception):
         async with asyncio.timeout(_ANSWER_SECONDS):
-            async for chunk in response.aiter_raw(_ANSWER_BYTES):
-                read += chunk
-                if len(read) >= _ANSWER_BYTES:
-                    break
+            async with contextlib.aclosing(cast(AsyncGenerator[bytes, None], response.aiter_raw())) as chunks:
+                async for chunk in chunks:
+                    read += chunk
+                    if len(read) >= _ANSWER_BYTES:
+                        break
     return read[:_ANSWER_BYTES].decode("utf-8", "replace")
 
 
