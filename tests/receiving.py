@@ -54,6 +54,7 @@ class Receiver:
 
         class Server(ThreadingHTTPServer):
             daemon_threads = True
+            request_queue_size = 100  # more wait than by default, else the kernel resets them
 
             def handle_error(self, request: Any, client_address: Any) -> None:
                 """A client that hangs up is part of the test."""

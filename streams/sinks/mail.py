@@ -94,14 +94,19 @@ class MailSink:
             sock=await self._connect(),
             local_hostname=receiver.sender.partition("@")[2],
             use_tls=receiver.tls == "tls",
-            start_tls=receiver.tls == "starttls",
+            start_tls=False,
             tls_context=self._context,
-            username=receiver.username or None,
-            password=receiver.password.get_secret_value() or None,
             timeout=attempts.TIMEOUT,
         )
         try:
             await client.connect()
+            if receiver.tls == "starttls":
+                await client.ehlo()
+                if not client.supports_extension("starttls"):
+                    return Outcome("retry", "it offers no STARTTLS, and mail is not sent in the clear")
+                await client.starttls()
+            if receiver.username:
+                await client.login(receiver.username, receiver.password.get_secret_value())
             refused, answer = await client.send_message(mail, sender=receiver.sender, recipients=receiver.to)
             # It has the mail: how it takes the goodbye changes nothing.
             with contextlib.suppress(Exception):
@@ -154,5 +159,5 @@ def _refusal(exc: aiosmtplib.SMTPException) -> Outcome:
     if isinstance(exc, aiosmtplib.SMTPTimeoutError):
         return Outcome("retry", "no answer in time")
     if isinstance(exc, aiosmtplib.SMTPNotSupported):
-        return Outcome("retry", "it offers no STARTTLS or no login, and mail is not sent without what is set")
+        return Outcome("retry", "it offers no login, and the settings have one")
     return why(exc)

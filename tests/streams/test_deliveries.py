@@ -24,7 +24,14 @@ from streams.deadletters import DeadLetters, open_letter
 from streams.deliveries import DeliveryHandler
 from streams.handlers import FLUSH_BATCHES
 from streams.notify import Delivery, Notify
-from streams.receivers import AnyReceiver, WebhookReceiver
+from streams.receivers import (
+    AlertmanagerReceiver,
+    AnyReceiver,
+    PagerDutyReceiver,
+    SlackReceiver,
+    TeamsReceiver,
+    WebhookReceiver,
+)
 from streams.routing import Routes
 from streams.sinks import attempts
 from streams.sinks.addresses import Addresses
@@ -296,6 +303,49 @@ async def test_what_waits_for_a_receiver_no_longer_set_becomes_dead_letters() ->
             assert letter.reason.endswith("attempts: it is no longer in the settings")
             await run.take(alert("a"))
             await until(lambda: run.pending() == 0 and len(receiver.received) == 1)
+
+
+async def test_a_receiver_that_was_gone_for_eight_hours_misses_nothing_and_delays_no_other() -> None:
+    """Every kind at once; what came while one was away comes when it is back, each under the id it had."""
+    memory, clock, away, hours = Memory(), Clock(), True, (0, 2, 4, 6)
+    answer = lambda _: (503, {}, b"") if away else (200, {}, b"")  # noqa: E731
+    with receiving(answer) as gone, receiving() as there:
+        urls: dict[str, str | AnyReceiver] = {
+            "webhook": gone.url,
+            "pagerduty": PagerDutyReceiver(kind="pagerduty", routing_key="0" * 32, url=gone.url),
+            "slack": SlackReceiver(kind="slack", url=gone.url),
+            "teams": TeamsReceiver(kind="teams", url=gone.url),
+            "alertmanager": AlertmanagerReceiver(kind="alertmanager", url=gone.url),
+            "other": there.url,
+        }
+        async with running(urls, memory=memory, clock=clock) as run:
+            for hour in hours:
+                await run.take(alert(f"hour {hour}"))
+                await run.pass_time(2 * 3600)
+            assert len(there.received) == len(hours)
+            assert run.pending() == 5 * len(hours)
+        away = False
+        before = len(gone.received)
+        clock.now += 12 * 3600  # the longest of the delays that begin within eight hours
+        async with running(urls, memory=memory, clock=clock) as run:
+            await until(lambda: run.pending() == 0)
+            assert run.sent.outputs == []
+        arrived = gone.received[before:]
+        assert len(arrived) == 5 * len(hours)
+        ids = [got.headers["webhook-id"] for got in arrived if "webhook-id" in got.headers]
+        assert sorted(ids) == sorted(f"{alert(f'hour {hour}').id}.1.webhook" for hour in hours)
+
+
+async def test_what_a_receiver_refuses_for_good_is_a_dead_letter_at_once() -> None:
+    with receiving(lambda n: (400, {}, b"invalid_blocks") if n == 0 else (200, {}, b"")) as receiver:
+        async with running({"chat": SlackReceiver(kind="slack", url=receiver.url)}) as run:
+            await run.take(alert("a"))
+            await until(lambda: len(run.sent.outputs) == 1)
+            await run.take(alert("b"))
+            await until(lambda: run.pending() == 0)
+            assert len(receiver.received) == 2, "the receiver itself is not given up"
+        letter = open_letter(run.sent.outputs[0].value, bytes(PRIVATE))
+    assert letter.reason == "receiver chat did not take it in 1 attempts: status 400"
 
 
 async def test_the_attempts_made_are_remembered_over_a_restart() -> None:
