@@ -254,8 +254,8 @@ def _sinks(settings: Settings, keys: Keys) -> dict[str, Sink]:
     """What sends to each receiver. Raises SetupError."""
     try:
         return make_sinks(settings.receivers, private_hosts=settings.private_hosts, webhook_key=keys.webhook)
-    except (ValueError, OSError) as exc:
-        raise SetupError(f"receivers: {exc}") from exc
+    except ValueError as exc:
+        raise SetupError(str(exc)) from exc
 
 
 def _stores(settings: Settings) -> Stores:

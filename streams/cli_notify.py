@@ -43,7 +43,10 @@ def notify_test(name: Annotated[str, typer.Argument(metavar="NAME", help="As lis
     if name not in settings.receivers:
         known = ", ".join(sorted(settings.receivers)) or "none"
         fail(f"there is no receiver {name}: the settings have {known}")
-    taken, line = send_test(settings, name, keys_or_exit(settings))
+    try:
+        taken, line = send_test(settings, name, keys_or_exit(settings))
+    except ValueError as exc:
+        fail(str(exc))
     if not taken:
         fail(line)
     print(line)

@@ -82,7 +82,7 @@ def test_body(now: float, public_url: str) -> bytes:
 
 
 def send_test(settings: Settings, name: str, keys: Keys, *, clock: Callable[[], float] = time.time) -> tuple[bool, str]:
-    """Whether receiver ``name`` took a test message, and one line on it. Raises ValueError, OSError on its ca_file."""
+    """Whether receiver ``name`` took a test message, and one line on it. Raises ValueError on its ca_file."""
     receiver = settings.receivers[name]
     now = clock()
     body = test_body(now, settings.public_url)

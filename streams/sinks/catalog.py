@@ -25,11 +25,14 @@ __all__ = ["make_sink", "make_sinks"]
 def make_sinks(
     receivers: Mapping[str, AnyReceiver], *, private_hosts: Collection[str], webhook_key: bytes
 ) -> dict[str, Sink]:
-    """By the receivers' names. ``webhook_key`` signs where a webhook has no secret. Raises ValueError, OSError."""
-    return {
-        name: make_sink(receiver, addresses=Addresses(private_hosts), webhook_key=webhook_key)
-        for name, receiver in receivers.items()
-    }
+    """By the receivers' names. ``webhook_key`` signs where a webhook has no secret. Raises ValueError."""
+    sinks: dict[str, Sink] = {}
+    for name, receiver in receivers.items():
+        try:
+            sinks[name] = make_sink(receiver, addresses=Addresses(private_hosts), webhook_key=webhook_key)
+        except (ValueError, OSError) as exc:
+            raise ValueError(f"receiver {name}: {exc}") from exc
+    return sinks
 
 
 def make_sink(receiver: AnyReceiver, *, addresses: Addresses, webhook_key: bytes) -> Sink:
