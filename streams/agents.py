@@ -253,7 +253,12 @@ class Worker:
 def _sinks(settings: Settings, keys: Keys) -> dict[str, Sink]:
     """What sends to each receiver. Raises SetupError."""
     try:
-        return make_sinks(settings.receivers, private_hosts=settings.private_hosts, webhook_key=keys.webhook)
+        return make_sinks(
+            settings.receivers,
+            private_hosts=settings.private_hosts,
+            webhook_key=keys.webhook,
+            proxy=settings.proxy.get_secret_value(),
+        )
     except ValueError as exc:
         raise SetupError(str(exc)) from exc
 

@@ -36,7 +36,6 @@ CONCURRENCY = 4
 #: Seconds until what could not be kept is tried again.
 PAUSE = 1.0
 
-
 _CHANCE = SystemRandom().random
 #: Deliveries given up together, where nobody is asked.
 _GONE_AT_ONCE = 500

@@ -8,7 +8,7 @@ many is named after the first of them, which no other message holds.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import orjson
@@ -18,7 +18,7 @@ from detectors.base import SEVERITIES, Alert, digest
 __all__ = ["Held", "admit", "group_of", "held_key", "hour_ends", "summary_key"]
 
 #: Alerts that a group's message names, and titles that a summary counts apart.
-NAMED, TITLES = 20, 10
+NAMED, TITLES = 10, 10
 #: Characters of a title or a reason that are kept of each.
 WORDS = 500
 
@@ -38,6 +38,7 @@ class Held:
     titles: dict[str, int] = field(default_factory=dict)
     alerts: list[dict[str, Any]] = field(default_factory=list)
     entity: str = ""
+    source: str = ""
     first_seen: int = 0  #: ms, as events claim
     last_seen: int = 0
 
@@ -45,7 +46,8 @@ class Held:
         """Hold what a delivery tells, one alert or a group of them, instead of sending it."""
         data = message["data"]
         self.first = self.first or delivery_id
-        self.entity = self.entity or data["entity"]
+        self.entity = self.entity or data["entity"] if self.group else ""
+        self.source = self.source or data["findings"][0]["source"] if self.group else ""
         self.first_seen = min(self.first_seen or data["first_seen"], data["first_seen"])
         self.last_seen = max(self.last_seen, data["last_seen"])
         count = data.get("count", 1)
@@ -77,6 +79,7 @@ class Held:
             data |= {
                 "group": self.group,
                 "entity": self.entity,
+                "source": self.source,
                 "title": title,
                 "alerts": self.alerts,
             }
@@ -92,19 +95,8 @@ class Held:
         return orjson.dumps(message)
 
     def save(self) -> list[Any]:
-        return [
-            self.receiver,
-            self.group,
-            self.due,
-            self.first,
-            self.count,
-            self.severities,
-            self.titles,
-            self.alerts,
-            self.entity,
-            self.first_seen,
-            self.last_seen,
-        ]
+        """The values of its fields, in their order."""
+        return [getattr(self, one.name) for one in fields(self)]
 
 
 def group_of(alert: Alert, minutes: int) -> str:

@@ -27,7 +27,7 @@ __all__ = ["Delivery", "Notify", "alert_body", "count_more", "groups", "letter",
 #: Deliveries that may wait for one receiver; more go to dead letters.
 MAX_PENDING = 20_000
 #: Groups that one receiver may have open; alerts beyond them come one by one.
-MAX_GROUPS = 10_000
+MAX_GROUPS = 2000
 #: Bytes of a request's body; a longer one goes without evidence, and says so.
 MAX_BODY = 256 * 1024
 

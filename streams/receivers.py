@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -34,9 +35,11 @@ __all__ = [
     "EmailReceiver",
     "PagerDutyReceiver",
     "Receiver",
+    "ReceiverName",
     "SlackReceiver",
     "TeamsReceiver",
     "WebhookReceiver",
+    "check_url",
 ]
 
 #: How pydantic's errors name the kind of receiver that a setting was read as; no part of the setting's own name.
@@ -60,7 +63,14 @@ def _address(value: str) -> str:
     return value
 
 
-def _url(value: str) -> str:
+def _name(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", value, re.ASCII):
+        raise ValueError("a receiver's name is of up to 64 letters, digits, dots, dashes and underscores")
+    return value
+
+
+def check_url(value: str) -> str:
+    """``value``, an HTTP address. Raises ValueError where it is none."""
     if not _URL.fullmatch(value):
         raise ValueError("an address begins with https:// or http:// and a host")
     try:
@@ -71,12 +81,14 @@ def _url(value: str) -> str:
 
 
 def _secret_url(value: SecretStr) -> SecretStr:
-    _url(value.get_secret_value())
+    check_url(value.get_secret_value())
     return value
 
 
 Globs = Annotated[list[str], NoDecode, BeforeValidator(_listed)]
-Url = Annotated[str, BeforeValidator(_url)]
+Url = Annotated[str, BeforeValidator(check_url)]
+#: What a receiver is called, in ids and headers too.
+ReceiverName = Annotated[str, AfterValidator(_name)]
 MailAddress = Annotated[str, BeforeValidator(_address)]
 
 

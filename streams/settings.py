@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -14,7 +14,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from streams.receivers import AnyReceiver
+from streams.receivers import AnyReceiver, ReceiverName, check_url
 
 __all__ = ["Settings"]
 
@@ -51,9 +51,14 @@ class Settings(BaseSettings):
         default_factory=list, description="files or folders of Sigma rules, beside the starter pack"
     )
     embedded_store: bool = Field(default=True, description="keep alerts in the embedded store, for the console")
-    receivers: dict[str, AnyReceiver] = Field(default_factory=dict, description="where on-call is reached, by name")
+    receivers: dict[ReceiverName, AnyReceiver] = Field(
+        default_factory=dict, description="where on-call is reached, by name"
+    )
     private_hosts: list[str] = Field(
         default_factory=list, description="hosts inside your network that receivers may be at, as they name them"
+    )
+    proxy: SecretStr = Field(
+        SecretStr(""), description="HTTP proxy through which receivers outside your network are asked"
     )
     public_url: str = Field(
         "", pattern=r"^(https?://[^\s#]+)?$", description="the web page as people on call reach it, for links"
@@ -72,6 +77,13 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=_file()))
+
+    @field_validator("proxy")
+    @classmethod
+    def _proxy_is_an_address(cls, proxy: SecretStr) -> SecretStr:
+        if proxy.get_secret_value():
+            check_url(proxy.get_secret_value())
+        return proxy
 
     @model_validator(mode="after")
     def _receivers_are_reached_safely(self) -> Settings:

@@ -97,7 +97,12 @@ def send_test(settings: Settings, name: str, keys: Keys, *, clock: Callable[[], 
 
 async def _attempt(settings: Settings, name: str, keys: Keys, delivery_id: str, body: bytes, now: float) -> Outcome:
     receivers = {name: settings.receivers[name]}
-    sinks = make_sinks(receivers, private_hosts=settings.private_hosts, webhook_key=keys.webhook)
+    sinks = make_sinks(
+        receivers,
+        private_hosts=settings.private_hosts,
+        webhook_key=keys.webhook,
+        proxy=settings.proxy.get_secret_value(),
+    )
     try:
         return await sinks[name].attempt(delivery_id, body, now)
     finally:

@@ -20,6 +20,8 @@ __all__ = ["HttpSink", "client_for", "tls_context", "unwritten", "why"]
 
 #: Seconds until the next address of a host is tried.
 _CONNECT = 5.0
+#: Seconds that a connection is kept for the next request.
+_KEPT = 5.0
 #: Bytes of a refusal that are read, and the seconds that may take.
 _ANSWER_BYTES = 512
 _ANSWER_SECONDS = 1.0
@@ -78,13 +80,27 @@ class _Body(httpx.AsyncByteStream):
 
 
 class _Transport(httpx.AsyncBaseTransport):
-    """httpx over a pool of its own, whose connections go to checked addresses. No proxy, no redirect, no retry."""
+    """httpx over a pool of its own, whose connections go to checked addresses. No redirect, no retry."""
 
-    def __init__(self, addresses: Addresses, context: ssl.SSLContext) -> None:
+    def __init__(self, addresses: Addresses, context: ssl.SSLContext, proxy: str) -> None:
         self._addresses = addresses
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=context, max_connections=None, network_backend=_CheckedBackend(addresses)
-        )
+        backend = _CheckedBackend(addresses)
+        self._pool: httpcore.AsyncConnectionPool
+        if proxy:
+            at = httpx.URL(proxy)
+            self._pool = httpcore.AsyncHTTPProxy(
+                httpcore.URL(scheme=at.raw_scheme, host=at.raw_host, port=at.port, target=b"/"),
+                proxy_auth=(at.username, at.password) if at.username else None,
+                ssl_context=context,
+                proxy_ssl_context=context if at.scheme == "https" else None,
+                max_connections=None,
+                keepalive_expiry=_KEPT,
+                network_backend=backend,
+            )
+        else:
+            self._pool = httpcore.AsyncConnectionPool(
+                ssl_context=context, max_connections=None, keepalive_expiry=_KEPT, network_backend=backend
+            )
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         url = request.url
@@ -105,9 +121,12 @@ class _Transport(httpx.AsyncBaseTransport):
         self._addresses.close()
 
 
-def client_for(addresses: Addresses, context: ssl.SSLContext) -> httpx.AsyncClient:
-    """One receiver's own client, so that no receiver that hangs uses up the connections of another."""
-    return httpx.AsyncClient(transport=_Transport(addresses, context), trust_env=False, follow_redirects=False)
+def client_for(addresses: Addresses, context: ssl.SSLContext, proxy: str = "") -> httpx.AsyncClient:
+    """One receiver's own client, so that no receiver that hangs uses up the connections of another.
+
+    ``proxy``: what connections go through; then it is the proxy's address that ``addresses`` check.
+    """
+    return httpx.AsyncClient(transport=_Transport(addresses, context, proxy), trust_env=False, follow_redirects=False)
 
 
 class HttpSink:

@@ -151,6 +151,7 @@ def _grouped(delivery_id: str, data: Mapping[str, Any]) -> Message:
             ("Who", plain(data["entity"])),
             ("Severity", _severities(data)),
             ("Seen", f"{timestamp(data['first_seen'])} to {timestamp(data['last_seen'])}"),
+            ("Source", plain(data["source"])),
         ),
         _lines(data),
         data["first_seen"],

@@ -91,6 +91,23 @@ def test_what_is_wrong_is_told_by_receiver_and_field(receiver: dict[str, Any], s
     assert told(receiver) == [sentence]
 
 
+def test_a_name_is_one_that_headers_and_ids_can_hold() -> None:
+    with pytest.raises(ValidationError) as caught:
+        Settings(receivers={"☎": {"url": HTTPS}})
+    assert sentences(caught.value) == [
+        "setting WARDWATCH_RECEIVERS__☎__[KEY]: a receiver's name is of up to 64 letters, digits, dots, dashes and "
+        "underscores"
+    ]
+
+
+@pytest.mark.parametrize("proxy", ["proxy.example:3128", "socks5://user:synthetic-secret@proxy.example"])
+def test_a_proxy_is_an_http_address(proxy: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Settings(proxy=proxy)
+    (sentence,) = sentences(caught.value)
+    assert sentence == "setting WARDWATCH_PROXY: an address begins with https:// or http:// and a host"
+
+
 @pytest.mark.parametrize("secret", ["whsec_synthetic", "synthetic-routing-key"])
 def test_no_secret_is_told_with_what_is_wrong(secret: str) -> None:
     for receiver in (

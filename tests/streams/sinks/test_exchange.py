@@ -22,7 +22,7 @@ from streams.receivers import AnyReceiver, SlackReceiver
 from streams.sinks import attempts
 from streams.sinks.addresses import Addresses
 from streams.sinks.attempts import Outcome
-from streams.sinks.catalog import make_sink
+from streams.sinks.catalog import make_sink, make_sinks
 
 KEY = bytes(range(32))
 NOW = 1_700_000_000.0
@@ -210,6 +210,45 @@ async def test_a_certificate_is_checked_against_the_name_that_is_set(tmp_path: P
         outcome = await attempt("pagerduty", f"https://127.0.0.1:{plain.server.server_port}/")
         assert outcome == Outcome("retry", "TLS failed")
         assert plain.received == []
+
+
+async def test_receivers_outside_are_asked_through_the_proxy_and_those_inside_are_not(tmp_path: Path) -> None:
+    """The name that the certificate is checked against is still the receiver's; the proxy sees no message."""
+    authority = Authority(tmp_path)
+    asked: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readuntil(b"\r\n\r\n"))
+        up_reader, up_writer = await asyncio.open_connection("127.0.0.1", outside.server.server_port)
+        writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        await asyncio.gather(_pump(reader, up_writer), _pump(up_reader, writer))
+
+    with receiving(tls=authority.server("pager.example")) as outside, receiving() as inside:
+        async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+            sinks = make_sinks(
+                {
+                    "outside": SlackReceiver(kind="slack", url="https://pager.example/secret", ca_file=authority.file),
+                    "inside": SlackReceiver(kind="slack", url=inside.url),
+                },
+                private_hosts=["127.0.0.1"],
+                webhook_key=KEY,
+                proxy=f"http://user:pass@localhost:{server.sockets[0].getsockname()[1]}",
+            )
+            for sink in sinks.values():
+                assert await sink.attempt("id", BODY, NOW) == Outcome("delivered", "200")
+                await sink.close()
+        (request,) = asked
+        assert request.startswith(b"CONNECT pager.example:443 HTTP/1.1\r\n")
+        assert b"proxy-authorization: basic dxnlcjpwyxnz" in request.lower()
+        assert len(outside.received) == len(inside.received) == 1
+
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(ConnectionError):
+        while content := await reader.read(65536):
+            writer.write(content)
+            await writer.drain()
+    writer.close()
 
 
 async def test_a_message_that_cannot_be_written_harms_no_other() -> None:
