@@ -27,6 +27,8 @@ from streams.demo.stories import STORIES
 from streams.emitter import Emitter
 
 EVENTS = 1500
+#: Kinds of receivers beside the webhook, all at one server.
+KINDS = ("pagerduty", "slack", "teams", "alertmanager")
 
 
 def emissions(hospital: Hospital, begin: int) -> list[Emission]:
@@ -93,7 +95,7 @@ def leaks(content: bytes, wanted: list[bytes]) -> list[bytes]:
 @pytest.mark.elasticsearch
 async def test_every_attack_is_told_everywhere_and_no_patient_anywhere(tmp_path: Path, elasticsearch_url: str) -> None:
     hospital = Hospital(seed=3, staff=60, patients=300, devices=40)
-    with receiving() as receiver:
+    with receiving() as receiver, receiving() as others:
         cluster = Cluster(
             tmp_path,
             environment={
@@ -101,16 +103,21 @@ async def test_every_attack_is_told_everywhere_and_no_patient_anywhere(tmp_path:
                 "WARDWATCH_PRIVATE_HOSTS": '["127.0.0.1"]',
                 "WARDWATCH_RECEIVERS__ONCALL__URL": receiver.url,
                 "WARDWATCH_RECEIVERS__ONCALL__MINIMUM_SEVERITY": "medium",
+                "WARDWATCH_RECEIVERS__PAGERDUTY__ROUTING_KEY": "0" * 32,
+                **{f"WARDWATCH_RECEIVERS__{kind.upper()}__KIND": kind for kind in KINDS},
+                **{f"WARDWATCH_RECEIVERS__{kind.upper()}__URL": f"{others.url}/{kind}" for kind in KINDS},
             },
         )
         cluster.start()
         try:
-            await _run(cluster, hospital, receiver, elasticsearch_url)
+            await _run(cluster, hospital, receiver, others, elasticsearch_url)
         finally:
             cluster.stop()
 
 
-async def _run(cluster: Cluster, hospital: Hospital, receiver: Receiver, elasticsearch_url: str) -> None:
+async def _run(
+    cluster: Cluster, hospital: Hospital, receiver: Receiver, others: Receiver, elasticsearch_url: str
+) -> None:
     begin = int(time.time() * 1000) - 1_000_000
     with Emitter(cluster.kafka.bootstrap, producer="tests") as emitter:
         for emission in emissions(hospital, begin):
@@ -140,6 +147,8 @@ async def _run(cluster: Cluster, hospital: Hospital, receiver: Receiver, elastic
 
     wanted = identifiers(hospital)
     places: dict[str, bytes] = {"index": index, "page": shown}
+    places |= {f"{got.path} {number}": got.body for number, got in enumerate(others.received)}
+    assert {got.path.split("/")[2] for got in others.received} == set(KINDS)
     places |= {f"webhook {number}": got.body for number, got in enumerate(receiver.received)}
     for topic in topics.ALL:
         if topic.name not in topics.INPUTS:
