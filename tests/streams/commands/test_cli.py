@@ -231,7 +231,9 @@ def test_a_data_folder_that_is_none_is_one_sentence(shell: Shell, tmp_path: Path
     assert result.stderr.endswith("cannot be used (Not a directory): name another folder in WARDWATCH_DATA_DIR\n")
 
 
-COMMANDS = ["up", "worker", "setup", "status", "emit", "normalize", "detect", "dead-letters"]
+COMMANDS = ["up", "worker", "setup", "status", "emit", "normalize", "detect", "dead-letters", "notify"]
+#: Each command that does something, those of a group by their whole names.
+WHOLE = [*COMMANDS[:-2], *(f"dead-letters {name}" for name in ("list", "show", "replay")), "notify list", "notify test"]
 
 
 def test_help_names_every_command(shell: Shell) -> None:
@@ -241,7 +243,7 @@ def test_help_names_every_command(shell: Shell) -> None:
     assert "..." not in told.partition("Commands:\n")[2], "what a command does is not cut short"
 
 
-@pytest.mark.parametrize("command", [*COMMANDS[:-1], "dead-letters list", "dead-letters show", "dead-letters replay"])
+@pytest.mark.parametrize("command", WHOLE)
 def test_every_option_is_explained(shell: Shell, command: str) -> None:
     told = shell.run(*command.split(), "--help").stdout
     options = re.findall(r"^  (?:-h, )?(--[a-z-]+(?: [A-Z]+)?)(.*(?:\n {8,}\S.*)*)", told, re.MULTILINE)
