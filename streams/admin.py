@@ -14,21 +14,23 @@ from kafka.errors import KafkaError, TopicAlreadyExistsError
 from streams import topics
 from streams.settings import Settings
 
-__all__ = ["SetupError", "committed", "create_topics", "topic_ids"]
+__all__ = ["PATIENCE", "SetupError", "committed", "create_topics", "topic_ids"]
 
 
-#: How long no broker may answer before a person is told.
-_PATIENCE_MS = 10_000
+#: Seconds that no broker may answer before a person is told.
+PATIENCE = 10.0
 
 
 class SetupError(Exception):
     """Kafka is not as the product needs it. The message says what differs and how to mend it."""
 
 
-def _admin(settings: Settings) -> KafkaAdminClient:
+def _admin(settings: Settings, patience: float = PATIENCE) -> KafkaAdminClient:
     try:
         return KafkaAdminClient(
-            bootstrap_servers=settings.kafka.split(","), client_id="wardwatch-setup", bootstrap_timeout_ms=_PATIENCE_MS
+            bootstrap_servers=settings.kafka.split(","),
+            client_id="wardwatch-setup",
+            bootstrap_timeout_ms=int(patience * 1000),
         )
     except KafkaError as exc:
         raise SetupError(
@@ -63,9 +65,12 @@ def create_topics(settings: Settings) -> list[str]:
         admin.close()
 
 
-def topic_ids(settings: Settings) -> dict[str, bytes]:
-    """Kafka's id of every topic. Raises SetupError where one is missing or has another number of partitions."""
-    admin = _admin(settings)
+def topic_ids(settings: Settings, *, patience: float = PATIENCE) -> dict[str, bytes]:
+    """Kafka's id of every topic. Raises SetupError where one is missing or has another number of partitions.
+
+    ``patience``: seconds that no broker may answer.
+    """
+    admin = _admin(settings, patience)
     try:
         described = _describe(admin, settings)
     finally:

@@ -42,11 +42,12 @@ Files = Annotated[
     list[str],
     typer.Argument(
         metavar="FILE",
-        help="JSON lines, a JSON array, CloudTrail's Records or a FHIR Bundle, each also gzipped; - is standard input.",
+        help="JSON lines, a JSON array, a FHIR Bundle or what a cloud wraps records in; audit messages in XML or "
+        "syslog, HL7 v2; each also gzipped; - is standard input.",
     ),
 ]
 Source = Annotated[
-    str, typer.Option(metavar="NAME", help="fhir, device or cloudtrail; auto knows each record by its shape.")
+    str, typer.Option(metavar="NAME", help="One of those in docs/sources.md; auto knows each record by its shape.")
 ]
 
 
@@ -100,12 +101,12 @@ def worker(
     ] = "WARNING",
 ) -> None:
     """Run one worker process until SIGTERM. Start more to scale out, up to the number of partitions."""
-    from streams.worker import run  # noqa: PLC0415
-
     if log_level.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         fail(f"--log-level {log_level} is none of DEBUG, INFO, WARNING and ERROR")
     settings = settings_or_exit()
     keys_or_exit(settings)
+    from streams.worker import run  # noqa: PLC0415  # heavy: a wrong setting is told before it is paid for
+
     raise typer.Exit(run(settings, loglevel=log_level.upper()))
 
 
@@ -152,6 +153,45 @@ def emit(
     from streams.commands.emit import run  # noqa: PLC0415
 
     raise typer.Exit(run(settings_or_exit(), files, source=_known(source), producer=producer, errors=sys.stderr))
+
+
+@app.command(short_help="Receive audit messages by syslog over TLS.")
+def syslog(
+    cert: Annotated[Path, typer.Option(metavar="FILE", help="Certificate of this server, PEM, with its chain.")],
+    key: Annotated[Path, typer.Option(metavar="FILE", help="Its private key, PEM.")],
+    client_ca: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Take only clients with a certificate of this issuer.")
+    ] = None,
+    host: Annotated[str, typer.Option(metavar="ADDRESS", help="Where to listen.")] = "0.0.0.0",  # noqa: S104
+    port: Annotated[
+        int, typer.Option(metavar="N", min=0, max=65535, help="6514 is syslog's own; 0: a free one.")
+    ] = 6514,
+    buffer: Annotated[
+        int, typer.Option(metavar="MIB", min=1, max=4096, help="How much may wait for Kafka before reading pauses.")
+    ] = 32,
+    producer: Annotated[
+        str, typer.Option(metavar="NAME", help="Names this receiver, as dead letters show it.")
+    ] = "wardwatch-syslog",
+) -> None:
+    """Receive IHE ATNA's audit messages (RFC 5425) and send them to Kafka, until SIGTERM.
+
+    RFC 5425 has no acknowledgement: docs/sources.md says what a sender may rely on.
+    """
+    from streams.commands.syslog import run  # noqa: PLC0415
+
+    raise typer.Exit(
+        run(
+            settings_or_exit(),
+            host=host,
+            port=port,
+            cert=cert,
+            key=key,
+            client_ca=client_ca,
+            producer=producer,
+            buffer=buffer * 1024 * 1024,
+            errors=sys.stderr,
+        )
+    )
 
 
 @app.command("normalize", short_help="Files to ECS documents, without Kafka.")
@@ -207,12 +247,15 @@ def _reader(paths: list[Path]) -> tuple[Any, Any]:
     from streams.commands.files import rules_of  # noqa: PLC0415
     from streams.pipeline import Reader  # noqa: PLC0415
     from streams.privacy import Pseudonyms  # noqa: PLC0415
+    from streams.sources.catalog import set_ehr_zone  # noqa: PLC0415
 
     for path in paths:
         if not path.exists():
             fail(f"{path} is not there")
     rules = rules_of(paths, sys.stderr)
-    keys = keys_or_exit(settings_or_exit())
+    settings = settings_or_exit()
+    set_ehr_zone(settings.ehr_zone)
+    keys = keys_or_exit(settings)
     return Reader(rules, Pseudonyms(keys.pseudonym, keys.pseudonym_id)), rules
 
 

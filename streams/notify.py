@@ -22,7 +22,7 @@ from streams.receivers import Receiver
 from streams.records import Output, RawRecord, Record
 from streams.state import PartitionState
 
-__all__ = ["Delivery", "Notify", "alert_body", "count_more", "groups", "letter", "pending"]
+__all__ = ["Delivery", "Notify", "alert_body", "count_more", "groups", "letter", "pending", "webhook_id"]
 
 #: Deliveries that may wait for one receiver; more go to dead letters.
 MAX_PENDING = 20_000
@@ -56,7 +56,7 @@ class Notify:
     def fold(self, record: Record, fresh: bool, state: PartitionState) -> Sequence[Output]:
         alert = decode_alert(record.value)
         name = record.key.decode()
-        delivery = Delivery(name, f"{alert.id}.{alert.revision}.{name}", b"")
+        delivery = Delivery(name, webhook_id(alert, name), b"")
         minutes = self._groups.get(name)
         if minutes is None:
             return self._refused(alert, delivery, "its receiver is no longer in the settings")
@@ -123,6 +123,11 @@ def _message(alert: Alert) -> dict[str, Any]:
         "timestamp": alert.last_seen,
         "data": alert_document(alert),
     }
+
+
+def webhook_id(alert: Alert, receiver: str) -> str:
+    """The same at every attempt, whoever makes it: by it a receiver knows a repeat."""
+    return f"{alert.id}.{alert.revision}.{receiver}"
 
 
 def alert_body(alert: Alert, group: str = "", public_url: str = "") -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import (
@@ -50,6 +51,9 @@ class Settings(BaseSettings):
     rules: list[Path] = Field(
         default_factory=list, description="files or folders of Sigma rules, beside the starter pack"
     )
+    ehr_zone: str = Field(
+        "", description="IANA time zone of audit messages and HL7 v2 whose times have no offset; empty: refuse them"
+    )
     embedded_store: bool = Field(default=True, description="keep alerts in the embedded store, for the console")
     receivers: dict[ReceiverName, AnyReceiver] = Field(
         default_factory=dict, description="where on-call is reached, by name"
@@ -63,9 +67,28 @@ class Settings(BaseSettings):
     public_url: str = Field(
         "", pattern=r"^(https?://[^\s#]+)?$", description="the web page as people on call reach it, for links"
     )
+    stuck_after: float = Field(60.0, gt=0, description="seconds that one record may take; then the worker ends itself")
     idle_after: float = Field(5.0, gt=0, description="seconds after which a silent input stops holding time back")
     topic_check_interval: float = Field(30.0, gt=0, description="seconds between two looks whether topics are the same")
     watermark_interval: float = Field(1.0, gt=0, description="seconds between two watermarks")
+    trouble_after: float = Field(
+        120.0, gt=0, description="seconds that trouble must last until the pipeline alerts about itself"
+    )
+    lag_limit: int = Field(100_000, ge=0, description="records a worker's step may be behind; 0: never told")
+    dead_letter_limit: int = Field(100, ge=0, description="dead letters of a worker in five minutes; 0: never told")
+    quiet_after: float = Field(14_400.0, ge=0, description="seconds a source may be silent; 0: never told")
+    skew_limit: float = Field(240.0, ge=0, description="seconds a source's clock may be off; 0: never told")
+    heartbeat_url: SecretStr = Field(SecretStr(""), description="called each minute while a worker is well")
+    metrics_port: int = Field(0, ge=0, le=65535, description="of a worker's Prometheus metrics; 0: none")
+    metrics_address: str = Field("127.0.0.1", description="where metrics are served")
+    log_format: Literal["text", "json"] = Field("text", description="how a worker logs")
+
+    @field_validator("heartbeat_url")
+    @classmethod
+    def _address(cls, url: SecretStr) -> SecretStr:
+        if url.get_secret_value() and not url.get_secret_value().startswith(("http://", "https://")):
+            raise ValueError("a heartbeat is an http:// or https:// address")
+        return url
 
     @classmethod
     def settings_customise_sources(
@@ -110,6 +133,14 @@ class Settings(BaseSettings):
                 except AddressRefused as exc:
                     raise ValueError(f"receiver {name}, {field}: {exc}") from exc
         return self
+
+    @field_validator("ehr_zone")
+    @classmethod
+    def _zone(cls, name: str) -> str:
+        from streams.sources.local_time import zone_named  # noqa: PLC0415  # nothing of it is needed but here
+
+        zone_named(name)
+        return name
 
     @property
     def store_path(self) -> Path:

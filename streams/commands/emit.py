@@ -11,6 +11,7 @@ from streams.admin import SetupError
 from streams.emitter import BufferFull, DeliveryError, Emitter
 from streams.reading import read_files
 from streams.settings import Settings
+from streams.sources.catalog import recognise
 
 __all__ = ["run"]
 
@@ -34,11 +35,13 @@ def run(settings: Settings, files: Iterable[str], *, source: str, producer: str,
                 try:
                     if item.record is None:
                         raise ValueError(item.error)
-                    emitter.emit(item.record, source="" if source == "auto" else source)
+                    named = recognise(item.record).name if source == "auto" else source
+                    # What is no JSON goes as it was, so that what lies in Kafka is what the sender wrote.
+                    emitter.emit(item.record if item.raw is None else item.raw, source=named)
                     sent += 1
                 except ValueError as exc:
                     failed += 1
-                    print(f"{item.file}:{item.line}: {exc}", file=errors)
+                    print(f"{item.place}: {exc}", file=errors)
     except (BufferFull, DeliveryError) as exc:
         print(f"wardwatch: {exc}", file=errors)
         return 1

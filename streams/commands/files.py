@@ -38,7 +38,7 @@ def normalise(files: Iterable[str], *, source: str, reader: Reader, now: int, ou
             released = _read(item, source, reader, now)
         except BadRecord as exc:
             failed = True
-            print(f"{item.file}:{item.line}: {exc}", file=errors)
+            print(f"{item.place}: {exc}", file=errors)
             continue
         out.write(orjson.dumps(document(released.event)).decode() + "\n")
     return 1 if failed else 0
@@ -85,7 +85,7 @@ def detect(
                 findings = [*released.findings, *memory.inspect(released)]
         except BadRecord as exc:
             failed = True
-            print(f"{item.file}:{item.line}: {exc}", file=errors)
+            print(f"{item.place}: {exc}", file=errors)
             continue
         for finding in findings:
             out.write(orjson.dumps(_line(item, finding)).decode() + "\n")
@@ -117,11 +117,11 @@ class Memory:
 def _read(item: Item, source: str, reader: Reader, now: int) -> Released:
     record = _record(item)
     found = recognise(record) if source == "auto" else by_name(source)
-    return reader.read(record, found, fallback_id=lambda: f"{item.file}:{item.line}", received=now)
+    return reader.read(record, found, fallback_id=lambda: item.place, received=now)
 
 
 def _raw(item: Item, rules: RuleSet) -> list[Finding]:
-    event = Event(id=f"{item.file}:{item.line}", time=0, source="raw", actor="record:raw")
+    event = Event(id=item.place, time=0, source="raw", actor="record:raw")
     return [rule_finding(match, event, "actor") for match in rules.match(_record(item), {}, None)]
 
 

@@ -39,6 +39,11 @@ class Draft:
     address: str = ""  #: ``address:…``
     #: Every string in the record that identifies a patient: ids, record numbers, names, contact data.
     identifiers: set[str] = field(default_factory=set)
+    #: What rules see instead of the record, where names of the record's own would hide those of ECS.
+    shown: Mapping[str, Any] | None = None
+    logsource: LogSource | None = None  #: a constant, where the record is of another service than its source's others
+    #: What rules find under a name in place of the record's own; it leaves ingest no more than the record does.
+    aliases: dict[str, Any] | None = None
 
 
 @runtime_checkable

@@ -14,7 +14,7 @@ import pytest
 from nacl.public import PrivateKey
 from receiving import receiving
 from standardwebhooks.webhooks import Webhook
-from standing_in import TOPIC, Memory, Sent, batch_of, derived
+from standing_in import NO_JOURNAL, TOPIC, Memory, Sent, batch_of, derived
 from synthetic_alerts import alert
 
 from detectors.base import Alert
@@ -38,6 +38,7 @@ from streams.sinks.addresses import Addresses
 from streams.sinks.catalog import make_sinks
 from streams.sinks.exchange import HttpSink, client_for, tls_context
 from streams.sinks.webhook import compose_with, judge
+from streams.tallies import Tally
 
 KEY = bytes(range(32))
 PRIVATE = PrivateKey.generate()
@@ -102,7 +103,9 @@ async def running(
         sent,
         memory,
         LETTERS,
+        journal=NO_JOURNAL,
         stage="notify",
+        tally=Tally(),
         topic_id=TOPIC,
         now=lambda: 0.0,
         receivers=receivers,

@@ -11,7 +11,7 @@ from typing import Any, get_args
 import orjson
 import pytest
 from nacl.public import PrivateKey
-from standing_in import TOPIC, Memory, Sent, batch_of, derived
+from standing_in import NO_JOURNAL, TOPIC, Memory, Sent, batch_of, derived
 from synthetic_alerts import alert
 
 from detectors.base import Alert, Severity
@@ -22,6 +22,7 @@ from streams.deliveries import DeliveryHandler
 from streams.notify import Notify
 from streams.receivers import WebhookReceiver
 from streams.sinks.attempts import Outcome
+from streams.tallies import Tally
 
 NAME = "oncall"
 START = 1_700_000_400.0  # 20 minutes into an hour
@@ -84,7 +85,9 @@ class Oncall:
             self.sent,
             self.memory,
             LETTERS,
+            journal=NO_JOURNAL,
             stage="notify",
+            tally=Tally(),
             topic_id=TOPIC,
             now=lambda: 0.0,
             receivers=self.receivers,
