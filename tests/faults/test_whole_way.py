@@ -208,7 +208,7 @@ def _check_balance(metrics: Counter[tuple[str, ...]], cluster: Cluster, counts: 
     assert metrics["taken", "alert", topics.FINDINGS] == counts[topics.FINDINGS]
     told = metrics["passed", "alert", topics.FINDINGS]
     assert told == metrics["passed", "index", topics.ALERTS] == counts[topics.ALERTS]
-    assert told == metrics["passed", "notify", topics.NOTIFICATIONS]
+    assert metrics["passed", "notify", topics.NOTIFICATIONS] == counts[topics.NOTIFICATIONS] > told, "one a receiver"
 
 
 def _bytes(record: Any) -> bytes:
