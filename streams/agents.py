@@ -22,7 +22,7 @@ import os
 import socket
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -51,11 +51,13 @@ from streams.pipeline import Alerting, Behave, Ingest, Reader
 from streams.privacy import Pseudonyms
 from streams.records import WATERMARK, Control
 from streams.reporting import Reporter
+from streams.routing import Routes
 from streams.sender import DeliveryFailed, Sender
-from streams.settings import Receiver, Settings
+from streams.settings import Settings
+from streams.sinks.attempts import Sink
+from streams.sinks.catalog import make_sinks
 from streams.sinks.elasticsearch import Elasticsearch, StoreUnavailable
 from streams.sinks.store import AlertStore, StoreError
-from streams.sinks.webhook import decode_secret
 from streams.sources.catalog import set_ehr_zone
 from streams.sources.known import load_sources
 from streams.state import KeyedStep
@@ -119,16 +121,14 @@ class Worker:
             self._agent(topic, "ingest", self._ingest_handler(topic))
         self._keyed(topics.EVENTS, "behave", Behave(detectors, kinds=["actor"]))
         self._keyed(topics.VIEWS, "behave", Behave(detectors, kinds=VIEW_KINDS))
-        self._keyed(topics.FINDINGS, "alert", Alerting())
+        self._keyed(topics.FINDINGS, "alert", Alerting(Routes(settings.receivers).of))
         self.stores = _stores(settings)
         self._agent(topics.ALERTS, "index", self._index_handler)
-        # Each partition has few requests under way, so no receiver that hangs uses up the connections of another.
-        self.http = httpx.AsyncClient(limits=httpx.Limits(max_connections=None))
-        signing = {name: _signing(name, receiver, keys) for name, receiver in settings.receivers.items()}
-        self._keyed(
-            topics.NOTIFICATIONS, "notify", Notify(settings.receivers, self.dead_letters), self._deliveries(signing)
-        )
-        self.watch = Watch(settings, self.sender, self.stores, signing=signing, client=self.http, clock=time.time)
+        self.sinks = _sinks(settings, keys)
+        notify = Notify(settings.receivers, self.dead_letters, public_url=settings.public_url)
+        self._keyed(topics.NOTIFICATIONS, "notify", notify, self._deliveries())
+        self.http = httpx.AsyncClient()  # for the heartbeat: each receiver has its own
+        self.watch = Watch(settings, self.sender, self.stores, sinks=self.sinks, client=self.http, clock=time.time)
         self.metrics = Metrics(settings.store_path) if settings.metrics_port else None
         self._hook()
 
@@ -196,13 +196,13 @@ class Worker:
             tally=self.tallies["index", topics.ALERTS],
         )
 
-    def _deliveries(self, signing: Mapping[str, Sequence[bytes]]) -> Callable[..., KeyedHandler]:
+    def _deliveries(self) -> Callable[..., KeyedHandler]:
         return partial(
             DeliveryHandler,
             receivers=self.settings.receivers,
-            signing=signing,
-            client=self.http,
+            sinks=self.sinks,
             clock=time.time,
+            public_url=self.settings.public_url,
         )
 
     def _keyed(self, topic: str, step: str, keyed: KeyedStep, make: Callable[..., KeyedHandler] = KeyedHandler) -> None:
@@ -324,17 +324,22 @@ class Worker:
         await self.watch.close()
         await self.sender.close()
         await self.http.aclose()
+        for sink in self.sinks.values():
+            await sink.close()
         await self.stores.close()
 
 
-def _signing(name: str, receiver: Receiver, keys: Keys) -> list[bytes]:
-    """What signs for a receiver: its secrets, or the installation's key. Raises SetupError."""
-    if receiver.secret is None:
-        return [keys.webhook]
+def _sinks(settings: Settings, keys: Keys) -> dict[str, Sink]:
+    """What sends to each receiver. Raises SetupError."""
     try:
-        return [decode_secret(secret) for secret in receiver.secret.get_secret_value().split()]
+        return make_sinks(
+            settings.receivers,
+            private_hosts=settings.private_hosts,
+            webhook_key=keys.webhook,
+            proxy=settings.proxy.get_secret_value(),
+        )
     except ValueError as exc:
-        raise SetupError(f"receiver {name}: {exc}") from exc
+        raise SetupError(str(exc)) from exc
 
 
 def _stores(settings: Settings) -> Stores:

@@ -1,5 +1,5 @@
 """The command line. Each command is short here; what it does is in :mod:`streams.commands` and the modules it names.
-Those of ``dead-letters`` are in :mod:`streams.cli_letters`.
+Those of ``dead-letters`` and ``notify`` are in :mod:`streams.cli_letters` and :mod:`streams.cli_notify`.
 
 Nothing heavy is imported until a command needs it, so that ``--help`` and a typing error answer at once.
 """
@@ -21,6 +21,7 @@ except ModuleNotFoundError:
     sys.exit("wardwatch: the emitter alone is installed here; the commands come with pip install 'wardwatch[server]'")
 
 from streams.cli_letters import letters_app
+from streams.cli_notify import notify_app
 from streams.cli_sources import Format, form_or_exit, sources_app, sources_or_exit
 
 __all__ = ["main"]
@@ -36,6 +37,7 @@ app = typer.Typer(
 )
 app.add_typer(letters_app, name="dead-letters", short_help="What could not be processed.", no_args_is_help=True)
 app.add_typer(sources_app, name="sources", short_help="Kinds of record, and tables of one's own.", no_args_is_help=True)
+app.add_typer(notify_app, name="notify", short_help="Receivers: list them, test one.", no_args_is_help=True)
 
 Json = Annotated[bool, typer.Option("--json", help="For scripts: one JSON document.")]
 Files = Annotated[

@@ -304,7 +304,8 @@ def alert_of(finding: Finding) -> Alert:
 
 
 class Alerting:
-    """A finding becomes an alert, one to one; the same finding again becomes nothing. A KeyedStep.
+    """A finding becomes an alert, one to one, and one record for each receiver that wants it; the same finding again
+    becomes nothing. A KeyedStep.
 
     What the pipeline says of itself becomes one an occasion. Its values are when each thing was last said, in ms.
     """
@@ -313,11 +314,15 @@ class Alerting:
     #: Days of findings whose ids are kept.
     _KEPT = 3
 
+    def __init__(self, route: Callable[[Alert], Sequence[str]] = lambda _: ()) -> None:
+        """``route``: names of the receivers of an alert (:class:`streams.routing.Routes`)."""
+        self._route = route
+
     def fold(self, record: Record, fresh: bool, state: PartitionState) -> Sequence[Output]:
         finding = decode_finding(record.value)
         if finding.detector == DETECTOR:
             if opens(finding, state.values):
-                return _told(finding)
+                return self._told(finding)
             state.counts["held"] += 1
             return ()
         if finding.timely:
@@ -328,7 +333,15 @@ class Alerting:
             state.counts["repeated"] += 1
             return ()
         state.seen.add(day, record.event)
-        return _told(finding)
+        return self._told(finding)
+
+    def _told(self, finding: Finding) -> Sequence[Output]:
+        alert = alert_of(finding)
+        value, mark = encode_alert(alert), fingerprint(alert.id)
+        return (
+            Output(topics.ALERTS, finding.entity.encode(), value, mark),
+            *(Output(topics.NOTIFICATIONS, name.encode(), value, mark) for name in self._route(alert)),
+        )
 
     def dump(self, key: bytes, value: int) -> bytes:
         return orjson.dumps([SCHEMA, value])
@@ -338,9 +351,3 @@ class Alerting:
         if schema > SCHEMA:
             raise NewerSchema(f"an occasion of schema {schema}; this worker reads {SCHEMA}: upgrade it")
         return int(value)
-
-
-def _told(finding: Finding) -> Sequence[Output]:
-    alert = alert_of(finding)
-    key, value, mark = finding.entity.encode(), encode_alert(alert), fingerprint(alert.id)
-    return Output(topics.ALERTS, key, value, mark), Output(topics.NOTIFICATIONS, key, value, mark)

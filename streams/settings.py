@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -16,9 +16,9 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from detectors.base import Severity
+from streams.receivers import AnyReceiver, ReceiverName, check_url
 
-__all__ = ["Receiver", "Settings"]
+__all__ = ["Settings"]
 
 
 def producer_name(name: str) -> str:
@@ -44,29 +44,6 @@ def _file() -> Path:
     if named and not Path(named).is_file():
         raise SettingsError(f"WARDWATCH_CONFIG names {named}, which is no file: mend the path, or unset it")
     return Path(named or "wardwatch.toml")
-
-
-class Receiver(BaseModel):
-    """Where on-call is reached: one webhook."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    url: str = Field(pattern="^https?://", description="where alerts are posted")
-    secret: SecretStr | None = Field(
-        default=None,
-        description="whsec_… to sign with, or several while one replaces another; else the installation's own key",
-    )
-    minimum_severity: Severity = Field(default="low", description="alerts below it are not sent")
-
-    @field_validator("secret")
-    @classmethod
-    def _whole(cls, secret: SecretStr | None) -> SecretStr | None:
-        """Refused here, so that nobody learns of it when the first alert is due."""
-        from streams.sinks.webhook import decode_secret  # noqa: PLC0415  # an HTTP client, for this alone
-
-        if secret is not None:
-            decode_secret(secret.get_secret_value())
-        return secret
 
 
 class Settings(BaseSettings):
@@ -97,7 +74,18 @@ class Settings(BaseSettings):
         default_factory=dict, description="who may send by HTTP: each producer's name and token"
     )
     embedded_store: bool = Field(default=True, description="keep alerts in the embedded store, for the console")
-    receivers: dict[str, Receiver] = Field(default_factory=dict, description="webhooks by name")
+    receivers: dict[ReceiverName, AnyReceiver] = Field(
+        default_factory=dict, description="where on-call is reached, by name"
+    )
+    private_hosts: list[str] = Field(
+        default_factory=list, description="hosts inside your network that receivers may be at, as they name them"
+    )
+    proxy: SecretStr = Field(
+        SecretStr(""), description="HTTP proxy through which receivers outside your network are asked"
+    )
+    public_url: str = Field(
+        "", pattern=r"^(https?://[^\s#]+)?$", description="the web page as people on call reach it, for links"
+    )
     stuck_after: float = Field(60.0, gt=0, description="seconds that one record may take; then the worker ends itself")
     idle_after: float = Field(5.0, gt=0, description="seconds after which a silent input stops holding time back")
     topic_check_interval: float = Field(30.0, gt=0, description="seconds between two looks whether topics are the same")
@@ -131,6 +119,39 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=_file()))
+
+    @field_validator("proxy")
+    @classmethod
+    def _proxy_is_an_address(cls, proxy: SecretStr) -> SecretStr:
+        if proxy.get_secret_value():
+            check_url(proxy.get_secret_value())
+        return proxy
+
+    @model_validator(mode="after")
+    def _receivers_are_reached_safely(self) -> Settings:
+        """What a receiver's address alone tells; what its host resolves to is looked at whenever it is asked."""
+        from streams.sinks.addresses import (  # noqa: PLC0415  # for this alone
+            Addresses,
+            AddressRefused,
+            host_name,
+            is_literal,
+        )
+
+        private = {host_name(host) for host in self.private_hosts}
+        for name, receiver in self.receivers.items():
+            host, clear = receiver.target
+            field = "host" if receiver.kind == "email" else "url"
+            if clear and host_name(host) not in private:
+                raise ValueError(
+                    f"receiver {name}, {field}: alerts go in the clear to hosts in private_hosts alone: use TLS, or "
+                    f"add {host} there if it is inside your network"
+                )
+            if is_literal(host):
+                try:
+                    Addresses(self.private_hosts).check(host, host_name(host))
+                except AddressRefused as exc:
+                    raise ValueError(f"receiver {name}, {field}: {exc}") from exc
+        return self
 
     @field_validator("ehr_zone")
     @classmethod

@@ -2,31 +2,34 @@
 
 What stops that way itself (Kafka away, the steps that make alerts or deliver them stuck) goes to the receivers and the
 stores directly, under the id that it will have in the topics too, so that a receiver takes the two for one. That is in
-memory only: a worker that ends meanwhile is missed by whoever watches its heartbeat.
+memory only: a worker that ends meanwhile is missed by whoever watches its heartbeat. A receiver's cap does not hold it
+back, and where it is one more of a group the topics bring it again with that.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 import httpx
 
-from detectors.base import SEVERITIES, Alert, Finding
+from detectors.base import Alert, Finding
 from streams import topics
 from streams.codecs import encode_finding
 from streams.conditions import Conditions, Look
-from streams.deliveries import webhook_body, webhook_id
 from streams.heartbeat import Heartbeat
+from streams.holding import group_of
 from streams.indexing import Stores
+from streams.notify import alert_body, webhook_id
 from streams.occasions import GAP, SUBJECT
 from streams.pipeline import alert_of
 from streams.records import Output
+from streams.routing import Routes
 from streams.sender import DeliveryFailed, Sender
 from streams.settings import Settings
-from streams.sinks.webhook import post
+from streams.sinks.attempts import Sink
 
 __all__ = ["Watch"]
 
@@ -49,18 +52,18 @@ class Watch:
         sender: Sender,
         stores: Stores,
         *,
-        signing: Mapping[str, Sequence[bytes]],
+        sinks: Mapping[str, Sink],
         client: httpx.AsyncClient,
         clock: Callable[[], float],
     ) -> None:
-        """``clock``: seconds since the epoch. ``signing``: each receiver's keys, all of which sign."""
+        """``clock``: seconds since the epoch. ``sinks``: what sends to each receiver. ``client``: the heartbeat's."""
         self.kafka = ""  #: our sentence while Kafka does not answer
         self.stores: dict[str, str] = {}  #: stores that do not answer: which, and the exception's name
         self._settings = settings
         self._sender = sender
         self._written = stores
-        self._signing = signing
-        self._client = client
+        self._sinks = sinks
+        self._routes = Routes(settings.receivers)
         self._clock = clock
         self._conditions = Conditions(settings)
         self._waiting: dict[str, Finding] = {}  #: by id, for Kafka to take
@@ -125,7 +128,7 @@ class Watch:
 
     async def _tell_directly(self, alert: Alert) -> None:
         """Once to each receiver that takes it, and into the stores; called again every minute for what failed."""
-        await asyncio.gather(*(self._post(name, alert) for name in self._settings.receivers))
+        await asyncio.gather(*(self._post(name, alert) for name in self._routes.of(alert)))
         if alert.id not in self._reached:
             try:
                 await self._written.write([alert], now=int(self._clock() * 1000))
@@ -135,17 +138,12 @@ class Watch:
                 self._reached.add(alert.id)
 
     async def _post(self, name: str, alert: Alert) -> None:
-        receiver, delivery = self._settings.receivers[name], webhook_id(alert, name)
-        if SEVERITIES.index(alert.severity) < SEVERITIES.index(receiver.minimum_severity) or delivery in self._reached:
+        delivery = webhook_id(alert, name)
+        if delivery in self._reached:
             return
-        outcome = await post(
-            self._client,
-            receiver.url,
-            keys=self._signing[name],
-            webhook_id=delivery,
-            body=webhook_body(alert),
-            now=self._clock(),
-        )
+        minutes = self._settings.receivers[name].group_minutes
+        body = alert_body(alert, group_of(alert, minutes) if minutes else "", self._settings.public_url)
+        outcome = await self._sinks[name].attempt(delivery, body, self._clock())
         if outcome.verdict == "retry":
             log.warning("%s did not take an alert of the pipeline (%s); next in a minute", name, outcome.detail)
         else:

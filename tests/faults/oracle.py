@@ -24,12 +24,13 @@ from streams.blocks import Block, address, unpack
 from streams.changelog import Changelog
 from streams.codecs import decode_alert
 from streams.deadletters import DeadLetters
-from streams.deliveries import Notify
 from streams.keys import load_keys
 from streams.lineage import Marks
+from streams.notify import Notify
 from streams.pipeline import Alerting, Behave, Ingest, Reader
 from streams.privacy import Pseudonyms
 from streams.records import Output, RawRecord
+from streams.routing import Routes
 from streams.settings import Settings
 from streams.state import BadDerived, KeyedStep, PartitionState
 
@@ -107,8 +108,12 @@ class _Judge:
         self._inputs([kind for kind in VIEW_KINDS if any(d.entity == kind for d in detectors)])
         self._step(topics.EVENTS, "behave", Behave(detectors, kinds=["actor"]))
         self._step(topics.VIEWS, "behave", Behave(detectors, kinds=VIEW_KINDS))
-        self._step(topics.FINDINGS, "alert", Alerting())
-        self._step(topics.NOTIFICATIONS, "notify", Notify(self.settings.receivers, self.letters))
+        self._step(topics.FINDINGS, "alert", Alerting(Routes(self.settings.receivers).of))
+        self._step(
+            topics.NOTIFICATIONS,
+            "notify",
+            Notify(self.settings.receivers, self.letters, public_url=self.settings.public_url),
+        )
         self._accepted(topics.ALERTS)
         letters = {r.key.decode() for rs in read_topic(self.settings.kafka, topics.DEAD_LETTERS).values() for r in rs}
         self.judgement.expect("dead letters", letters, self.dead)

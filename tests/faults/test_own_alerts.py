@@ -34,6 +34,7 @@ def test_the_pager_is_told_once_of_each_trouble(tmp_path: Path) -> None:
         cluster = Cluster(
             tmp_path,
             environment={
+                "WARDWATCH_PRIVATE_HOSTS": '["127.0.0.1"]',
                 "WARDWATCH_RECEIVERS__ONCALL__URL": pager.url,
                 "WARDWATCH_HEARTBEAT_URL": heart.url,
                 "WARDWATCH_ELASTICSEARCH": "http://127.0.0.1:9",

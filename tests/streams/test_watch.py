@@ -16,13 +16,14 @@ from receiving import Receiver, receiving
 
 from streams.codecs import decode_finding
 from streams.conditions import Look
-from streams.deliveries import webhook_id
 from streams.indexing import Stores
 from streams.lanes import LaneStatus
+from streams.notify import webhook_id
 from streams.pipeline import alert_of
 from streams.records import Output
 from streams.sender import DeliveryFailed
 from streams.settings import Settings
+from streams.sinks.catalog import make_sinks
 from streams.sinks.store import AlertStore
 from streams.watch import Watch
 
@@ -67,7 +68,9 @@ class Running:
 async def watching(folder: Path, answer: Any = lambda _: (200, {}, b""), **settings: Any) -> AsyncIterator[Running]:
     with receiving(answer) as receiver:
         receivers = {name: {"url": receiver.url, "minimum_severity": level} for name, level in LEVELS.items()}
-        made = Settings(receivers=receivers, **settings)  # type: ignore[arg-type]
+        inside = ["127.0.0.1"]
+        made = Settings(receivers=receivers, private_hosts=inside, **settings)  # type: ignore[arg-type]
+        sinks = make_sinks(made.receivers, private_hosts=inside, webhook_key=b"k" * 32)
         store, told = AlertStore(folder / "alerts.sqlite"), Told()
         async with httpx.AsyncClient() as client:
             running: Running
@@ -75,13 +78,15 @@ async def watching(folder: Path, answer: Any = lambda _: (200, {}, b""), **setti
                 made,
                 told,  # type: ignore[arg-type]
                 Stores(store, None),
-                signing={name: [b"k" * 32] for name in LEVELS},
+                sinks=sinks,
                 client=client,
                 clock=lambda: running.now,
             )
             running = Running(watch, told, store, receiver)
             yield running
             await watch.close()
+        for sink in sinks.values():
+            await sink.close()
         store.close()
 
 

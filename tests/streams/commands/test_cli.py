@@ -269,6 +269,13 @@ COMMANDS = [
     "schemas",
     "dead-letters",
     "sources",
+    "notify",
+]
+GROUPS = {"dead-letters": ("list", "show", "replay"), "sources": ("list", "check"), "notify": ("list", "test")}
+#: Each command that does something, those of a group by their whole names.
+WHOLE = [
+    *(command for command in COMMANDS if command not in GROUPS),
+    *(f"{group} {name}" for group, names in GROUPS.items() for name in names),
 ]
 
 
@@ -279,7 +286,7 @@ def test_help_names_every_command(shell: Shell) -> None:
     assert "..." not in told.partition("Commands:\n")[2], "what a command does is not cut short"
 
 
-@pytest.mark.parametrize("command", [*COMMANDS[:-1], "dead-letters list", "dead-letters show", "dead-letters replay"])
+@pytest.mark.parametrize("command", WHOLE)
 def test_every_option_is_explained(shell: Shell, command: str) -> None:
     told = shell.run(*command.split(), "--help").stdout
     options = re.findall(r"^  (?:-h, )?(--[a-z-]+(?: [A-Z]+)?)(.*(?:\n {8,}\S.*)*)", told, re.MULTILINE)

@@ -17,9 +17,9 @@ from streams.admin import create_topics
 from streams.commands import letters
 from streams.commands.letters import Envelope, envelopes, replay
 from streams.deadletters import DeadLetters, open_letter
-from streams.deliveries import Delivery, letter
 from streams.embedded.kafka import EmbeddedKafka
 from streams.keys import Keys, load_keys
+from streams.notify import Delivery, letter
 from streams.pipeline import Ingest, Reader
 from streams.records import Output, RawRecord
 from streams.settings import Settings
