@@ -1,13 +1,15 @@
-"""Every setting, from environment (``WARDWATCH_…``) and one TOML file; the environment wins."""
+"""Every setting, from environment (``WARDWATCH_…``), a folder of secrets and one TOML file; the earlier wins."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TypedDict
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 from pydantic_settings import (
     BaseSettings,
+    NestedSecretsSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     SettingsError,
@@ -16,7 +18,7 @@ from pydantic_settings import (
 
 from detectors.base import Severity
 
-__all__ = ["Receiver", "Settings"]
+__all__ = ["Login", "Receiver", "Settings"]
 
 
 def _file() -> Path:
@@ -28,6 +30,25 @@ def _file() -> Path:
     if named and not Path(named).is_file():
         raise SettingsError(f"WARDWATCH_CONFIG names {named}, which is no file: mend the path, or unset it")
     return Path(named or "wardwatch.toml")
+
+
+def _secrets() -> list[str]:
+    """The folder that ``WARDWATCH_SECRETS`` names: a file ``WARDWATCH_NAME`` in it sets what the variable would.
+
+    Raises SettingsError where it is missing.
+    """
+    named = os.environ.get("WARDWATCH_SECRETS")
+    if named and not Path(named).is_dir():
+        raise SettingsError(f"WARDWATCH_SECRETS names {named}, which is no folder: mend the path, or unset it")
+    return [named] if named else []
+
+
+class Login(TypedDict):
+    """Who asks Elasticsearch or Kibana: an API key, else a user and their password, else nobody."""
+
+    api_key: str
+    username: str
+    password: str
 
 
 class Receiver(BaseModel):
@@ -70,11 +91,22 @@ class Settings(BaseSettings):
         "", pattern="^(https?://.+)?$", description="URL of Elasticsearch; empty: the embedded store alone"
     )
     elasticsearch_api_key: SecretStr = Field(SecretStr(""), description="API key, base64")
+    elasticsearch_username: str = Field("", description="user, where there is no API key")
+    elasticsearch_password: SecretStr = Field(SecretStr(""), description="the user's password")
+    kibana: str = Field(
+        "",
+        pattern="^(https?://.+)?$",
+        description="URL of Kibana, for setup; Elasticsearch's key or user serves it too",
+    )
+    kibana_space: str = Field("", pattern="^[a-z0-9_-]*$", description="id of the space of the dashboard")
     rules: list[Path] = Field(
         default_factory=list, description="files or folders of Sigma rules, beside the starter pack"
     )
     embedded_store: bool = Field(default=True, description="keep alerts in the embedded store, for the console")
     receivers: dict[str, Receiver] = Field(default_factory=dict, description="webhooks by name")
+    public_url: str = Field(
+        "", pattern=r"^(https?://[^\s#]+)?$", description="the web page as people on call reach it, for links"
+    )
     idle_after: float = Field(5.0, gt=0, description="seconds after which a silent input stops holding time back")
     topic_check_interval: float = Field(30.0, gt=0, description="seconds between two looks whether topics are the same")
     watermark_interval: float = Field(1.0, gt=0, description="seconds between two watermarks")
@@ -88,7 +120,21 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=_file()))
+        return (
+            init_settings,
+            env_settings,
+            NestedSecretsSettingsSource(file_secret_settings, secrets_dir=_secrets()),
+            TomlConfigSettingsSource(settings_cls, toml_file=_file()),
+        )
+
+    @property
+    def elasticsearch_login(self) -> Login:
+        """For Elasticsearch, and for Kibana, which asks it who that is."""
+        return {
+            "api_key": self.elasticsearch_api_key.get_secret_value(),
+            "username": self.elasticsearch_username,
+            "password": self.elasticsearch_password.get_secret_value(),
+        }
 
     @property
     def store_path(self) -> Path:

@@ -46,10 +46,18 @@ class Refused(NamedTuple):
 class Elasticsearch:
     """The store of one worker."""
 
-    def __init__(self, url: str, *, api_key: str = "", timeout: float = 30) -> None:
-        """``timeout``: seconds for one request."""
+    def __init__(
+        self, url: str, *, api_key: str = "", username: str = "", password: str = "", timeout: float = 30
+    ) -> None:
+        """``api_key`` wins over ``username``. ``timeout``: seconds for one request."""
         # Retries are the caller's: a failed batch holds its partition, and says so.
-        self._client = AsyncElasticsearch(url, api_key=api_key or None, request_timeout=timeout, max_retries=0)
+        self._client = AsyncElasticsearch(
+            url,
+            api_key=api_key or None,
+            basic_auth=(username, password) if username and not api_key else None,
+            request_timeout=timeout,
+            max_retries=0,
+        )
         self._url = _without_password(url)
 
     async def write(self, alerts: Sequence[Alert]) -> list[Refused]:
