@@ -13,7 +13,7 @@ import httpx
 
 from dashboards.kibana.objects import OLDEST_KIBANA, ndjson
 
-__all__ = ["KibanaError", "load"]
+__all__ = ["KibanaError", "load", "without_password"]
 
 #: Seconds for one request. Kibana writes all objects and waits until they can be searched.
 TIMEOUT = 60.0
@@ -31,20 +31,20 @@ def load(
     *,
     space: str = "",
     api_key: str = "",
-    user: str = "",
+    username: str = "",
     password: str = "",
 ) -> int:
     """Load ``objects`` into ``space``; gives how many Kibana has. Raises KibanaError.
 
-    ``api_key``: base64, and wins over ``user`` and ``password``. Redirects are not followed: a login page would answer
-    200 to anything.
+    ``api_key``: base64, and wins over ``username`` and ``password``. Redirects are not followed: a login page would
+    answer 200 to anything.
     """
     headers = {"kbn-xsrf": "wardwatch"}
     if api_key:
         headers["authorization"] = f"ApiKey {api_key}"
-    auth = (user, password) if user and not api_key else None
+    auth = (username, password) if username and not api_key else None
     base = url.rstrip("/") + (f"/s/{quote(space, safe='')}" if space not in ("", "default") else "")
-    told = _without_password(url)
+    told = without_password(url)
     try:
         with httpx.Client(timeout=TIMEOUT, headers=headers, auth=auth) as client:
             _check_version(client.get(f"{url.rstrip('/')}/api/status"), told)
@@ -98,7 +98,7 @@ def _refusal(answer: httpx.Response, said: Mapping[str, Any], told: str, space: 
         where = f"space {space}" if space else "import API"
         return f"Kibana at {told} has no {where} (404): make it, or mend the name or the address"
     if 300 <= status < 400:
-        place = _without_password(answer.headers.get("location", "elsewhere"))
+        place = without_password(answer.headers.get("location", "elsewhere"))
         return f"Kibana at {told} sends to {place} ({status}): name Kibana itself, with its base path"
     if status == 503:
         return f"Kibana at {told} is not ready (503): try again in a minute"
@@ -127,6 +127,7 @@ def _reason(error: Mapping[str, Any]) -> str:
     return f"{kind}: {error['message']}"[:300] if error.get("message") else kind
 
 
-def _without_password(url: str) -> str:
+def without_password(url: str) -> str:
+    """``url`` as it may be told."""
     parts = urlsplit(url)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))

@@ -80,7 +80,7 @@ def _alerts(query: str = "", label: str = "Alerts", name: str = "alerts") -> Cou
     return Count(name, label, query=query)
 
 
-_SERIOUS = f"{SEVERITY}: (high or critical)"
+_SERIOUS = f'{SEVERITY}: "high" or {SEVERITY}: "critical"'
 
 PANELS = (
     Panel("count", "Alerts", "number", Grid(0, 0, 12, 6), (_alerts(),)),
