@@ -14,7 +14,7 @@ from kafka.errors import KafkaError, TopicAlreadyExistsError
 from streams import topics
 from streams.settings import Settings
 
-__all__ = ["SetupError", "committed", "create_topics", "topic_ids"]
+__all__ = ["SetupError", "committed", "connect", "create_topics", "topic_ids"]
 
 
 #: How long no broker may answer before a person is told.
@@ -25,7 +25,8 @@ class SetupError(Exception):
     """Kafka is not as the product needs it. The message says what differs and how to mend it."""
 
 
-def _admin(settings: Settings) -> KafkaAdminClient:
+def connect(settings: Settings) -> KafkaAdminClient:
+    """A client for administration. Raises SetupError where no broker answers."""
     try:
         return KafkaAdminClient(
             bootstrap_servers=settings.kafka.split(","), client_id="wardwatch-setup", bootstrap_timeout_ms=_PATIENCE_MS
@@ -38,7 +39,7 @@ def _admin(settings: Settings) -> KafkaAdminClient:
 
 def create_topics(settings: Settings) -> list[str]:
     """Create what is missing; give its names. Raises SetupError where a topic has another number of partitions."""
-    admin = _admin(settings)
+    admin = connect(settings)
     try:
         _check(_describe(admin, settings), settings)
         present = {name for name in admin.list_topics() if isinstance(name, str)}
@@ -65,7 +66,7 @@ def create_topics(settings: Settings) -> list[str]:
 
 def topic_ids(settings: Settings) -> dict[str, bytes]:
     """Kafka's id of every topic. Raises SetupError where one is missing or has another number of partitions."""
-    admin = _admin(settings)
+    admin = connect(settings)
     try:
         described = _describe(admin, settings)
     finally:
@@ -79,7 +80,7 @@ def topic_ids(settings: Settings) -> dict[str, bytes]:
 
 def committed(settings: Settings) -> dict[tuple[str, int], int]:
     """What the workers' group has committed, by topic and partition; empty while the broker is still finding out."""
-    admin = _admin(settings)
+    admin = connect(settings)
     try:
         offsets = admin.list_group_offsets(settings.application).get(settings.application, {})
     except KafkaError as exc:

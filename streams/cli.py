@@ -1,5 +1,6 @@
 """The command line. Each command is short here; what it does is in :mod:`streams.commands` and the modules it names.
-Those of ``dead-letters`` are in :mod:`streams.cli_letters`.
+Those of ``dead-letters`` are in :mod:`streams.cli_letters`, those that look at the installation in
+:mod:`streams.cli_doctor`.
 
 Nothing heavy is imported until a command needs it, so that ``--help`` and a typing error answer at once.
 """
@@ -20,6 +21,7 @@ try:
 except ModuleNotFoundError:
     sys.exit("wardwatch: the emitter alone is installed here; the commands come with pip install 'wardwatch[server]'")
 
+from streams import cli_doctor
 from streams.cli_letters import letters_app
 
 __all__ = ["main"]
@@ -50,6 +52,7 @@ Source = Annotated[
 
 def main() -> NoReturn:
     """Entry point. Errors that a person can mend are one sentence, without a traceback."""
+    cli_doctor.prepare_completion()
     logging.getLogger("kafka").setLevel(logging.CRITICAL)  # what it cannot do it raises, and that is told once
     try:
         app(prog_name="wardwatch")
@@ -218,6 +221,9 @@ def detect(
             errors=sys.stderr,
         )
     )
+
+
+cli_doctor.register(app)
 
 
 def _reader(paths: list[Path]) -> tuple[Any, Any]:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import quote
 
 import httpx
 
 from dashboards.kibana.objects import OLDEST_KIBANA, ndjson
+from streams.sinks.elasticsearch import without_password
 
-__all__ = ["KibanaError", "load", "without_password"]
+__all__ = ["KibanaError", "load"]
 
 #: Seconds for one request. Kibana writes all objects and waits until they can be searched.
 TIMEOUT = 60.0
@@ -125,9 +126,3 @@ def _reason(error: Mapping[str, Any]) -> str:
     if kind in ("conflict", "ambiguous_conflict"):
         return f"{kind}: another space has it, or several like it: delete those"
     return f"{kind}: {error['message']}"[:300] if error.get("message") else kind
-
-
-def without_password(url: str) -> str:
-    """``url`` as it may be told."""
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))

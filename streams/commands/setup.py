@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from dashboards.kibana.load import load, without_password
+from dashboards.kibana.load import load
 from dashboards.kibana.objects import ndjson, saved_objects
 from streams import topics
 from streams.admin import create_topics
 from streams.keys import Keys
 from streams.settings import Settings
-from streams.sinks.elasticsearch import Elasticsearch
+from streams.sinks.elasticsearch import Elasticsearch, without_password
 
 __all__ = ["run", "write_kibana"]
 

@@ -19,7 +19,17 @@ from elasticsearch import ApiError, AsyncElasticsearch, TransportError
 
 from detectors.base import SEVERITIES, Alert, Finding
 
-__all__ = ["ALERTS", "FINDINGS", "Elasticsearch", "Refused", "StoreUnavailable", "alert_source", "index_of"]
+__all__ = [
+    "ALERTS",
+    "FINDINGS",
+    "Elasticsearch",
+    "Refused",
+    "StoreUnavailable",
+    "alert_source",
+    "index_of",
+    "templates",
+    "without_password",
+]
 
 ALERTS = "wardwatch-alerts"
 FINDINGS = "wardwatch-findings"
@@ -58,7 +68,7 @@ class Elasticsearch:
             request_timeout=timeout,
             max_retries=0,
         )
-        self._url = _without_password(url)
+        self._url = without_password(url)
 
     async def write(self, alerts: Sequence[Alert]) -> list[Refused]:
         """Write alerts and their findings; those that can never be mapped are given back. Raises StoreUnavailable."""
@@ -128,7 +138,8 @@ class Elasticsearch:
         await self._client.close()
 
 
-def _without_password(url: str) -> str:
+def without_password(url: str) -> str:
+    """``url`` as it may be told."""
     parts = urlsplit(url)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
