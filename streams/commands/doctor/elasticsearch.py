@@ -40,16 +40,19 @@ def findings(settings: Settings, clock: Callable[[], float]) -> Iterator[Finding
         yield Finding("elasticsearch", "error", f"{told} does not know who asks (401)", _ACCESS)
     except AuthorizationException as exc:
         needed = "give this user cluster privilege monitor, and on wardwatch-* create_index, create, index and "
-        yield Finding("elasticsearch", "error", f"{_first_line(exc)}", f"{needed}view_index_metadata")
+        yield Finding("elasticsearch", "error", f"{told}: {_cause(exc)}", f"{needed}view_index_metadata")
     except (ApiError, TransportError) as exc:
         mend = "start it, or mend WARDWATCH_ELASTICSEARCH"
-        yield Finding("elasticsearch", "error", f"{told}: {type(exc).__name__}: {_first_line(exc)}", mend)
+        yield Finding("elasticsearch", "error", f"{told}: {_cause(exc)}", mend)
     finally:
         client.close()
 
 
-def _first_line(exc: Exception) -> str:
-    return str(exc).splitlines()[0][:200]
+def _cause(exc: ApiError | TransportError) -> str:
+    """A status and what Elasticsearch calls it, or what kept the request from it."""
+    if isinstance(exc, ApiError):
+        return f"{exc.status_code} {exc.error}" if isinstance(exc.body, dict) else str(exc.status_code)
+    return f"{type(exc).__name__}: {str(exc).splitlines()[0][:200]}"
 
 
 def _version(client: Elasticsearch, told: str) -> Finding:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 from collections.abc import Iterator
 
 from detectors.rules import load
@@ -91,9 +92,15 @@ def _rules(settings: Settings) -> Iterator[Finding]:
 
 
 def _store(settings: Settings) -> Finding:
+    mend = "move it away, or restore it from your backup"
     try:
         store = AlertStore(settings.store_path, read_only=True)
-        store.close()
+        try:
+            store.latest()
+        finally:
+            store.close()
     except StoreError as exc:
-        return Finding("store", "error", str(exc), "move it away, or restore it from your backup")
+        return Finding("store", "error", str(exc).partition(": move it")[0], mend)
+    except sqlite3.Error as exc:
+        return Finding("store", "error", f"{settings.store_path} cannot be read ({exc})", mend)
     return Finding("store", "ok", f"{settings.store_path} can be read")

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import base64
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from email import message_from_bytes
 from email.message import Message
 from email.policy import HTTP
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from answering import Answering, Asked, answering
 from typer.testing import CliRunner
 
 from dashboards.kibana.load import KibanaError, load
@@ -25,49 +24,20 @@ OBJECTS = saved_objects()
 DONE = {"success": True, "successCount": len(OBJECTS), "warnings": [], "successResults": []}
 
 
-class Kibana:
-    """Keeps what it is sent, and gives one answer to every import."""
-
-    def __init__(self, status: int, body: Any, version: str, headers: dict[str, str]) -> None:
-        self.requests: list[tuple[str, str, dict[str, str], bytes]] = []
-        kibana = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                sent = self.rfile.read(int(self.headers.get("content-length", 0)))
-                kibana.requests.append((self.command, self.path, {k.lower(): v for k, v in self.headers.items()}, sent))
-                asked = self.path.startswith("/api/status")
-                content = {"version": {"number": version}} if asked and version else {} if asked else body
-                raw = content if isinstance(content, bytes) else json.dumps(content).encode()
-                self.send_response(200 if asked else status)
-                for name, value in {"content-length": str(len(raw)), **headers}.items():
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(raw)
-
-            def do_POST(self) -> None:
-                self.do_GET()
-
-            def log_message(self, *args: Any) -> None:
-                """Nobody reads it."""
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-
-
 @contextmanager
 def kibana(
     status: int = 200, body: Any = None, *, version: str = "8.19.21", headers: dict[str, str] | None = None
-) -> Iterator[Kibana]:
-    serving = Kibana(status, DONE if body is None else body, version, headers or {})
-    thread = threading.Thread(target=serving.server.serve_forever, args=(0.02,))
-    thread.start()
-    try:
+) -> Iterator[Answering]:
+    """Tells its version, and gives one answer to every import."""
+
+    def answer(asked: Asked) -> tuple[int, dict[str, str], bytes]:
+        if asked.path.endswith("/api/status"):
+            return 200, {}, json.dumps({"version": {"number": version}} if version else {}).encode()
+        content = DONE if body is None else body
+        return status, headers or {}, content if isinstance(content, bytes) else json.dumps(content).encode()
+
+    with answering(answer) as serving:
         yield serving
-    finally:
-        serving.server.shutdown()
-        thread.join()
-        serving.server.server_close()
 
 
 def parts(headers: dict[str, str], body: bytes) -> list[Message]:
@@ -80,7 +50,7 @@ def parts(headers: dict[str, str], body: bytes) -> list[Message]:
 def test_the_objects_arrive_as_the_api_documents() -> None:
     with kibana() as serving:
         assert load(f"{serving.url}/", OBJECTS, api_key="a2V5", username="nobody", password="none") == len(OBJECTS)
-    method, path, headers, body = serving.requests[-1]
+    method, path, headers, body = serving.asked[-1]
     assert (method, path) == ("POST", "/api/saved_objects/_import?overwrite=true")
     assert headers["kbn-xsrf"]
     assert headers["authorization"] == "ApiKey a2V5"
@@ -96,11 +66,11 @@ def test_the_objects_arrive_as_the_api_documents() -> None:
 def test_a_space_is_part_of_the_path_after_kibana_s_own(space: str, path: str) -> None:
     with kibana() as serving:
         load(f"{serving.url}/kbn", OBJECTS, space=space, username="soc", password="p:ss")
-    assert [request[1] for request in serving.requests] == [
+    assert [request[1] for request in serving.asked] == [
         "/kbn/api/status",
         f"{path}/saved_objects/_import?overwrite=true",
     ]
-    assert serving.requests[-1][2]["authorization"] == "Basic " + base64.b64encode(b"soc:p:ss").decode()
+    assert serving.asked[-1][2]["authorization"] == "Basic " + base64.b64encode(b"soc:p:ss").decode()
 
 
 CONFLICT = {"id": "wardwatch-alerts", "type": "index-pattern", "error": {"type": "ambiguous_conflict"}}
@@ -172,7 +142,7 @@ def test_a_kibana_too_old_is_told_before_anything_is_sent(version: str, taken: b
         else:
             with pytest.raises(KibanaError, match=rf"is {version}, and the dashboard needs 8\.15 or later: upgrade it"):
                 load(serving.url, OBJECTS)
-    assert any(method == "POST" for method, *_ in serving.requests) == taken
+    assert any(method == "POST" for method, *_ in serving.asked) == taken
 
 
 def test_nobody_there_is_one_sentence() -> None:
