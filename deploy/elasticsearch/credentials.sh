@@ -15,7 +15,7 @@ secret() {
 
 # METHOD PATH BODY. By curl's standard input, so that no password is in a list of processes.
 ask() {
-  escaped=$(printf '%s' "$3" | sed 's/["\\]/\\&/g')
+  escaped=$(printf '%s' "$3" | tr '\n' ' ' | sed 's/["\\]/\\&/g')
   curl --config - --silent --show-error --fail --output /dev/null --max-time 30 <<CONFIG
 user = "elastic:$elastic"
 request = "$1"
