@@ -14,22 +14,24 @@ from kafka.errors import KafkaError, TopicAlreadyExistsError
 from streams import topics
 from streams.settings import Settings
 
-__all__ = ["SetupError", "committed", "connect", "create_topics", "topic_ids"]
+__all__ = ["PATIENCE", "SetupError", "committed", "connect", "create_topics", "topic_ids"]
 
 
-#: How long no broker may answer before a person is told.
-_PATIENCE_MS = 10_000
+#: Seconds that no broker may answer before a person is told.
+PATIENCE = 10.0
 
 
 class SetupError(Exception):
     """Kafka is not as the product needs it. The message says what differs and how to mend it."""
 
 
-def connect(settings: Settings) -> KafkaAdminClient:
-    """A client for administration. Raises SetupError where no broker answers."""
+def connect(settings: Settings, patience: float = PATIENCE) -> KafkaAdminClient:
+    """A client for administration. Raises SetupError where no broker answers for ``patience`` seconds."""
     try:
         return KafkaAdminClient(
-            bootstrap_servers=settings.kafka.split(","), client_id="wardwatch-setup", bootstrap_timeout_ms=_PATIENCE_MS
+            bootstrap_servers=settings.kafka.split(","),
+            client_id="wardwatch-setup",
+            bootstrap_timeout_ms=int(patience * 1000),
         )
     except KafkaError as exc:
         raise SetupError(
@@ -64,9 +66,12 @@ def create_topics(settings: Settings) -> list[str]:
         admin.close()
 
 
-def topic_ids(settings: Settings) -> dict[str, bytes]:
-    """Kafka's id of every topic. Raises SetupError where one is missing or has another number of partitions."""
-    admin = connect(settings)
+def topic_ids(settings: Settings, *, patience: float = PATIENCE) -> dict[str, bytes]:
+    """Kafka's id of every topic. Raises SetupError where one is missing or has another number of partitions.
+
+    ``patience``: seconds that no broker may answer.
+    """
+    admin = connect(settings, patience)
     try:
         described = _describe(admin, settings)
     finally:

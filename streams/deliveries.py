@@ -32,7 +32,7 @@ from streams.sinks.webhook import Outcome, post, retry_delay
 from streams.state import PartitionState
 from streams.transport import Batch
 
-__all__ = ["Delivery", "DeliveryHandler", "Notify"]
+__all__ = ["Delivery", "DeliveryHandler", "Notify", "webhook_body", "webhook_id"]
 
 log = logging.getLogger(__name__)
 
@@ -70,12 +70,12 @@ class Notify:
     def fold(self, record: Record, fresh: bool, state: PartitionState) -> Sequence[Output]:
         alert = decode_alert(record.value)
         severity = SEVERITIES.index(alert.severity)
-        body = _body(alert)
+        body = webhook_body(alert)
         refused: list[Output] = []
         for name, minimum in self._receivers.items():
             if severity < minimum:
                 continue
-            delivery = Delivery(name, f"{alert.id}.{alert.revision}.{name}", body)
+            delivery = Delivery(name, webhook_id(alert, name), body)
             waiting = state.counts.get(_pending(name), 0)
             if waiting >= MAX_PENDING:
                 reason = f"{waiting} deliveries to {name} wait already"
@@ -106,7 +106,13 @@ def _pending(receiver: str) -> str:
     return f"pending.{receiver}"
 
 
-def _body(alert: Alert) -> bytes:
+def webhook_id(alert: Alert, receiver: str) -> str:
+    """The same at every attempt, whoever makes it: by it a receiver knows a repeat."""
+    return f"{alert.id}.{alert.revision}.{receiver}"
+
+
+def webhook_body(alert: Alert) -> bytes:
+    """What a receiver is sent of an alert."""
     data = alert_document(alert)
     message = {
         "type": "alert.opened" if alert.revision == 1 else "alert.updated",

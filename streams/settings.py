@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
-from typing import TypedDict
+from typing import Annotated, Literal, TypedDict
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, field_validator
 from pydantic_settings import (
     BaseSettings,
     NestedSecretsSettingsSource,
@@ -19,6 +20,20 @@ from pydantic_settings import (
 from detectors.base import Severity
 
 __all__ = ["Login", "Receiver", "Settings"]
+
+
+def producer_name(name: str) -> str:
+    """``name``, where dead letters may show it in clear. Raises ValueError."""
+    if not re.fullmatch(r"(?:[A-Za-z._-]|[0-9]{1,3}(?![0-9])){1,64}", name):
+        raise ValueError(
+            "a producer's name is letters, dots, dashes and at most three digits in a row, up to 64 in all"
+        )
+    return name
+
+
+#: Of a kind that dead letters show in clear (:mod:`streams.deadletters`).
+ProducerName = Annotated[str, AfterValidator(producer_name)]
+Token = Annotated[SecretStr, Field(min_length=24, max_length=512)]
 
 
 def _file() -> Path:
@@ -102,14 +117,40 @@ class Settings(BaseSettings):
     rules: list[Path] = Field(
         default_factory=list, description="files or folders of Sigma rules, beside the starter pack"
     )
+    ehr_zone: str = Field(
+        "", description="IANA time zone of audit messages and HL7 v2 whose times have no offset; empty: refuse them"
+    )
+    sources: list[Path] = Field(default_factory=list, description="files or folders of TOML files that map tables")
+    intake_tokens: dict[ProducerName, Token] = Field(
+        default_factory=dict, description="who may send by HTTP: each producer's name and token"
+    )
     embedded_store: bool = Field(default=True, description="keep alerts in the embedded store, for the console")
     receivers: dict[str, Receiver] = Field(default_factory=dict, description="webhooks by name")
     public_url: str = Field(
         "", pattern=r"^(https?://[^\s#]+)?$", description="the web page as people on call reach it, for links"
     )
+    stuck_after: float = Field(60.0, gt=0, description="seconds that one record may take; then the worker ends itself")
     idle_after: float = Field(5.0, gt=0, description="seconds after which a silent input stops holding time back")
     topic_check_interval: float = Field(30.0, gt=0, description="seconds between two looks whether topics are the same")
     watermark_interval: float = Field(1.0, gt=0, description="seconds between two watermarks")
+    trouble_after: float = Field(
+        120.0, gt=0, description="seconds that trouble must last until the pipeline alerts about itself"
+    )
+    lag_limit: int = Field(100_000, ge=0, description="records a worker's step may be behind; 0: never told")
+    dead_letter_limit: int = Field(100, ge=0, description="dead letters of a worker in five minutes; 0: never told")
+    quiet_after: float = Field(14_400.0, ge=0, description="seconds a source may be silent; 0: never told")
+    skew_limit: float = Field(240.0, ge=0, description="seconds a source's clock may be off; 0: never told")
+    heartbeat_url: SecretStr = Field(SecretStr(""), description="called each minute while a worker is well")
+    metrics_port: int = Field(0, ge=0, le=65535, description="of a worker's Prometheus metrics; 0: none")
+    metrics_address: str = Field("127.0.0.1", description="where metrics are served")
+    log_format: Literal["text", "json"] = Field("text", description="how a worker logs")
+
+    @field_validator("heartbeat_url")
+    @classmethod
+    def _address(cls, url: SecretStr) -> SecretStr:
+        if url.get_secret_value() and not url.get_secret_value().startswith(("http://", "https://")):
+            raise ValueError("a heartbeat is an http:// or https:// address")
+        return url
 
     @classmethod
     def settings_customise_sources(
@@ -135,6 +176,14 @@ class Settings(BaseSettings):
             "username": self.elasticsearch_username,
             "password": self.elasticsearch_password.get_secret_value(),
         }
+
+    @field_validator("ehr_zone")
+    @classmethod
+    def _zone(cls, name: str) -> str:
+        from streams.sources.local_time import zone_named  # noqa: PLC0415  # nothing of it is needed but here
+
+        zone_named(name)
+        return name
 
     @property
     def store_path(self) -> Path:

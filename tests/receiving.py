@@ -30,7 +30,7 @@ class Receiver:
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["content-length"]))
+                body = self.rfile.read(int(self.headers.get("content-length", 0)))
                 number = len(receiver.received)
                 receiver.received.append(Received({k.lower(): v for k, v in self.headers.items()}, body))
                 time.sleep(receiver.delay)
@@ -43,6 +43,9 @@ class Receiver:
                     self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(content)
+
+            def do_GET(self) -> None:  # a heartbeat
+                self.do_POST()
 
             def do_PUT(self) -> None:  # Elasticsearch's bulk requests
                 self.do_POST()

@@ -18,11 +18,14 @@ from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.admin import NewTopic
 
 from streams import cli
+from streams.conditions import KINDS, Look
 from streams.emitter import TOPICS
 from streams.keys import load_keys
+from streams.metrics import Metrics
 from streams.settings import Receiver, Settings
 from streams.sinks.elasticsearch import ALERTS, FINDINGS
 from streams.sinks.webhook import decode_secret, sign
+from streams.state import COUNTS
 
 ROOT = Path(__file__).parents[1]
 PAPERS = {path.relative_to(ROOT).as_posix(): path.read_text() for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]}
@@ -86,16 +89,15 @@ def test_the_emitter_s_example_emits(kafka: str) -> None:
         admin.create_topics([NewTopic(name, 1, 1) for name in missing])
     admin.close()
     consumer = KafkaConsumer(bootstrap_servers=kafka)
-    partitions = [
-        TopicPartition(name, n) for name in TOPICS.values() for n in consumer.partitions_for_topic(name) or ()
-    ]
+    inputs = set(TOPICS.values())
+    partitions = [TopicPartition(name, n) for name in inputs for n in consumer.partitions_for_topic(name) or ()]
     before = consumer.end_offsets(partitions)
     assert "127.0.0.1:8901" in example
     exec(example.replace("127.0.0.1:8901", kafka), {})
     after = consumer.end_offsets(partitions)
     consumer.close()
     grown = [tp.topic for tp in partitions for _ in range(after[tp] - before[tp])]
-    assert sorted(grown) == sorted(TOPICS.values())
+    assert sorted(grown) == sorted(inputs)
 
 
 def test_the_address_of_the_example_is_where_up_serves() -> None:
@@ -178,6 +180,31 @@ def test_every_setting_is_in_its_table_and_no_other() -> None:
         assert default == (json.dumps(told) if isinstance(told, bool | list | dict) else str(told)), name
     for name in Receiver.model_fields:
         assert f"`{name}`" in PAPERS["docs/settings.md"]
+
+
+def test_every_alert_of_the_pipeline_is_in_its_table_and_no_other() -> None:
+    rows = re.findall(
+        r"^\| `pipeline\.(\w+)` \| (\w+) \| [^|]* \| ([^|]*) \|$", PAPERS["docs/operations.md"], re.MULTILINE
+    )
+    assert {name: severity for name, severity, _ in rows} == {name: kind.severity for name, kind in KINDS.items()}
+    at_once = {name for name, _, limit in rows if limit == "at once"}
+    assert at_once == {"lost", "dead_letters"}
+    limits = set(re.findall(r"`(\w+_(?:after|limit))`", PAPERS["docs/operations.md"]))
+    assert limits == {name for name in Settings.model_fields if name.endswith(("_after", "_limit"))} - {
+        "idle_after",
+        "stuck_after",
+    }
+
+
+def test_every_metric_is_in_its_table_and_no_other(tmp_path: Path) -> None:
+    rows = re.findall(r"^\| `(wardwatch_\w+)` \| ([^|]*)\| ([^|]*)\|$", PAPERS["docs/operations.md"], re.MULTILINE)
+    metrics = Metrics(tmp_path)
+    metrics.update(Look(), {}, now=0, rate=0)
+    names = {f"{family.name}_total" if family.type == "counter" else family.name for family in metrics.collect()}
+    assert [name for name, *_ in rows if name not in names] == []
+    assert len(rows) == len(names)
+    (filtered,) = (text for name, _, text in rows if "filtered" in name)
+    assert re.findall(r"`(\w+)`", filtered) == list(COUNTS)
 
 
 def test_environment_names_are_settings() -> None:

@@ -125,6 +125,16 @@ class Elasticsearch:
     def _unavailable(self, exc: Exception) -> StoreUnavailable:
         return StoreUnavailable(f"Elasticsearch at {self._url}: {type(exc).__name__}: {_cause(exc)}")
 
+    async def check(self) -> None:
+        """Raise StoreUnavailable where no server answers. One that refuses this question may take alerts still."""
+        try:
+            await self._client.info()
+        except ApiError as exc:
+            if exc.status_code >= 500:
+                raise self._unavailable(exc) from exc
+        except TransportError as exc:
+            raise self._unavailable(exc) from exc
+
     async def set_up(self) -> list[str]:
         """Put the index templates; give their names. Raises StoreUnavailable."""
         try:

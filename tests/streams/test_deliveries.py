@@ -14,7 +14,7 @@ import pytest
 from nacl.public import PrivateKey
 from receiving import receiving
 from standardwebhooks.webhooks import Webhook
-from standing_in import TOPIC, Memory, Sent, batch_of, derived
+from standing_in import NO_JOURNAL, TOPIC, Memory, Sent, batch_of, derived
 from synthetic_alerts import alert
 
 from detectors.base import Alert
@@ -25,6 +25,7 @@ from streams.deliveries import DeliveryHandler, Notify
 from streams.handlers import FLUSH_BATCHES
 from streams.settings import Receiver
 from streams.sinks import webhook
+from streams.tallies import Tally
 
 KEY = bytes(range(32))
 PRIVATE = PrivateKey.generate()
@@ -82,9 +83,11 @@ async def running(
             sent,
             memory,
             LETTERS,
+            journal=NO_JOURNAL,
             stage="notify",
             topic_id=TOPIC,
             now=lambda: 0.0,
+            tally=Tally(),
             receivers=receivers,
             signing=dict.fromkeys(receivers, keys),
             client=client,

@@ -10,7 +10,7 @@ from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import KafkaError
 
 from streams import topics
-from streams.admin import SetupError, connect
+from streams.admin import PATIENCE, SetupError, connect
 from streams.commands.doctor.finding import Finding, clock_finding
 from streams.installation import look
 from streams.keys import load_keys
@@ -18,6 +18,8 @@ from streams.settings import Settings
 
 __all__ = ["findings"]
 
+#: Seconds that no broker may answer.
+_PATIENCE = PATIENCE
 #: What a worker does with a topic. Dead letters are read, and what is replayed written, by whoever runs the commands.
 _READ = frozenset(topic.name for topic in topics.ALL) - {topics.DEAD_LETTERS}
 _WRITTEN = frozenset(topic.name for topic in topics.ALL) - set(topics.INPUTS)
@@ -26,7 +28,7 @@ _WRITTEN = frozenset(topic.name for topic in topics.ALL) - set(topics.INPUTS)
 def findings(settings: Settings, clock: Callable[[], float]) -> Iterator[Finding]:
     """Of everything in Kafka; of less where it does not answer."""
     try:
-        admin = connect(settings)
+        admin = connect(settings, _PATIENCE)
     except SetupError as exc:
         yield Finding("kafka", "error", str(exc).partition(": start it")[0], "start it, or mend WARDWATCH_KAFKA")
         return

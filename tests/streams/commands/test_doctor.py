@@ -335,7 +335,7 @@ def test_an_elasticsearch_that_does_not_serve(
 def test_nothing_there_is_told_and_the_exit_code_says_so(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WARDWATCH_KAFKA", "127.0.0.1:9")
     monkeypatch.setenv("WARDWATCH_DATA_DIR", str(place / "nowhere"))
-    monkeypatch.setattr("streams.admin._PATIENCE_MS", 300)
+    monkeypatch.setattr("streams.commands.doctor.kafka._PATIENCE", 0.3)
     result = CliRunner().invoke(cli.app, ["doctor", "--json"])
     assert result.exit_code == 1
     assert [(one["about"], one["level"]) for one in json.loads(result.stdout)] == [
