@@ -14,7 +14,7 @@ from kafka.errors import KafkaError, TopicAlreadyExistsError
 from streams import topics
 from streams.settings import Settings
 
-__all__ = ["PATIENCE", "SetupError", "committed", "create_topics", "topic_ids"]
+__all__ = ["PATIENCE", "SetupError", "committed", "connect", "create_topics", "topic_ids"]
 
 
 #: Seconds that no broker may answer before a person is told.
@@ -25,7 +25,8 @@ class SetupError(Exception):
     """Kafka is not as the product needs it. The message says what differs and how to mend it."""
 
 
-def _admin(settings: Settings, patience: float = PATIENCE) -> KafkaAdminClient:
+def connect(settings: Settings, patience: float = PATIENCE) -> KafkaAdminClient:
+    """A client for administration. Raises SetupError where no broker answers for ``patience`` seconds."""
     try:
         return KafkaAdminClient(
             bootstrap_servers=settings.kafka.split(","),
@@ -40,7 +41,7 @@ def _admin(settings: Settings, patience: float = PATIENCE) -> KafkaAdminClient:
 
 def create_topics(settings: Settings) -> list[str]:
     """Create what is missing; give its names. Raises SetupError where a topic has another number of partitions."""
-    admin = _admin(settings)
+    admin = connect(settings)
     try:
         _check(_describe(admin, settings), settings)
         present = {name for name in admin.list_topics() if isinstance(name, str)}
@@ -70,7 +71,7 @@ def topic_ids(settings: Settings, *, patience: float = PATIENCE) -> dict[str, by
 
     ``patience``: seconds that no broker may answer.
     """
-    admin = _admin(settings, patience)
+    admin = connect(settings, patience)
     try:
         described = _describe(admin, settings)
     finally:
@@ -84,7 +85,7 @@ def topic_ids(settings: Settings, *, patience: float = PATIENCE) -> dict[str, by
 
 def committed(settings: Settings) -> dict[tuple[str, int], int]:
     """What the workers' group has committed, by topic and partition; empty while the broker is still finding out."""
-    admin = _admin(settings)
+    admin = connect(settings)
     try:
         offsets = admin.list_group_offsets(settings.application).get(settings.application, {})
     except KafkaError as exc:

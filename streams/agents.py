@@ -348,9 +348,7 @@ def _stores(settings: Settings) -> Stores:
         embedded.drop_facts("worker.", before=int((time.time() - FORGET_SECONDS) * 1000))
     return Stores(
         embedded,
-        Elasticsearch(settings.elasticsearch, api_key=settings.elasticsearch_api_key.get_secret_value())
-        if settings.elasticsearch
-        else None,
+        Elasticsearch(settings.elasticsearch, **settings.elasticsearch_login) if settings.elasticsearch else None,
     )
 
 

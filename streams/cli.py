@@ -1,7 +1,6 @@
 """The command line. Each command is short here; what it does is in :mod:`streams.commands` and the modules it names.
-Those of ``dead-letters`` and ``notify`` are in :mod:`streams.cli_letters` and :mod:`streams.cli_notify`.
-
-Nothing heavy is imported until a command needs it, so that ``--help`` and a typing error answer at once.
+Those of ``dead-letters`` and ``notify`` are in :mod:`streams.cli_letters` and :mod:`streams.cli_notify`, those that
+look at the installation in :mod:`streams.cli_doctor`.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ try:
 except ModuleNotFoundError:
     sys.exit("wardwatch: the emitter alone is installed here; the commands come with pip install 'wardwatch[server]'")
 
+from streams import cli_doctor
 from streams.cli_letters import letters_app
 from streams.cli_notify import notify_app
 from streams.cli_sources import Format, form_or_exit, sources_app, sources_or_exit
@@ -55,6 +55,7 @@ Source = Annotated[
 
 def main() -> NoReturn:
     """Entry point. Errors that a person can mend are one sentence, without a traceback."""
+    cli_doctor.prepare_completion()
     logging.getLogger("kafka").setLevel(logging.CRITICAL)  # what it cannot do it raises, and that is told once
     try:
         app(prog_name="wardwatch")
@@ -112,19 +113,39 @@ def worker(
     raise typer.Exit(run(settings, loglevel=log_level.upper()))
 
 
-@app.command(short_help="Make topics, keys and templates.")
-def setup() -> None:
-    """Create the topics and the keys, and Elasticsearch's templates where it is set. Safe to run again."""
-    from streams.commands.setup import run  # noqa: PLC0415
+@app.command(short_help="Make topics, keys, templates and Kibana's dashboard.")
+def setup(
+    kibana: Annotated[
+        str, typer.Option(metavar="URL", help="Load data views and dashboard there, instead of where settings say.")
+    ] = "",
+    space: Annotated[str, typer.Option(metavar="ID", help="Kibana's space for them.")] = "",
+    kibana_file: Annotated[
+        Path | None, typer.Option(metavar="OUT", help="Write them to a file to import by hand, and do nothing else.")
+    ] = None,
+) -> None:
+    """Create the topics and the keys; Elasticsearch's templates and Kibana's dashboard where they are set.
+
+    Safe to run again: what is there stays, and Kibana's objects are replaced.
+    """
+    from dashboards.kibana.load import KibanaError  # noqa: PLC0415
+    from streams.commands.setup import run, write_kibana  # noqa: PLC0415
     from streams.sinks.elasticsearch import StoreUnavailable  # noqa: PLC0415
 
-    settings = settings_or_exit()
+    settings = settings_or_exit(**{k: v for k, v in {"kibana": kibana, "kibana_space": space}.items() if v})
+    if kibana_file is not None:
+        try:
+            print(write_kibana(settings, kibana_file))
+        except OSError as exc:
+            fail(f"{kibana_file} cannot be written ({exc.strerror}): name another file")
+        return
     keys = keys_or_exit(settings)
     try:
         for line in run(settings, keys):
             print(line)
     except StoreUnavailable as exc:
         fail(f"{exc}: start it, or mend WARDWATCH_ELASTICSEARCH and WARDWATCH_ELASTICSEARCH_API_KEY")
+    except KibanaError as exc:
+        fail(str(exc))
 
 
 @app.command(short_help="Lag, throughput, dead letters, last alert.")
@@ -302,6 +323,9 @@ def schemas(
 
     for path in write(out):
         print(path)
+
+
+cli_doctor.register(app)
 
 
 def _reader(paths: list[Path]) -> tuple[Any, Any]:

@@ -1,15 +1,16 @@
-"""Every setting, from environment (``WARDWATCH_…``) and one TOML file; the environment wins."""
+"""Every setting, from environment (``WARDWATCH_…``), a folder of secrets and one TOML file; the earlier wins."""
 
 from __future__ import annotations
 
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypedDict
 
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
+    NestedSecretsSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     SettingsError,
@@ -18,7 +19,7 @@ from pydantic_settings import (
 
 from streams.receivers import AnyReceiver, ReceiverName, check_url
 
-__all__ = ["Settings"]
+__all__ = ["Login", "Settings"]
 
 
 def producer_name(name: str) -> str:
@@ -46,6 +47,25 @@ def _file() -> Path:
     return Path(named or "wardwatch.toml")
 
 
+def _secrets() -> list[str]:
+    """The folder that ``WARDWATCH_SECRETS`` names: a file ``WARDWATCH_NAME`` in it sets what the variable would.
+
+    Raises SettingsError where it is missing.
+    """
+    named = os.environ.get("WARDWATCH_SECRETS")
+    if named and not Path(named).is_dir():
+        raise SettingsError(f"WARDWATCH_SECRETS names {named}, which is no folder: mend the path, or unset it")
+    return [named] if named else []
+
+
+class Login(TypedDict):
+    """Who asks Elasticsearch or Kibana: an API key, else a user and their password, else nobody."""
+
+    api_key: str
+    username: str
+    password: str
+
+
 class Settings(BaseSettings):
     """One worker's settings. Unknown keys in the file are refused, so that a typing error is seen."""
 
@@ -63,6 +83,14 @@ class Settings(BaseSettings):
         "", pattern="^(https?://.+)?$", description="URL of Elasticsearch; empty: the embedded store alone"
     )
     elasticsearch_api_key: SecretStr = Field(SecretStr(""), description="API key, base64")
+    elasticsearch_username: str = Field("", description="user, where there is no API key")
+    elasticsearch_password: SecretStr = Field(SecretStr(""), description="the user's password")
+    kibana: str = Field(
+        "",
+        pattern="^(https?://.+)?$",
+        description="URL of Kibana, for setup; Elasticsearch's key or user serves it too",
+    )
+    kibana_space: str = Field("", pattern="^[a-z0-9_-]*$", description="id of the space of the dashboard")
     rules: list[Path] = Field(
         default_factory=list, description="files or folders of Sigma rules, beside the starter pack"
     )
@@ -118,7 +146,21 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=_file()))
+        return (
+            init_settings,
+            env_settings,
+            NestedSecretsSettingsSource(file_secret_settings, secrets_dir=_secrets()),
+            TomlConfigSettingsSource(settings_cls, toml_file=_file()),
+        )
+
+    @property
+    def elasticsearch_login(self) -> Login:
+        """For Elasticsearch, and for Kibana, which asks it who that is."""
+        return {
+            "api_key": self.elasticsearch_api_key.get_secret_value(),
+            "username": self.elasticsearch_username,
+            "password": self.elasticsearch_password.get_secret_value(),
+        }
 
     @field_validator("proxy")
     @classmethod

@@ -248,7 +248,13 @@ def test_every_metric_is_in_its_table_and_no_other(tmp_path: Path) -> None:
 def test_environment_names_are_settings() -> None:
     known = {f"WARDWATCH_{name.upper()}" for name in Settings.model_fields}
     known |= {f"WARDWATCH_RECEIVERS__ONCALL__{name.upper()}" for name in WebhookReceiver.model_fields}
-    known |= {"WARDWATCH_CONFIG", "WARDWATCH_PYTHON", "WARDWATCH_LONG", "WARDWATCH_REQUIRE_BROWSER"}
+    known |= {
+        "WARDWATCH_CONFIG",
+        "WARDWATCH_SECRETS",
+        "WARDWATCH_PYTHON",
+        "WARDWATCH_LONG",
+        "WARDWATCH_REQUIRE_BROWSER",
+    }
     known |= {f"WARDWATCH_TEST_{name}" for name in ("KAFKA", "ELASTICSEARCH", "DATA")}
     for paper in ("README.md", "CONTRIBUTING.md", "docs/settings.md", "docs/extending.md", "docs/receivers.md"):
         assert set(re.findall(r"WARDWATCH_\w*[A-Z]", PAPERS[paper])) <= known, paper
