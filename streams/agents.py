@@ -47,6 +47,7 @@ from streams.keys import Keys, load_keys
 from streams.lanes import Handler, Lanes
 from streams.lineage import TopicReplaced
 from streams.metrics import Metrics
+from streams.permissions import roles
 from streams.pipeline import Alerting, Behave, Ingest, Reader
 from streams.privacy import Pseudonyms
 from streams.records import WATERMARK, Control
@@ -92,8 +93,8 @@ class Worker:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.client: dict[str, Any] = {"bootstrap_servers": settings.kafka}
-        self.topic_ids = topic_ids(settings)
+        self.client: dict[str, Any] = {"bootstrap_servers": settings.kafka, **settings.security.aiokafka()}
+        self.topic_ids = topic_ids(settings, needed=roles(settings.application)["worker"])
         self.app = _faust_app(settings)
         self.lanes = Lanes(self)
         self.tallies: dict[tuple[str, str], Tally] = defaultdict(Tally)
@@ -356,6 +357,7 @@ def _faust_app(settings: Settings) -> BatchApp:
     return BatchApp(
         settings.application,
         broker=[f"aiokafka://{server}" for server in settings.kafka.split(",")],
+        broker_credentials=settings.security.faust(),
         store="memory://",
         datadir=str(settings.home / "faust"),
         web_enabled=False,

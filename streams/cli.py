@@ -148,6 +148,22 @@ def setup(
         fail(str(exc))
 
 
+@app.command(short_help="Give Kafka the permissions of each role.")
+def acls(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Like deploy/kafka/acls.toml, with your principals.")],
+    check: Annotated[
+        bool, typer.Option("--check", help="Change nothing; exit 1 where Kafka is not as the file says.")
+    ] = False,
+) -> None:
+    """Give each role in FILE the permissions on Kafka that it misses. Takes none away. For a Kafka administrator."""
+    from streams.commands.acls import run  # noqa: PLC0415
+
+    lines, as_told = run(settings_or_exit(), file, only_look=check)
+    for line in lines:
+        print(line)
+    raise typer.Exit(0 if as_told else 1)
+
+
 @app.command(short_help="Lag, throughput, dead letters, last alert.")
 def status(
     as_json: Json = False,

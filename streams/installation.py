@@ -64,7 +64,8 @@ def _id(key: bytes) -> str:
 
 
 def _write(settings: Settings, keys: dict[str, str]) -> None:
-    producer = KafkaProducer(bootstrap_servers=settings.kafka.split(","), acks="all")
+    client = settings.security.kafka_python()
+    producer = KafkaProducer(bootstrap_servers=settings.kafka.split(","), acks="all", **client)
     try:
         value = orjson.dumps({"v": SCHEMA, "keys": keys})
         producer.send(INSTALLATION, value, key=b"keys", partition=0).get(timeout=30)
@@ -73,7 +74,8 @@ def _write(settings: Settings, keys: dict[str, str]) -> None:
 
 
 def _first(settings: Settings) -> dict[str, Any] | None:
-    consumer = KafkaConsumer(bootstrap_servers=settings.kafka.split(","), enable_auto_commit=False)
+    client = settings.security.kafka_python()
+    consumer = KafkaConsumer(bootstrap_servers=settings.kafka.split(","), enable_auto_commit=False, **client)
     try:
         tp = TopicPartition(INSTALLATION, 0)
         consumer.assign([tp])

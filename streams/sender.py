@@ -23,6 +23,7 @@ from streams import producers
 from streams.blocks import LIMIT, pack
 from streams.lineage import BLOCK, HEADER, NO_POSITION, Lineage, Position
 from streams.records import OWN, Control, Output
+from streams.refusals import missing_permission
 from streams.topics import BLOCKS
 
 __all__ = ["DeliveryFailed", "Sender"]
@@ -104,7 +105,8 @@ class Sender:
             await _all(sent)
         except KafkaError as exc:
             await self._abandon(producer)
-            raise DeliveryFailed(f"{control.header} to {control.topic}: {exc!r}") from exc
+            told = missing_permission(exc, self._client, topic=f"Write Topic {control.topic}")
+            raise DeliveryFailed(told or f"{control.header} to {control.topic}: {exc!r}") from exc
 
     async def tell(self, output: Output) -> None:
         """Send what a worker says of the pipeline: a record that no other led to. Raises DeliveryFailed."""
@@ -140,7 +142,9 @@ class Sender:
                 acked[target] = metadata.offset
         except KafkaError as exc:
             await self._abandon(producer)
-            raise DeliveryFailed(repr(exc)) from exc
+            topic = exc.args[0] if exc.args else ", ".join(sorted({topic for topic, _ in messages}))
+            told = missing_permission(exc, self._client, topic=f"Write Topic {topic}")
+            raise DeliveryFailed(told or repr(exc)) from exc
 
     async def _abandon(self, producer: AIOKafkaProducer) -> None:
         """A producer that failed once may have a gap in its sequence: the next send starts a new one."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal, TypedDict
+from typing import Annotated, Any, Literal, TypedDict
 
-from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     NestedSecretsSettingsSource,
@@ -18,8 +19,9 @@ from pydantic_settings import (
 )
 
 from streams.receivers import AnyReceiver, ReceiverName, check_url
+from streams.security import Security
 
-__all__ = ["Login", "Settings"]
+__all__ = ["KafkaSecurity", "Login", "Settings"]
 
 
 def producer_name(name: str) -> str:
@@ -66,6 +68,41 @@ class Login(TypedDict):
     password: str
 
 
+class KafkaSecurity(BaseModel):
+    """How Kafka is reached: :class:`streams.security.Security`, whose names and defaults these are."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    protocol: str = Field("PLAINTEXT", description="PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL")
+    ca_file: str = Field("", description="PEM of the authorities that sign brokers' certificates; empty: the system's")
+    certificate_file: str = Field("", description="PEM of this client's certificate, for mutual TLS")
+    key_file: str = Field("", description="PEM of its key; empty: in certificate_file")
+    key_password: SecretStr = Field(SecretStr(""), description="opens the key")
+    key_password_file: str = Field("", description="a file that holds it")
+    mechanism: str = Field("SCRAM-SHA-512", description="SCRAM-SHA-512, SCRAM-SHA-256, PLAIN or OAUTHBEARER")
+    username: str = Field("", description="who this is, for SCRAM and PLAIN")
+    password: SecretStr = Field(SecretStr(""), description="the password")
+    password_file: str = Field("", description="a file that holds it")
+    token_file: str = Field("", description="a file that holds an OAUTHBEARER token, read for every connection")
+    token_command: str = Field("", description="a command that prints one")
+    token_url: str = Field("", description="an OIDC token endpoint that gives one for client credentials")
+    token_client: str = Field("", description="this client's id there")
+    token_secret: SecretStr = Field(SecretStr(""), description="its secret there")
+    token_secret_file: str = Field("", description="a file that holds it")
+    token_scope: str = Field("", description="the scope to ask for")
+
+    @model_validator(mode="after")
+    def _whole(self) -> KafkaSecurity:
+        """Refused here, so that every command says it, and says it before it asks Kafka."""
+        _ = self.security
+        return self
+
+    @cached_property
+    def security(self) -> Security:
+        given: dict[str, Any] = dict(self)
+        return Security(**{n: v.get_secret_value() if isinstance(v, SecretStr) else v for n, v in given.items()})
+
+
 class Settings(BaseSettings):
     """One worker's settings. Unknown keys in the file are refused, so that a typing error is seen."""
 
@@ -73,6 +110,9 @@ class Settings(BaseSettings):
 
     kafka: str = Field(
         "127.0.0.1:8901", description="Kafka bootstrap servers, host:port, comma separated; as set, where up serves"
+    )
+    kafka_security: KafkaSecurity = Field(
+        default_factory=KafkaSecurity, description="TLS and SASL; see docs/kafka-security.md"
     )
     application: str = Field("wardwatch", description="consumer group, and prefix of transactional ids")
     partitions: int = Field(4, ge=1, le=512, description="partitions of every topic, fixed by setup")
@@ -202,6 +242,11 @@ class Settings(BaseSettings):
 
         zone_named(name)
         return name
+
+    @property
+    def security(self) -> Security:
+        """How clients reach Kafka."""
+        return self.kafka_security.security
 
     @property
     def store_path(self) -> Path:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import fnmatch
+import inspect
 import json
+import logging
 import re
 import subprocess
 import sys
@@ -22,11 +25,12 @@ from detectors.registry import registered
 from detectors.rules import starter_rules
 from streams import cli
 from streams.conditions import KINDS, Look
-from streams.emitter import TOPICS
+from streams.emitter import TOPICS, DeviceEvent, Emitter, Spool
 from streams.keys import load_keys
 from streams.metrics import Metrics
 from streams.receivers import AnyReceiver, WebhookReceiver
-from streams.settings import Settings
+from streams.security import Security
+from streams.settings import KafkaSecurity, Settings
 from streams.sinks.attempts import RETRIES
 from streams.sinks.elasticsearch import ALERTS, FINDINGS
 from streams.sinks.webhook import decode_secret, sign
@@ -106,6 +110,60 @@ def test_the_emitter_s_example_emits(kafka: str) -> None:
     assert sorted(grown) == sorted(inputs)
 
 
+@pytest.mark.kafka
+def test_what_the_emitter_s_paper_shows_runs(
+    kafka: str, tmp_path: Path, unique: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each block as it stands, at another address and in another folder; what they emit arrives."""
+    admin = KafkaAdminClient(bootstrap_servers=kafka)
+    missing = set(TOPICS.values()) - set(admin.list_topics())
+    if missing:
+        admin.create_topics([NewTopic(name, 1, 1) for name in missing])
+    admin.close()
+    (command,) = re.findall(r"^    (openssl .*)$", PAPERS["docs/emitter.md"], re.MULTILINE)
+    made = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True)
+    monkeypatch.setenv("SPOOL_KEY", made.stdout.strip())
+    scope: dict[str, Any] = {}
+    for block in blocks("docs/emitter.md", "python"):
+        exec(block.replace("127.0.0.1:8901", kafka).replace("/var/spool/pump-gateway", str(tmp_path / "spool")), scope)
+        if "spool" in block:
+            spooling = scope["emitter"]
+    device = DeviceEvent(device="pump-1", type="infusion-pump", event="alarm", action="occlusion", id=f"{unique}-1")
+    asyncio.run(scope["report"](device.record()))
+    scope["configure"](spooling)
+    scope["opened"](f"Practitioner/synthetic-{unique}", "Patient/synthetic-1")
+    logging.getLogger("audit").handlers.clear()
+    spooling.close()
+    assert spooling.spooled == 0
+    consumer = KafkaConsumer(bootstrap_servers=kafka, enable_auto_commit=False)
+    for topic, wanted in (("audit.iot", f"{unique}-1"), ("audit.ehr", f"Practitioner/synthetic-{unique}")):
+        partitions = [TopicPartition(topic, n) for n in consumer.partitions_for_topic(topic)]
+        consumer.assign(partitions)
+        consumer.seek_to_beginning(*partitions)
+        ends, found = consumer.end_offsets(partitions), 0
+        while any(consumer.position(tp) < ends[tp] for tp in partitions):
+            found += sum(
+                wanted.encode() in record.value
+                for records in consumer.poll(timeout_ms=500).values()
+                for record in records
+            )
+        assert found == 1, topic
+    consumer.close()
+
+
+def test_the_defaults_the_emitter_s_paper_tells_are_those_it_has() -> None:
+    paper, given = PAPERS["docs/emitter.md"], inspect.signature(Emitter).parameters
+    spool = inspect.signature(Spool).parameters
+    for told in (
+        f"`buffer` bytes ({given['buffer'].default // 1024**2} MB)",
+        f"`max_block` seconds ({given['max_block'].default:.0f})",
+        f'`when_full="{given["when_full"].default}"` | the default',
+        f"`spool_after` seconds ({given['spool_after'].default:.0f})",
+        f"`Spool(..., fsync={spool['fsync'].default})` by default",
+    ):
+        assert told in paper, told
+
+
 def test_the_address_of_the_example_is_where_up_serves() -> None:
     assert Settings.model_fields["kafka"].default == "127.0.0.1:8901"
 
@@ -183,6 +241,7 @@ def test_every_setting_is_in_its_table_and_no_other() -> None:
     for name, default in rows:
         value = Settings.model_fields[name].get_default(call_default_factory=True)
         told = value.get_secret_value() if hasattr(value, "get_secret_value") else value
+        told = "" if name == "kafka_security" else told
         assert default == (json.dumps(told) if isinstance(told, bool | list | dict) else str(told)), name
 
 
@@ -245,9 +304,24 @@ def test_every_metric_is_in_its_table_and_no_other(tmp_path: Path) -> None:
     assert re.findall(r"`(\w+)`", filtered) == list(COUNTS)
 
 
+def test_every_setting_of_a_secured_kafka_is_in_its_table_and_no_other(tmp_path: Path) -> None:
+    paper = PAPERS["docs/kafka-security.md"]
+    rows = re.findall(r"^\| `(\w+)` \| (?:`([^`]*)`)? ?\|", paper, re.MULTILINE)
+    assert [name for name, _ in rows] == list(KafkaSecurity.model_fields)
+    defaults = [field.default for field in KafkaSecurity.model_fields.values()]
+    told = [d.get_secret_value() if hasattr(d, "get_secret_value") else d for d in defaults]
+    assert [default for _, default in rows] == told
+    (tmp_path / "password").write_text("synthetic")
+    shown = tomllib.loads(blocks("docs/kafka-security.md", "toml")[0])["kafka_security"]
+    assert KafkaSecurity(**{**shown, "password_file": str(tmp_path / "password")}).security.sasl
+    (example,) = blocks("docs/kafka-security.md", "python")
+    exec(example.rpartition("emitter = ")[0], {})
+
+
 def test_environment_names_are_settings() -> None:
     known = {f"WARDWATCH_{name.upper()}" for name in Settings.model_fields}
     known |= {f"WARDWATCH_RECEIVERS__ONCALL__{name.upper()}" for name in WebhookReceiver.model_fields}
+    known |= {f"{Security.PREFIX}{name.upper()}" for name in KafkaSecurity.model_fields} | {Security.PREFIX}
     known |= {
         "WARDWATCH_CONFIG",
         "WARDWATCH_SECRETS",
@@ -256,7 +330,14 @@ def test_environment_names_are_settings() -> None:
         "WARDWATCH_REQUIRE_BROWSER",
     }
     known |= {f"WARDWATCH_TEST_{name}" for name in ("KAFKA", "ELASTICSEARCH", "DATA")}
-    for paper in ("README.md", "CONTRIBUTING.md", "docs/settings.md", "docs/extending.md", "docs/receivers.md"):
+    for paper in (
+        "README.md",
+        "CONTRIBUTING.md",
+        "docs/settings.md",
+        "docs/extending.md",
+        "docs/receivers.md",
+        "docs/kafka-security.md",
+    ):
         assert set(re.findall(r"WARDWATCH_\w*[A-Z]", PAPERS[paper])) <= known, paper
 
 

@@ -38,7 +38,9 @@ def run(
     """
     sent = failed = 0
     try:
-        opened = Emitter(settings.kafka, producer=producer, bootstrap_timeout_ms=_PATIENCE_MS)
+        opened = Emitter(
+            settings.kafka, producer=producer, security=settings.security, bootstrap_timeout_ms=_PATIENCE_MS
+        )
     except KafkaTimeoutError as exc:
         raise SetupError(f"no Kafka answers at {settings.kafka}: start it, or name another in WARDWATCH_KAFKA") from exc
     try:

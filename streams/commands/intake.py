@@ -37,7 +37,9 @@ def run(settings: Settings, sources: Sources, *, host: str, port: int, cert: Pat
         raise SetupError(f"port {port} is in use: stop what holds it, or choose another")
     logs.set_up("WARNING")
     uvicorn.run(
-        create_intake(KafkaBroker({"bootstrap_servers": settings.kafka}), tokens, sources),
+        create_intake(
+            KafkaBroker({"bootstrap_servers": settings.kafka, **settings.security.aiokafka()}), tokens, sources
+        ),
         host=host,
         port=port,
         log_level="warning",

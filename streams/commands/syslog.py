@@ -56,6 +56,7 @@ def run(
         emitter = Emitter(
             settings.kafka,
             producer=producer,
+            security=settings.security,
             buffer=buffer,
             max_block=1.0,
             delivery_timeout=_DELIVERY,

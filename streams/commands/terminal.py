@@ -43,11 +43,14 @@ def sentences(exc: Exception) -> list[str]:
 
     from streams.admin import SetupError  # noqa: PLC0415
     from streams.embedded.jars import EmbeddedError  # noqa: PLC0415
+    from streams.refusals import Refused  # noqa: PLC0415
     from streams.sinks.store import StoreError  # noqa: PLC0415
 
     if isinstance(exc, ValidationError):
         return [_setting(error["loc"], error["msg"]) for error in exc.errors()]
     if isinstance(exc, SettingsError):
+        return [str(exc)]
+    if isinstance(exc, Refused):
         return [str(exc)]
     if isinstance(exc, KafkaError):
         return [f"Kafka does not do it ({type(exc).__name__}): {exc}"]

@@ -83,6 +83,11 @@ def _check_ports(port: int) -> None:
 def _start(tree: _Tree, kafka: EmbeddedKafka, folder: Path, port: int, demo: Demo | None) -> None:
     began = time.monotonic()
     settings = Settings(kafka=kafka.bootstrap, data_dir=folder)
+    if settings.security.protocol != "PLAINTEXT":
+        raise EmbeddedError(
+            "up starts a Kafka of its own, on loopback and without TLS: take kafka_security out of the settings, or "
+            "start a worker beside the Kafka that you have"
+        )
     _check_folder(folder)
     AlertStore(settings.store_path).close()
     _say("starting Kafka")
