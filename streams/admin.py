@@ -15,11 +15,11 @@ from streams.permissions import Acl
 from streams.refusals import Refused, look, not_allowed
 from streams.settings import Settings
 
-__all__ = ["SetupError", "committed", "connect", "create_topics", "topic_ids"]
+__all__ = ["PATIENCE", "SetupError", "committed", "connect", "create_topics", "topic_ids"]
 
 
-#: How long no broker may answer before a person is told.
-_PATIENCE_MS = 10_000
+#: Seconds that no broker may answer before a person is told.
+PATIENCE = 10.0
 
 #: Kafka's error code for a topic that this client may not even describe.
 _NOT_AUTHORIZED = 29
@@ -29,14 +29,17 @@ class SetupError(Exception):
     """Kafka is not as the product needs it. The message says what differs and how to mend it."""
 
 
-def connect(settings: Settings) -> KafkaAdminClient:
-    """A client for administration. Raises SetupError where Kafka does not let it in, or no broker answers."""
+def connect(settings: Settings, patience: float = PATIENCE) -> KafkaAdminClient:
+    """A client for administration.
+
+    Raises SetupError where Kafka does not let it in, or no broker answers for ``patience`` seconds.
+    """
     try:
         look(settings.kafka, settings.security)
         return KafkaAdminClient(
             bootstrap_servers=settings.kafka.split(","),
             client_id="wardwatch-setup",
-            bootstrap_timeout_ms=_PATIENCE_MS,
+            bootstrap_timeout_ms=int(patience * 1000),
             **settings.security.kafka_python(),
         )
     except Refused as exc:
@@ -75,15 +78,17 @@ def _create(admin: Any, settings: Settings, missing: Sequence[topics.Topic]) -> 
             raise for_code(topic["error_code"])(topic["error_message"])
 
 
-def topic_ids(settings: Settings, *, needed: Iterable[Acl] = (), only: Iterable[str] = ()) -> dict[str, bytes]:
+def topic_ids(
+    settings: Settings, *, needed: Iterable[Acl] = (), only: Iterable[str] = (), patience: float = PATIENCE
+) -> dict[str, bytes]:
     """Kafka's id of every topic, or of ``only`` those named.
 
     Raises SetupError where one is missing or has another number of partitions, and where Kafka, as far as it can be
-    asked, does not allow what is ``needed``.
+    asked, does not allow what is ``needed``. ``patience``: seconds that no broker may answer.
     """
     names = list(only) or [topic.name for topic in topics.ALL]
     needed = list(needed)
-    admin = connect(settings)
+    admin = connect(settings, patience)
     try:
         described = _describe(admin, settings, names, needed)
         groups = [acl for acl in needed if acl.resource == "Group"]

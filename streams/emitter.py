@@ -5,6 +5,7 @@
     with Emitter("kafka.hospital.example:9092", producer="ehr-gateway") as emitter:
         emitter.emit(audit_event)                  # a FHIR AuditEvent, a CloudTrail record, a device event: a dict
         emitter.emit(DeviceEvent(device="pump-12", type="infusion-pump", event="alarm", action="occlusion"))
+        emitter.emit(xml, source="atna")           # an audit message, an HL7 v2 message: bytes go as they are
 
 Promises:
 
@@ -29,6 +30,7 @@ from typing import Any, ClassVar
 from streams.outbox import BufferFull, DeliveryError, Failure, Outbox, Outgoing, SpoolingOutbox, WhenFull
 from streams.refusals import Refused
 from streams.security import Security
+from streams.sources.fhir_release import SOURCE_OF, release_of
 from streams.spool import Spool, SpoolError
 
 __all__ = [
@@ -43,10 +45,41 @@ __all__ = [
     "Security",
     "Spool",
     "SpoolError",
+    "encoded",
 ]
 
 #: Where each kind of record goes.
-TOPICS = {"fhir": "audit.ehr", "device": "audit.iot", "cloudtrail": "audit.cloud"}
+TOPICS = {
+    "fhir": "audit.ehr",
+    "fhir-r5": "audit.ehr",
+    "fhir-stu3": "audit.ehr",
+    "fhir-dstu2": "audit.ehr",
+    "fhir-provenance": "audit.ehr",
+    "atna": "audit.ehr",
+    "hl7v2": "audit.ehr",
+    "device": "audit.iot",
+    "azure-iot": "audit.iot",
+    "emqx": "audit.iot",
+    "mosquitto": "audit.iot",
+    "cloudtrail": "audit.cloud",
+    "auth0": "audit.cloud",
+    "azure-activity": "audit.cloud",
+    "duo": "audit.cloud",
+    "entra-audit": "audit.cloud",
+    "entra-signin": "audit.cloud",
+    "gcp-audit": "audit.cloud",
+    "github": "audit.cloud",
+    "google-workspace": "audit.cloud",
+    "kubernetes": "audit.cloud",
+    "m365": "audit.cloud",
+    "okta": "audit.cloud",
+    "onelogin": "audit.cloud",
+    "slack": "audit.cloud",
+    "vpc-flow": "audit.cloud",
+}
+
+#: Sources whose records bear one id of their own, unlike what a cloud calls ``id``; ingest reads theirs by itself.
+_OWN_IDS = frozenset({"fhir", "device", "cloudtrail"})
 
 #: Bytes of a record, and of these what id, names and key may take. The topics take a megabyte; one record that the
 #: broker refuses for its size would end an idempotent producer for all.
@@ -157,6 +190,17 @@ class CloudTrailEvent:
         return dict(self.content)
 
 
+def encoded(record: Mapping[str, Any]) -> bytes:
+    """A record as it is sent. Raises ValueError where it is not JSON, or more than a topic takes."""
+    try:
+        value = json.dumps(record, separators=(",", ":"), allow_nan=False).encode()
+    except (TypeError, ValueError) as exc:
+        raise ValueError(f"the event is not JSON: {exc}") from exc
+    if len(value) > _LARGEST - _FRAME:
+        raise ValueError(f"the event has {len(value)} bytes where {_LARGEST - _FRAME} are taken")
+    return value
+
+
 class Emitter:
     """Emits events from any thread. One for a process is enough; after a fork each process has its own by itself."""
 
@@ -219,31 +263,37 @@ class Emitter:
 
     def emit(
         self,
-        event: AuditEvent | DeviceEvent | CloudTrailEvent | Mapping[str, Any],
+        event: AuditEvent | DeviceEvent | CloudTrailEvent | Mapping[str, Any] | bytes,
         *,
         source: str = "",
+        topic: str = "",
         key: str = "",
         event_id: str = "",
     ) -> str:
         """Take one event and give its id. It is sent in the background.
 
-        A plain dict is recognised by its shape, or named by ``source``. ``key``: events with the same one stay in
-        order. Raises ValueError on what is no event, BufferFull where the broker takes less than is emitted.
+        A plain dict is recognised by its shape, or named by ``source``; bytes, which are sent as they are, are always
+        named. Of a source that is not known here, such as a table's, ``topic`` says where it goes. ``key``: events with
+        the same one stay in order. Raises ValueError on what is no event, BufferFull where the broker takes less than
+        is emitted.
         """
-        if isinstance(event, Mapping):
+        record: Mapping[str, Any] | bytes
+        if isinstance(event, bytes):
+            record, name = event, source
+        elif isinstance(event, Mapping):
             record, name = event, source or _recognise(event)
         else:
             record, name = event.record(), event.source
-        topic = TOPICS.get(name)
-        if topic is None:
+        topic = topic or TOPICS.get(name, "")
+        if not topic:
             raise ValueError(f"source {name!r} is none of {', '.join(TOPICS)}")
-        event_id = event_id or str(record.get("id") or record.get("eventID") or uuid.uuid4())
-        try:
-            value = json.dumps(record, separators=(",", ":"), allow_nan=False).encode()
-        except (TypeError, ValueError) as exc:
-            raise ValueError(f"the event is not JSON: {exc}") from exc
-        if len(value) > _LARGEST - _FRAME:
-            raise ValueError(f"the event has {len(value)} bytes where {_LARGEST - _FRAME} are taken")
+        if isinstance(record, bytes):
+            event_id, value = event_id or str(uuid.uuid4()), record
+            if len(value) > _LARGEST - _FRAME:
+                raise ValueError(f"the event has {len(value)} bytes where {_LARGEST - _FRAME} are taken")
+        else:
+            given = (record.get("id") or record.get("eventID")) if name in _OWN_IDS else None
+            event_id, value = event_id or str(given or uuid.uuid4()), encoded(record)
         self._outbox.take(Outgoing(topic, value, key.encode() if key else None, event_id, name, record))
         return event_id
 
@@ -270,7 +320,13 @@ class Emitter:
 
 def _recognise(record: Mapping[str, Any]) -> str:
     if record.get("resourceType") == "AuditEvent":
-        return "fhir"
+        return SOURCE_OF[release_of(record)]
+    if record.get("resourceType") == "Provenance":
+        return "fhir-provenance"
+    if isinstance(record.get("AuditMessage"), Mapping):
+        return "atna"
+    if isinstance(record.get("MSH"), Mapping):
+        return "hl7v2"
     if str(record.get("schema", "")).startswith("wardwatch.device/"):
         return "device"
     if "eventSource" in record and "eventName" in record:

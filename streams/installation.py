@@ -20,23 +20,38 @@ from streams.lineage import SCHEMA
 from streams.settings import Settings
 from streams.topics import INSTALLATION
 
-__all__ = ["agree"]
+__all__ = ["agree", "look"]
 
 
 def agree(settings: Settings, keys: Keys) -> None:
     """Say which keys are the installation's, where nobody has. Raises SetupError where they are others."""
-    ours = {
+    agreed = _first(settings)
+    if agreed is None:
+        _write(settings, _ids(keys))
+        agreed = _first(settings) or {}  # another may have been quicker
+    _compare(agreed, keys)
+
+
+def look(settings: Settings, keys: Keys) -> bool:
+    """Whether the installation has keys, and they are these. Raises SetupError where they are others."""
+    agreed = _first(settings)
+    if agreed is not None:
+        _compare(agreed, keys)
+    return agreed is not None
+
+
+def _ids(keys: Keys) -> dict[str, str]:
+    return {
         "pseudonym": keys.pseudonym_id,
         "dead letters": _id(keys.dead_letter_public),
         "webhook": _id(keys.webhook),
     }
-    agreed = _first(settings)
-    if agreed is None:
-        _write(settings, ours)
-        agreed = _first(settings) or {}  # another may have been quicker
+
+
+def _compare(agreed: dict[str, Any], keys: Keys) -> None:
     if agreed.get("v", SCHEMA) > SCHEMA:
         raise SetupError(f"the installation's record has schema {agreed['v']}; this worker reads {SCHEMA}: upgrade it")
-    differ = [name for name, value in ours.items() if agreed.get("keys", {}).get(name) != value]
+    differ = [name for name, value in _ids(keys).items() if agreed.get("keys", {}).get(name) != value]
     if differ:
         raise SetupError(
             f"the keys in {keys.folder} are not those of this installation ({', '.join(differ)}): patients would get "

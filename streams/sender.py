@@ -22,7 +22,7 @@ from aiokafka.errors import KafkaError
 from streams import producers
 from streams.blocks import LIMIT, pack
 from streams.lineage import BLOCK, HEADER, NO_POSITION, Lineage, Position
-from streams.records import Control, Output
+from streams.records import OWN, Control, Output
 from streams.refusals import missing_permission
 from streams.topics import BLOCKS
 
@@ -69,8 +69,10 @@ class Sender:
                 self._producer = producer
             return self._producer
 
-    async def send(self, topic_id: bytes, partition: int, derived: Iterable[tuple[int, Sequence[Output]]]) -> int:
-        """Send the outputs of consecutive records of one source partition. Returns how many there were.
+    async def send(
+        self, topic_id: bytes, partition: int, derived: Iterable[tuple[int, Sequence[Output]]]
+    ) -> Mapping[str, int]:
+        """Send the outputs of consecutive records of one source partition. Returns how many went to each topic.
 
         ``derived`` gives each record's offset and its outputs, in offset order. Raises DeliveryFailed.
         """
@@ -87,7 +89,10 @@ class Sender:
                     for target, placed in targets.items()
                 }
             )
-        return sum(map(len, targets.values()))
+        counts: dict[str, int] = defaultdict(int)
+        for (topic, _), placed in targets.items():
+            counts[topic] += len(placed)
+        return counts
 
     async def control(self, control: Control) -> None:
         """Send one control record to every partition of its topic. Raises DeliveryFailed."""
@@ -102,6 +107,17 @@ class Sender:
             await self._abandon(producer)
             told = missing_permission(exc, self._client, topic=f"Write Topic {control.topic}")
             raise DeliveryFailed(told or f"{control.header} to {control.topic}: {exc!r}") from exc
+
+    async def tell(self, output: Output) -> None:
+        """Send what a worker says of the pipeline: a record that no other led to. Raises DeliveryFailed."""
+        producer = await self._ready()
+        topic, key, value, *_ = output
+        try:
+            partition = crc32(key) % self._partitions[topic]
+            await _all([await producer.send(topic, value, key=key, partition=partition, headers=[(OWN, b"")])])
+        except KafkaError as exc:
+            await self._abandon(producer)
+            raise DeliveryFailed(f"{OWN} to {topic}: {exc!r}") from exc
 
     async def _deliver(self, messages: Mapping[tuple[str, int], Sequence[_Message]]) -> None:
         producer = await self._ready()

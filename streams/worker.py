@@ -32,9 +32,11 @@ LEAVING = 5.0
 
 def run(settings: Settings, *, loglevel: str = "WARNING") -> int:
     """Run until SIGTERM or SIGINT; gives the exit code. Raises SetupError before anything starts."""
-    logs.set_up(loglevel)
+    logs.set_up(loglevel, settings.log_format)
     uvloop.install()
     worker = build(settings)
+    if worker.metrics is not None:
+        worker.metrics.serve(settings.metrics_address, settings.metrics_port)
     _set_up_memory()
     process = _Process(
         worker.app,
@@ -43,6 +45,7 @@ def run(settings: Settings, *, loglevel: str = "WARNING") -> int:
         quiet=True,
         redirect_stdouts=False,
     )
+    process.spinner = None  # it moves a terminal's cursor, also in a log that a machine reads
 
     @worker.app.on_before_shutdown.connect(weak=False)  # type: ignore[untyped-decorator]
     async def finish(*_: object, **__: object) -> None:

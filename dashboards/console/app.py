@@ -106,20 +106,27 @@ async def _events(source: _Source, start: int | None, sleep: Sleep) -> AsyncIter
 
 
 class _Source:
-    """The store, opened when it is there and asked away from the event loop, one question at a time."""
+    """The store, asked away from the event loop, one question at a time.
+
+    Opened for each question: the file may not be there yet, or be moved away for a new one.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._store: AlertStore | None = None
         self._lock = asyncio.Lock()
 
     async def ask(self, question: Callable[[AlertStore], T]) -> T | None:
         async with self._lock:
-            if self._store is None:
-                if not self._path.exists():
-                    return None
-                self._store = AlertStore(self._path, read_only=True)
-            return await asyncio.to_thread(question, self._store)
+            return await asyncio.to_thread(self._ask, question)
+
+    def _ask(self, question: Callable[[AlertStore], T]) -> T | None:
+        if not self._path.exists():
+            return None
+        store = AlertStore(self._path, read_only=True)
+        try:
+            return question(store)
+        finally:
+            store.close()
 
 
 class _Guard:

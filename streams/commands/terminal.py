@@ -47,9 +47,7 @@ def sentences(exc: Exception) -> list[str]:
     from streams.sinks.store import StoreError  # noqa: PLC0415
 
     if isinstance(exc, ValidationError):
-        named = ("__".join(str(part) for part in error["loc"]).upper() for error in exc.errors())
-        said = (error["msg"].removeprefix("Value error, ") for error in exc.errors())
-        return [f"setting WARDWATCH_{name}: {message}" for name, message in zip(named, said, strict=True)]
+        return [_setting(error["loc"], error["msg"]) for error in exc.errors()]
     if isinstance(exc, SettingsError):
         return [str(exc)]
     if isinstance(exc, Refused):
@@ -59,3 +57,12 @@ def sentences(exc: Exception) -> list[str]:
     if isinstance(exc, SetupError | EmbeddedError | StoreError):
         return [str(exc)]
     return []
+
+
+def _setting(place: tuple[int | str, ...], message: str) -> str:
+    """One wrong setting, by the name it has in the environment; of several that do not fit, their own sentence."""
+    from streams.receivers import KIND  # noqa: PLC0415
+
+    message = message.removeprefix("Value error, ")
+    name = "__".join(str(part) for part in place if not str(part).startswith(KIND)).upper()
+    return f"setting WARDWATCH_{name}: {message}" if name else message

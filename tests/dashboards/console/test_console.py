@@ -72,6 +72,17 @@ async def test_without_a_store_it_is_empty_and_no_error(tmp_path: Path) -> None:
         assert (await client.get("/api/alerts")).json() == []
 
 
+async def test_a_store_made_anew_is_read(client: httpx.AsyncClient, store: AlertStore) -> None:
+    """A damaged store is moved away and a new one made, while the page stays open."""
+    store.write([alert("a")], now=1)
+    assert len((await client.get("/api/alerts")).json()) == 1
+    store.close()
+    for file in store.path.parent.glob("alerts.sqlite*"):
+        file.unlink()
+    AlertStore(store.path).close()
+    assert (await client.get("/api/alerts")).json() == []
+
+
 @pytest.mark.parametrize("path", ["/", "/api/alerts", "/api/status", "/api/stream"])
 @pytest.mark.parametrize(
     ("headers", "status"),
