@@ -140,14 +140,17 @@ def _describe(
 
 
 def _may(admin: Any, acl: Acl) -> bool:
-    """Whether this client may do to a group what ``acl`` says; True where the broker is still finding out."""
+    """Whether this client may do to a group what ``acl`` says; True where the broker cannot tell.
+
+    It is still finding out, or the group is not there yet, and then it tells what may be described alone.
+    """
     try:
         operations = admin.describe_groups([acl.name])[acl.name]["authorized_operations"]
     except KafkaError as exc:
         if exc.errno != GroupAuthorizationFailedError.errno and not exc.retriable:
             raise
         return exc.retriable is True
-    return acl.operation.upper() in (operations or ())
+    return not operations or acl.operation.upper() in operations
 
 
 def _allowed(settings: Settings, lacking: Sequence[str]) -> None:

@@ -245,6 +245,7 @@ def test_an_event_too_large_is_refused_and_ends_nothing(topics: str, unique: str
 ALONE = """
 import sys
 sys.path[:] = [path for path in sys.path if "site-packages" not in path] + [sys.argv[1]]
+from streams import async_emitter, log_handler
 from streams.emitter import DeviceEvent, Emitter
 with Emitter(sys.argv[2], producer="tests") as emitter:
     emitter.emit(DeviceEvent(device="pump-12", type="infusion-pump", event="alarm", action="occlusion", id=sys.argv[3]))
