@@ -40,7 +40,14 @@ MARK_OF_FIXTURE = {
 }
 
 #: Where tests kill clusters or use Elasticsearch.
-_HEAVY = ("tests/faults/", "tests/servers/", "tests/streams/sinks/test_elasticsearch.py")
+_HEAVY = (
+    "tests/deploy/",
+    "tests/faults/",
+    "tests/servers/",
+    "tests/dashboards/kibana/",
+    "tests/streams/commands/test_doctor.py",
+    "tests/streams/sinks/test_elasticsearch.py",
+)
 
 _CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 _CHROMIUM_OPTIONS = [

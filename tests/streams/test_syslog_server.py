@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from certificates import Authority
+from syslog_certificates import Authority
 
 from streams.syslog_server import SyslogServer, server_tls
 
