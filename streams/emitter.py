@@ -27,11 +27,12 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, ClassVar
 
-from streams.outbox import BufferFull, DeliveryError, Failure, Outbox, Outgoing, SpoolingOutbox, WhenFull
+from streams.outbox import BufferFull, DeliveryError, Failure, Outbox, Outgoing, WhenFull
 from streams.refusals import Refused
 from streams.security import Security
 from streams.sources.fhir_release import SOURCE_OF, release_of
 from streams.spool import Spool, SpoolError
+from streams.spooling import SpoolingOutbox
 
 __all__ = [
     "AuditEvent",

@@ -458,20 +458,6 @@ def test_without_topics_one_sentence_says_what_to_run(tmp_path: Path) -> None:
         broker.stop()
 
 
-@pytest.mark.kafka
-def test_acls_on_a_kafka_that_lets_everybody_do_everything_says_so(kafka: str, tmp_path: Path) -> None:
-    told = Shell(tmp_path / "home", kafka).run("acls", "deploy/kafka/acls.toml")
-    assert told.returncode == 1
-    assert told.stderr.startswith(f"wardwatch: Kafka at {kafka} has no authorizer, so that everybody may do everything")
-
-
-def test_settings_that_cannot_work_are_one_sentence(shell: Shell) -> None:
-    shell.environment |= {"WARDWATCH_KAFKA_SECURITY__PROTOCOL": "SASL_SSL"}
-    told = shell.run("status")
-    assert told.returncode == 1
-    assert told.stderr == "wardwatch: setting WARDWATCH_KAFKA_SECURITY: SCRAM-SHA-512 needs a username\n"
-
-
 def test_emit_check_says_per_line_what_is_wrong_and_sends_nothing(shell: Shell, tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     path.write_text(lines(TRAIL, {**TRAIL, "eventTime": "yesterday"}, {"a": 1}, "nonsense"))
