@@ -119,7 +119,8 @@ class _Origins:
 def _leaves(path: tuple[str, ...], value: Any, given: bool = True) -> Iterator[tuple[tuple[str, ...], Any, bool]]:
     """Each value that holds no others, and whether anybody gave it."""
     if isinstance(value, BaseModel):
-        for name, inner in value:
+        for name in type(value).model_fields:  # its iterator gives what is cached too, passwords in plain text
+            inner = getattr(value, name)
             yield from _leaves((*path, name), inner, given and name in value.model_fields_set)
     elif isinstance(value, Mapping) and value:
         for name, inner in value.items():

@@ -59,8 +59,10 @@ def test_each_tells_where_it_is_from(place: Path, monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize("as_json", [True, False])
 def test_no_secret_is_ever_told(place: Path, monkeypatch: pytest.MonkeyPatch, as_json: bool) -> None:
     secret = "synthetic-hidden-value"
-    for name in ("ELASTICSEARCH_API_KEY", "ELASTICSEARCH_PASSWORD"):
+    for name in ("ELASTICSEARCH_API_KEY", "ELASTICSEARCH_PASSWORD", "KAFKA_SECURITY__PASSWORD"):
         monkeypatch.setenv(f"WARDWATCH_{name}", secret)
+    monkeypatch.setenv("WARDWATCH_KAFKA_SECURITY__PROTOCOL", "SASL_SSL")
+    monkeypatch.setenv("WARDWATCH_KAFKA_SECURITY__USERNAME", "soc")
     monkeypatch.setenv("WARDWATCH_ELASTICSEARCH", f"https://soc:{secret}@store.example:9200")
     monkeypatch.setenv("WARDWATCH_KIBANA", f"https://soc:{secret}@kibana.example/base")
     monkeypatch.setenv(
