@@ -14,6 +14,19 @@ from cryptography.x509.oid import NameOID
 
 __all__ = ["Authority"]
 
+#: What Python 3.13 asks of an authority.
+SIGNS_CERTIFICATES = x509.KeyUsage(
+    digital_signature=True,
+    key_cert_sign=True,
+    crl_sign=True,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    encipher_only=False,
+    decipher_only=False,
+)
+
 
 class Authority:
     """Signs for names; :attr:`file` is what clients trust."""
@@ -25,6 +38,7 @@ class Authority:
         certificate = self._builder(self._name, self._key).add_extension(
             x509.BasicConstraints(ca=True, path_length=None), critical=True
         )
+        certificate = certificate.add_extension(SIGNS_CERTIFICATES, critical=True)
         self.file = folder / "authority.pem"
         self.file.write_bytes(self._signed(certificate).public_bytes(serialization.Encoding.PEM))
 

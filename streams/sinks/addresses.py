@@ -41,19 +41,21 @@ def inside(address: str) -> str:
 
 
 def _meant(ip: IPv4Address | IPv6Address) -> Iterator[IPv4Address | IPv6Address]:
-    """The addresses that a packet to ``ip`` may end at."""
+    """The addresses that a packet to ``ip`` may end at, what lies within it first: some versions of Python call all of
+    6to4 private, which a setting may allow, where a link-local address in it may never be asked.
+    """
     if isinstance(ip, IPv4Address):
         yield ip
     elif ip.ipv4_mapped is not None:
         yield ip.ipv4_mapped
     else:
-        yield ip
         if any(ip in network for network in _IPV4_LAST) and int(ip) > 1:
             yield IPv4Address(int(ip) & 0xFFFFFFFF)
         if ip.sixtofour is not None:
             yield ip.sixtofour
         if ip.teredo is not None:
             yield from ip.teredo
+        yield ip
 
 
 def _kind(ip: IPv4Address | IPv6Address) -> str:
