@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from abc import ABC, abstractmethod
 from email.utils import parseaddr
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -92,7 +93,7 @@ ReceiverName = Annotated[str, AfterValidator(_name)]
 MailAddress = Annotated[str, BeforeValidator(_address)]
 
 
-class Receiver(BaseModel):
+class Receiver(BaseModel, ABC):
     """What every kind of receiver has."""
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
@@ -109,9 +110,9 @@ class Receiver(BaseModel):
     ca_file: Path | None = Field(default=None, description="PEM file of authorities to trust instead of the system's")
 
     @property
+    @abstractmethod
     def target(self) -> tuple[str, bool]:
         """The host it is reached at, and whether in the clear."""
-        raise NotImplementedError
 
     @field_validator("ca_file")
     @classmethod

@@ -6,6 +6,7 @@ Lens' form-based datasource in Kibana 8.19.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -49,25 +50,25 @@ class Column:
         }
 
 
-class Metric(Column):
+class Metric(Column, ABC):
     """A number for each bucket."""
 
     __slots__ = ()
 
+    @abstractmethod
     def aggregation(self) -> dict[str, Any] | None:
         """None where the bucket's own count is it."""
-        raise NotImplementedError
 
 
-class Bucket(Column):
+class Bucket(Column, ABC):
     """What splits documents into buckets."""
 
     __slots__ = ()
     bucketed = True
 
+    @abstractmethod
     def aggregation(self, order: str) -> dict[str, Any]:
         """``order``: what its buckets are ordered by, largest first."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True)

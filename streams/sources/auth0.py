@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from re import compile as regex
 from typing import Any, Final
 
-from streams.sources.base import BadRecord, Draft, LogSource
-from streams.sources.parts import number, part, parts, put_address, said, text, when
+from streams.sources.base import ALWAYS, Draft, LogSource
+from streams.sources.parts import number, part, parts, put_address, required, said, text, when
 from streams.sources.verbs import kind, paired
 
 __all__ = ["AUTH0", "Auth0"]
@@ -52,24 +52,16 @@ class Auth0:
     logsource = LogSource(product="auth0", service="tenant")
     lateness = 300_000
     subject = "actor"
-    released = frozenset(
-        {
-            "error.code",
-            "event.action",
-            "event.category",
-            "event.kind",
-            "event.outcome",
-            "event.provider",
-            "event.type",
-            "source.domain",
-            "source.ip",
-            "source.port",
-            "user.id",
-            "user_agent.original",
-            "wardwatch.identity",
-            "wardwatch.resource",
-        }
-    )
+    released = ALWAYS | {
+        "error.code",
+        "source.domain",
+        "source.ip",
+        "source.port",
+        "user.id",
+        "user_agent.original",
+        "wardwatch.identity",
+        "wardwatch.resource",
+    }
 
     def recognises(self, record: Mapping[str, Any]) -> bool:
         inside = record.get("data")
@@ -80,9 +72,7 @@ class Auth0:
 
     def normalise(self, record: Mapping[str, Any]) -> Draft:
         body = parts(record, "data") or record
-        code = text(body, "type")
-        if not code:
-            raise BadRecord("type is missing" if part(body, "type") is None else "type is no text")
+        code = required(body, "type")
         details = parts(body, "details")
         request, answer = parts(details, "request"), parts(details, "response")
         status = number(answer, "statusCode")

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from streams.sources.azure import category, is_entra, outcome, principal, subscription
 from streams.sources.azure_iot import AZURE_IOT
-from streams.sources.base import BadRecord, Draft, LogSource
+from streams.sources.base import ALWAYS, BadRecord, Draft, LogSource
 from streams.sources.parts import number, part, parts, put_address, said, text, when
 from streams.sources.verbs import kind, paired
 
@@ -53,30 +53,22 @@ class AzureActivity:
     logsource = LogSource(product="azure", service="activitylogs")
     lateness = 1_200_000
     subject = "actor"
-    released = frozenset(
-        {
-            "cloud.account.id",
-            "cloud.provider",
-            "cloud.region",
-            "cloud.service.name",
-            "error.code",
-            "event.action",
-            "event.category",
-            "event.kind",
-            "event.outcome",
-            "event.provider",
-            "event.type",
-            "organization.id",
-            "source.domain",
-            "source.ip",
-            "source.port",
-            "user.id",
-            "user.name",
-            "user_agent.original",
-            "wardwatch.identity",
-            "wardwatch.resource",
-        }
-    )
+    released = ALWAYS | {
+        "cloud.account.id",
+        "cloud.provider",
+        "cloud.region",
+        "cloud.service.name",
+        "error.code",
+        "organization.id",
+        "source.domain",
+        "source.ip",
+        "source.port",
+        "user.id",
+        "user.name",
+        "user_agent.original",
+        "wardwatch.identity",
+        "wardwatch.resource",
+    }
 
     def recognises(self, record: Mapping[str, Any]) -> bool:
         if part(record, "operationName") is None:

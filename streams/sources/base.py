@@ -8,9 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Final, Protocol, runtime_checkable
 
-__all__ = ["BadRecord", "Draft", "LogSource", "Source"]
+__all__ = ["ALWAYS", "BadRecord", "Draft", "LogSource", "Source"]
+
+#: What every source releases: what an event is, in words of ECS's or the vendor's vocabulary.
+ALWAYS: Final = frozenset(
+    {"event.action", "event.category", "event.kind", "event.outcome", "event.provider", "event.type"}
+)
 
 
 class BadRecord(ValueError):

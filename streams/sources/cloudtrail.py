@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from ipaddress import ip_address
 from typing import Any, Final
 
-from streams.sources.base import BadRecord, Draft, LogSource
+from streams.sources.base import ALWAYS, BadRecord, Draft, LogSource
 from streams.sources.cloudtrail_identity import Identities
 from streams.sources.times import milliseconds
 
@@ -67,28 +67,20 @@ class CloudTrail:
     logsource = LogSource(product="aws", service="cloudtrail")
     lateness = 900_000
     subject = "actor"
-    released = frozenset(
-        {
-            "cloud.account.id",
-            "cloud.provider",
-            "cloud.region",
-            "cloud.service.name",
-            "error.code",
-            "event.action",
-            "event.category",
-            "event.kind",
-            "event.outcome",
-            "event.provider",
-            "event.type",
-            "source.domain",
-            "source.ip",
-            "user.id",
-            "user.name",
-            "user_agent.original",
-            "wardwatch.bucket",
-            "wardwatch.identity",
-        }
-    )
+    released = ALWAYS | {
+        "cloud.account.id",
+        "cloud.provider",
+        "cloud.region",
+        "cloud.service.name",
+        "error.code",
+        "source.domain",
+        "source.ip",
+        "user.id",
+        "user.name",
+        "user_agent.original",
+        "wardwatch.bucket",
+        "wardwatch.identity",
+    }
 
     def __init__(self) -> None:
         self._meanings: dict[tuple[str, str, bool], tuple[list[str], list[str]]] = {}

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from streams.sources.base import BadRecord, Draft, LogSource
-from streams.sources.parts import part, parts, put_address, said, text, when
+from streams.sources.base import ALWAYS, BadRecord, Draft, LogSource
+from streams.sources.parts import part, parts, put_address, required, said, text, when
 from streams.sources.verbs import kind, paired
 
 __all__ = ["DUO", "Duo"]
@@ -36,25 +36,17 @@ class Duo:
     logsource = LogSource(product="cisco", service="duo")
     lateness = 300_000
     subject = "actor"
-    released = frozenset(
-        {
-            "event.action",
-            "event.category",
-            "event.kind",
-            "event.outcome",
-            "event.provider",
-            "event.reason",
-            "event.type",
-            "source.domain",
-            "source.ip",
-            "source.port",
-            "user.id",
-            "user.name",
-            "user.target.name",
-            "wardwatch.identity",
-            "wardwatch.resource",
-        }
-    )
+    released = ALWAYS | {
+        "event.reason",
+        "source.domain",
+        "source.ip",
+        "source.port",
+        "user.id",
+        "user.name",
+        "user.target.name",
+        "wardwatch.identity",
+        "wardwatch.resource",
+    }
 
     def recognises(self, record: Mapping[str, Any]) -> bool:
         if type(record.get("event_type")) is str:
@@ -66,9 +58,7 @@ class Duo:
     def normalise(self, record: Mapping[str, Any]) -> Draft:
         if "event_type" in record:
             return _authentication(record)
-        action = text(record, "action")
-        if not action:
-            raise BadRecord("action is missing" if part(record, "action") is None else "action is no text")
+        action = required(record, "action")
         told = parts(record, "description")
         category, type_ = _meaning(action)
         thing, object_ = action.rpartition("_")[0], text(record, "object")

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from streams.sources.azure import RISKS, category, outcome
-from streams.sources.base import BadRecord, Draft, LogSource
+from streams.sources.base import ALWAYS, BadRecord, Draft, LogSource
 from streams.sources.parts import account, items, part, parts, put_address, said, text, when
 from streams.sources.verbs import kind, paired
 
@@ -52,28 +52,20 @@ class EntraAudit:
     logsource = LogSource(product="azure", service="auditlogs")
     lateness = 900_000
     subject = "actor"
-    released = frozenset(
-        {
-            "cloud.provider",
-            "event.action",
-            "event.category",
-            "event.kind",
-            "event.outcome",
-            "event.provider",
-            "event.reason",
-            "event.type",
-            "organization.id",
-            "source.domain",
-            "source.ip",
-            "source.port",
-            "user.id",
-            "user.name",
-            "user.target.id",
-            "user.target.name",
-            "wardwatch.identity",
-            "wardwatch.resource",
-        }
-    )
+    released = ALWAYS | {
+        "cloud.provider",
+        "event.reason",
+        "organization.id",
+        "source.domain",
+        "source.ip",
+        "source.port",
+        "user.id",
+        "user.name",
+        "user.target.id",
+        "user.target.name",
+        "wardwatch.identity",
+        "wardwatch.resource",
+    }
 
     def recognises(self, record: Mapping[str, Any]) -> bool:
         given = category(record)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from streams.sources.azure import SIGN_INS, category, outcome
-from streams.sources.base import BadRecord, Draft, LogSource
+from streams.sources.base import ALWAYS, BadRecord, Draft, LogSource
 from streams.sources.parts import UNTIMED, number, part, parts, put_address, said, text, when
 
 __all__ = ["ENTRA_SIGNIN", "EntraSignIn"]
@@ -24,29 +24,21 @@ class EntraSignIn:
     logsource = LogSource(product="azure", service="signinlogs")
     lateness = 900_000
     subject = "actor"
-    released = frozenset(
-        {
-            "cloud.provider",
-            "error.code",
-            "event.action",
-            "event.category",
-            "event.dataset",
-            "event.kind",
-            "event.outcome",
-            "event.provider",
-            "event.type",
-            "organization.id",
-            "source.domain",
-            "source.geo.country_iso_code",
-            "source.ip",
-            "source.port",
-            "user.id",
-            "user.name",
-            "user_agent.original",
-            "wardwatch.identity",
-            "wardwatch.resource",
-        }
-    )
+    released = ALWAYS | {
+        "cloud.provider",
+        "error.code",
+        "event.dataset",
+        "organization.id",
+        "source.domain",
+        "source.geo.country_iso_code",
+        "source.ip",
+        "source.port",
+        "user.id",
+        "user.name",
+        "user_agent.original",
+        "wardwatch.identity",
+        "wardwatch.resource",
+    }
 
     def recognises(self, record: Mapping[str, Any]) -> bool:
         given = category(record)

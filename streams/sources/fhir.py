@@ -18,7 +18,7 @@ from re import compile as regex
 from typing import Any, Final
 
 from detectors.base import digest
-from streams.sources.base import BadRecord, Draft, LogSource
+from streams.sources.base import ALWAYS, BadRecord, Draft, LogSource
 from streams.sources.fhir_agents import name_of, read_agents
 from streams.sources.fhir_contained import add_contained, resolved
 from streams.sources.fhir_patients import Malformed, add_patient, add_query, kind_of, short, text, typed
@@ -48,31 +48,23 @@ class FhirAuditEvent:
     logsource = LogSource(product="fhir", service="auditevent", category="ehr")
     lateness = 60_000
     subject = "actor"
-    released = frozenset(
-        {
-            "device.id",
-            "event.action",
-            "event.category",
-            "event.code",
-            "event.kind",
-            "event.outcome",
-            "event.provider",
-            "event.type",
-            "http.request.id",
-            "observer.name",
-            "organization.id",
-            "organization.name",
-            "source.domain",
-            "source.ip",
-            "user.id",
-            "user.name",
-            "user.roles",
-            "wardwatch.interaction",
-            "wardwatch.patient",
-            "wardwatch.purpose",
-            "wardwatch.resource",
-        }
-    )
+    released = ALWAYS | {
+        "device.id",
+        "event.code",
+        "http.request.id",
+        "observer.name",
+        "organization.id",
+        "organization.name",
+        "source.domain",
+        "source.ip",
+        "user.id",
+        "user.name",
+        "user.roles",
+        "wardwatch.interaction",
+        "wardwatch.patient",
+        "wardwatch.purpose",
+        "wardwatch.resource",
+    }
 
     def recognises(self, record: _Json) -> bool:
         return record.get("resourceType") == "AuditEvent" and release_of(record) == "R4"

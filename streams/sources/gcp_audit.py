@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from re import compile as regex
 from typing import Any, Final
 
-from streams.sources.base import BadRecord, Draft, LogSource
+from streams.sources.base import ALWAYS, BadRecord, Draft, LogSource
 from streams.sources.parts import items, number, part, parts, put_address, said, text, truth, when
 from streams.sources.verbs import kind, paired
 
@@ -55,31 +55,23 @@ class GcpAudit:
     logsource = LogSource(product="gcp", service="gcp.audit")
     lateness = 600_000
     subject = "actor"
-    released = frozenset(
-        {
-            "cloud.account.id",
-            "cloud.project.id",
-            "cloud.provider",
-            "cloud.region",
-            "cloud.service.name",
-            "error.code",
-            "event.action",
-            "event.category",
-            "event.dataset",
-            "event.kind",
-            "event.outcome",
-            "event.provider",
-            "event.type",
-            "source.domain",
-            "source.ip",
-            "source.port",
-            "user.id",
-            "user.name",
-            "user_agent.original",
-            "wardwatch.identity",
-            "wardwatch.resource",
-        }
-    )
+    released = ALWAYS | {
+        "cloud.account.id",
+        "cloud.project.id",
+        "cloud.provider",
+        "cloud.region",
+        "cloud.service.name",
+        "error.code",
+        "event.dataset",
+        "source.domain",
+        "source.ip",
+        "source.port",
+        "user.id",
+        "user.name",
+        "user_agent.original",
+        "wardwatch.identity",
+        "wardwatch.resource",
+    }
 
     def recognises(self, record: Mapping[str, Any]) -> bool:
         return isinstance(part(record, "protoPayload"), dict)

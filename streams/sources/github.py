@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from streams.sources.base import BadRecord, Draft, LogSource
-from streams.sources.parts import part, parts, put_address, said, text, truth, when
+from streams.sources.base import ALWAYS, Draft, LogSource
+from streams.sources.parts import part, parts, put_address, required, said, text, truth, when
 from streams.sources.verbs import kind, paired
 
 __all__ = ["GITHUB", "GitHub"]
@@ -67,29 +67,21 @@ class GitHub:
     logsource = LogSource(product="github", service="audit")
     lateness = 600_000
     subject = "actor"
-    released = frozenset(
-        {
-            "event.action",
-            "event.category",
-            "event.kind",
-            "event.outcome",
-            "event.provider",
-            "event.type",
-            "organization.id",
-            "organization.name",
-            "source.domain",
-            "source.geo.country_iso_code",
-            "source.ip",
-            "source.port",
-            "user.id",
-            "user.name",
-            "user.target.id",
-            "user.target.name",
-            "user_agent.original",
-            "wardwatch.identity",
-            "wardwatch.resource",
-        }
-    )
+    released = ALWAYS | {
+        "organization.id",
+        "organization.name",
+        "source.domain",
+        "source.geo.country_iso_code",
+        "source.ip",
+        "source.port",
+        "user.id",
+        "user.name",
+        "user.target.id",
+        "user.target.name",
+        "user_agent.original",
+        "wardwatch.identity",
+        "wardwatch.resource",
+    }
 
     def recognises(self, record: Mapping[str, Any]) -> bool:
         action, actor = record.get("action"), record.get("actor")
@@ -98,9 +90,7 @@ class GitHub:
         return any(name in record for name in _ITS_OWN) or type(actor) is str
 
     def normalise(self, record: Mapping[str, Any]) -> Draft:
-        action = text(record, "action")
-        if not action:
-            raise BadRecord("action is missing" if part(record, "action") is None else "action is no text")
+        action = required(record, "action")
         name = text(record, "actor")
         identity = "bot" if truth(record, "actor_is_bot") or name.endswith("[bot]") else "user" if name else ""
         category, type_ = _meaning(action, text(record, "operation_type"))

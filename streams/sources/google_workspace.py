@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from streams.sources.base import BadRecord, Draft, LogSource
+from streams.sources.base import ALWAYS, BadRecord, Draft, LogSource
 from streams.sources.parts import items, part, parts, put_address, said, text, truth, when
 from streams.sources.verbs import kind, paired
 
@@ -45,26 +45,18 @@ class GoogleWorkspace:
     logsource = LogSource(product="gcp", service="google_workspace.admin")
     lateness = 1_800_000
     subject = "actor"
-    released = frozenset(
-        {
-            "event.action",
-            "event.category",
-            "event.dataset",
-            "event.kind",
-            "event.outcome",
-            "event.provider",
-            "event.type",
-            "organization.id",
-            "source.domain",
-            "source.ip",
-            "source.port",
-            "user.id",
-            "user.name",
-            "user.target.name",
-            "wardwatch.identity",
-            "wardwatch.resource",
-        }
-    )
+    released = ALWAYS | {
+        "event.dataset",
+        "organization.id",
+        "source.domain",
+        "source.ip",
+        "source.port",
+        "user.id",
+        "user.name",
+        "user.target.name",
+        "wardwatch.identity",
+        "wardwatch.resource",
+    }
 
     def recognises(self, record: Mapping[str, Any]) -> bool:
         id_ = record.get("id")

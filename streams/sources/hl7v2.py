@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 from detectors.base import digest
 from streams.identifiers import identifiers_of
 from streams.pseudonyms import canonical
-from streams.sources.base import BadRecord, Draft, LogSource
+from streams.sources.base import ALWAYS, BadRecord, Draft, LogSource
 from streams.sources.hl7v2_people import add_people, identifier_of, person_of
 from streams.sources.hl7v2_shape import Malformed, component, first
 from streams.sources.local_time import hl7_milliseconds, offset_of
@@ -73,22 +73,14 @@ class Hl7v2:
     logsource = LogSource(product="hl7v2", service="message", category="ehr")
     lateness = 60_000
     subject = "actor"
-    released = frozenset(
-        {
-            "event.action",
-            "event.category",
-            "event.code",
-            "event.kind",
-            "event.outcome",
-            "event.provider",
-            "event.type",
-            "observer.name",
-            "user.id",
-            "user.name",
-            "wardwatch.patient",
-            "wardwatch.resource",
-        }
-    )
+    released = ALWAYS | {
+        "event.code",
+        "observer.name",
+        "user.id",
+        "user.name",
+        "wardwatch.patient",
+        "wardwatch.resource",
+    }
 
     def __init__(self) -> None:
         self.zone: tzinfo | None = None  #: of times without an offset

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from streams.sources.base import BadRecord, Draft, LogSource
+from streams.sources.base import ALWAYS, BadRecord, Draft, LogSource
 from streams.sources.parts import number, part, parts, put_address, said, text, when
 
 __all__ = ["KUBERNETES", "Kubernetes"]
@@ -54,29 +54,21 @@ class Kubernetes:
     logsource = LogSource(product="kubernetes", service="audit", category="application")
     lateness = 60_000
     subject = "actor"
-    released = frozenset(
-        {
-            "error.code",
-            "event.action",
-            "event.category",
-            "event.kind",
-            "event.outcome",
-            "event.provider",
-            "event.type",
-            "orchestrator.api_version",
-            "orchestrator.namespace",
-            "orchestrator.resource.name",
-            "orchestrator.resource.type",
-            "orchestrator.type",
-            "source.ip",
-            "user.effective.name",
-            "user.id",
-            "user.name",
-            "user_agent.original",
-            "wardwatch.identity",
-            "wardwatch.resource",
-        }
-    )
+    released = ALWAYS | {
+        "error.code",
+        "orchestrator.api_version",
+        "orchestrator.namespace",
+        "orchestrator.resource.name",
+        "orchestrator.resource.type",
+        "orchestrator.type",
+        "source.ip",
+        "user.effective.name",
+        "user.id",
+        "user.name",
+        "user_agent.original",
+        "wardwatch.identity",
+        "wardwatch.resource",
+    }
 
     def recognises(self, record: Mapping[str, Any]) -> bool:
         if record.get("kind") != "Event":

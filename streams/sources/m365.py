@@ -13,8 +13,8 @@ from re import compile as regex
 from typing import Any, Final
 
 from streams.sources.azure import outcome
-from streams.sources.base import BadRecord, Draft, LogSource
-from streams.sources.parts import account, items, number, part, parts, put_address, said, text, when
+from streams.sources.base import ALWAYS, Draft, LogSource
+from streams.sources.parts import account, items, number, part, parts, put_address, required, said, text, when
 from streams.sources.verbs import kind, paired
 
 __all__ = ["M365", "Microsoft365"]
@@ -54,27 +54,19 @@ class Microsoft365:
     logsource = LogSource(product="m365", service="audit")
     lateness = 1_800_000
     subject = "actor"
-    released = frozenset(
-        {
-            "error.code",
-            "event.action",
-            "event.category",
-            "event.kind",
-            "event.outcome",
-            "event.provider",
-            "event.type",
-            "organization.id",
-            "source.domain",
-            "source.ip",
-            "source.port",
-            "user.id",
-            "user.name",
-            "user.target.name",
-            "user_agent.original",
-            "wardwatch.identity",
-            "wardwatch.resource",
-        }
-    )
+    released = ALWAYS | {
+        "error.code",
+        "organization.id",
+        "source.domain",
+        "source.ip",
+        "source.port",
+        "user.id",
+        "user.name",
+        "user.target.name",
+        "user_agent.original",
+        "wardwatch.identity",
+        "wardwatch.resource",
+    }
 
     def recognises(self, record: Mapping[str, Any]) -> bool:
         if type(part(record, "Operation")) is not str:
@@ -82,9 +74,7 @@ class Microsoft365:
         return part(record, "Workload") is not None or part(record, "RecordType", "CreationTime") is not None
 
     def normalise(self, record: Mapping[str, Any]) -> Draft:
-        operation = text(record, "Operation")
-        if not operation:
-            raise BadRecord("Operation is missing" if part(record, "Operation") is None else "Operation is no text")
+        operation = required(record, "Operation")
         workload = text(record, "Workload")
         alerting = workload.lower() in _ALERTING and not _COMMAND.fullmatch(operation)
         category, type_ = _meaning(workload.lower(), operation, number(record, "RecordType"))

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from streams.sources.base import BadRecord, Draft, LogSource
-from streams.sources.parts import items, part, parts, put_address, said, text, when
+from streams.sources.base import ALWAYS, Draft, LogSource
+from streams.sources.parts import items, part, parts, put_address, required, said, text, when
 from streams.sources.verbs import kind, paired
 
 __all__ = ["OKTA", "Okta"]
@@ -57,27 +57,19 @@ class Okta:
     logsource = LogSource(product="okta", service="okta")
     lateness = 300_000
     subject = "actor"
-    released = frozenset(
-        {
-            "event.action",
-            "event.category",
-            "event.kind",
-            "event.outcome",
-            "event.provider",
-            "event.type",
-            "source.domain",
-            "source.geo.country_name",
-            "source.ip",
-            "source.port",
-            "user.id",
-            "user.name",
-            "user.target.id",
-            "user.target.name",
-            "user_agent.original",
-            "wardwatch.identity",
-            "wardwatch.resource",
-        }
-    )
+    released = ALWAYS | {
+        "source.domain",
+        "source.geo.country_name",
+        "source.ip",
+        "source.port",
+        "user.id",
+        "user.name",
+        "user.target.id",
+        "user.target.name",
+        "user_agent.original",
+        "wardwatch.identity",
+        "wardwatch.resource",
+    }
 
     def recognises(self, record: Mapping[str, Any]) -> bool:
         if type(part(record, "eventType")) is not str or "eventName" in record:
@@ -85,9 +77,7 @@ class Okta:
         return part(record, "published", "uuid", "legacyEventType", "displayMessage") is not None
 
     def normalise(self, record: Mapping[str, Any]) -> Draft:
-        action = text(record, "eventType")
-        if not action:
-            raise BadRecord("eventType is missing" if part(record, "eventType") is None else "eventType is no text")
+        action = required(record, "eventType")
         category, type_ = _meaning(action)
         actor, client = parts(record, "actor"), parts(record, "client")
         name, id_, kind_ = text(actor, "alternateId"), text(actor, "id"), text(actor, "type")

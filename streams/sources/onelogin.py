@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from streams.sources.base import BadRecord, Draft, LogSource
+from streams.sources.base import ALWAYS, BadRecord, Draft, LogSource
 from streams.sources.parts import number, part, put_address, said, text, when
 
 __all__ = ["ONELOGIN", "OneLogin"]
@@ -53,24 +53,16 @@ class OneLogin:
     logsource = LogSource(product="onelogin", service="onelogin.events")
     lateness = 600_000
     subject = "actor"
-    released = frozenset(
-        {
-            "event.action",
-            "event.category",
-            "event.code",
-            "event.kind",
-            "event.outcome",
-            "event.provider",
-            "event.type",
-            "organization.id",
-            "source.domain",
-            "source.ip",
-            "source.port",
-            "user.id",
-            "user.target.id",
-            "wardwatch.resource",
-        }
-    )
+    released = ALWAYS | {
+        "event.code",
+        "organization.id",
+        "source.domain",
+        "source.ip",
+        "source.port",
+        "user.id",
+        "user.target.id",
+        "wardwatch.resource",
+    }
 
     def recognises(self, record: Mapping[str, Any]) -> bool:
         return part(record, "event_type_id") is not None

@@ -28,6 +28,7 @@ __all__ = [
     "part",
     "parts",
     "put_address",
+    "required",
     "said",
     "text",
     "truth",
@@ -85,6 +86,14 @@ def text(record: Mapping[str, Any], *names: str) -> str:
         if type(value) is float and value.is_integer():
             return str(int(value))
     return ""
+
+
+def required(record: Mapping[str, Any], name: str) -> str:
+    """What the record says under ``name``, as :func:`text`. Raises BadRecord where that is nothing."""
+    said = text(record, name)
+    if not said:
+        raise BadRecord(f"{name} is missing" if part(record, name) is None else f"{name} is no text")
+    return said
 
 
 def parts(record: Mapping[str, Any], *names: str) -> Mapping[str, Any]:

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from streams.sources.base import BadRecord, Draft, LogSource
-from streams.sources.parts import part, parts, put_address, said, text, when
+from streams.sources.base import ALWAYS, Draft, LogSource
+from streams.sources.parts import part, parts, put_address, required, said, text, when
 from streams.sources.verbs import kind, paired
 
 __all__ = ["SLACK", "Slack"]
@@ -47,27 +47,19 @@ class Slack:
     logsource = LogSource(product="slack", service="audit")
     lateness = 600_000
     subject = "actor"
-    released = frozenset(
-        {
-            "event.action",
-            "event.category",
-            "event.kind",
-            "event.outcome",
-            "event.provider",
-            "event.type",
-            "organization.id",
-            "source.domain",
-            "source.ip",
-            "source.port",
-            "user.id",
-            "user.name",
-            "user.target.id",
-            "user.target.name",
-            "user_agent.original",
-            "wardwatch.identity",
-            "wardwatch.resource",
-        }
-    )
+    released = ALWAYS | {
+        "organization.id",
+        "source.domain",
+        "source.ip",
+        "source.port",
+        "user.id",
+        "user.name",
+        "user.target.id",
+        "user.target.name",
+        "user_agent.original",
+        "wardwatch.identity",
+        "wardwatch.resource",
+    }
 
     def recognises(self, record: Mapping[str, Any]) -> bool:
         if type(record.get("action")) is not str or not isinstance(record.get("actor"), dict):
@@ -75,9 +67,7 @@ class Slack:
         return isinstance(record.get("entity"), dict) or isinstance(record.get("context"), dict)
 
     def normalise(self, record: Mapping[str, Any]) -> Draft:
-        action = text(record, "action")
-        if not action:
-            raise BadRecord("action is missing" if part(record, "action") is None else "action is no text")
+        action = required(record, "action")
         actor, seen = parts(record, "actor"), parts(record, "context")
         user = parts(actor, "user")
         name = text(user, "email")

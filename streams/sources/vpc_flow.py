@@ -17,7 +17,7 @@ from functools import lru_cache
 from ipaddress import ip_address, ip_network
 from typing import Any, Final
 
-from streams.sources.base import BadRecord, Draft, LogSource
+from streams.sources.base import ALWAYS, BadRecord, Draft, LogSource
 from streams.sources.parts import network, number, said, text, when
 
 __all__ = ["VPC_FLOW", "VpcFlow", "flow_header", "flow_line"]
@@ -94,33 +94,25 @@ class VpcFlow:
     logsource = LogSource(product="aws", service="vpcflow")
     lateness = 900_000
     subject = "actor"
-    released = frozenset(
-        {
-            "cloud.account.id",
-            "cloud.instance.id",
-            "cloud.provider",
-            "cloud.region",
-            "destination.ip",
-            "destination.port",
-            "event.action",
-            "event.category",
-            "event.end",
-            "event.kind",
-            "event.outcome",
-            "event.provider",
-            "event.reason",
-            "event.start",
-            "event.type",
-            "network.bytes",
-            "network.direction",
-            "network.iana_number",
-            "network.packets",
-            "network.transport",
-            "source.ip",
-            "source.port",
-            "wardwatch.resource",
-        }
-    )
+    released = ALWAYS | {
+        "cloud.account.id",
+        "cloud.instance.id",
+        "cloud.provider",
+        "cloud.region",
+        "destination.ip",
+        "destination.port",
+        "event.end",
+        "event.reason",
+        "event.start",
+        "network.bytes",
+        "network.direction",
+        "network.iana_number",
+        "network.packets",
+        "network.transport",
+        "source.ip",
+        "source.port",
+        "wardwatch.resource",
+    }
 
     def recognises(self, record: Mapping[str, Any]) -> bool:
         source = _of(record, "srcaddr", "pkt-srcaddr")
