@@ -16,6 +16,7 @@ What a step does to a record is in :mod:`streams.pipeline`; what is durable when
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import socket
@@ -26,6 +27,7 @@ from typing import Any
 
 import httpx
 from faust.types import TP
+from kafka.errors import KafkaError
 
 from detectors.base import EntityKind
 from detectors.registry import registered
@@ -35,14 +37,14 @@ from streams.admin import SetupError, topic_ids
 from streams.changelog import Changelog
 from streams.deadletters import DeadLetters
 from streams.deliveries import DeliveryHandler, Notify
+from streams.epochs import Epochs
 from streams.handlers import FLUSH_BATCHES, IngestHandler, KeyedHandler
 from streams.indexing import IndexHandler, Stores
-from streams.installation import agree
-from streams.keys import Keys, load_keys
+from streams.installation import Installation, KeyWatch, agree
+from streams.keys import Keys, keys_of
 from streams.lanes import Handler, Lanes
 from streams.lineage import TopicReplaced
 from streams.pipeline import Alerting, Behave, Ingest, Reader
-from streams.privacy import Pseudonyms
 from streams.records import WATERMARK, Control
 from streams.reporting import Reporter
 from streams.sender import DeliveryFailed, Sender
@@ -52,6 +54,7 @@ from streams.sinks.store import AlertStore, StoreError
 from streams.sinks.webhook import decode_secret
 from streams.state import KeyedStep
 from streams.transport import Batch, BatchApp, BatchSchema
+from streams.vault import Vault
 from streams.watermarks import InputClocks
 
 __all__ = ["Worker", "build"]
@@ -86,15 +89,18 @@ class Worker:
         self.lanes = Lanes(self)
         self.sender = Sender(client=self.client, partitions={topic.name: settings.partitions for topic in topics.ALL})
         self.clocks = InputClocks(inputs=settings.partitions * len(topics.INPUTS), idle_after=settings.idle_after)
-        keys = load_keys(settings.home)
-        agree(settings, keys)
+        keys = keys_of(settings)
+        self.vault = Vault(keys.vault_public, self.sender) if settings.vault else None
+        epochs = Epochs(agree(settings, keys), keys.held, self.vault.learn if self.vault else None)
+        self.installation = Installation(settings)
+        self.keys = KeyWatch(self.installation, epochs, partial(keys_of, settings), notice=settings.rotation_notice)
         self.dead_letters = DeadLetters(keys.dead_letter_public)
         detectors = registered()
         rules = load([path.expanduser() for path in settings.rules], beside_starter=True)
         for problem in rules.problems:
             log.error("rule not loaded: %s", problem)
         self.ingest = Ingest(
-            Reader(rules, Pseudonyms(keys.pseudonym, keys.pseudonym_id)),
+            Reader(rules, epochs),
             self.dead_letters,
             views=[kind for kind in VIEW_KINDS if any(d.entity == kind for d in detectors)],
         )
@@ -155,6 +161,8 @@ class Worker:
             topic_id=self.topic_ids[topic],
             name=f"{topic}/{partition}",
             now=time.monotonic,
+            keys=self.keys,
+            vault=self.vault,
         )
 
     def _index_handler(self, partition: int) -> Handler:
@@ -209,6 +217,8 @@ class Worker:
             while not app.should_stop:
                 await asyncio.sleep(self.settings.topic_check_interval)
                 await self._look_at_topics()
+                with contextlib.suppress(KafkaError, SetupError, ValueError):  # a lane that needs it says what is wrong
+                    await self.keys.refresh()
 
         @app.task  # type: ignore[untyped-decorator]
         async def report() -> None:
@@ -248,6 +258,7 @@ class Worker:
         await self.sender.close()
         await self.http.aclose()
         await self.stores.close()
+        await asyncio.to_thread(self.installation.close)
 
 
 def _signing(name: str, receiver: Receiver, keys: Keys) -> list[bytes]:

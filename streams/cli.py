@@ -1,5 +1,5 @@
 """The command line. Each command is short here; what it does is in :mod:`streams.commands` and the modules it names.
-Those of ``dead-letters`` are in :mod:`streams.cli_letters`.
+Those of ``dead-letters`` are in :mod:`streams.cli_letters`, ``reveal`` and ``keys`` in :mod:`streams.cli_identity`.
 
 Nothing heavy is imported until a command needs it, so that ``--help`` and a typing error answer at once.
 """
@@ -20,6 +20,7 @@ try:
 except ModuleNotFoundError:
     sys.exit("wardwatch: the emitter alone is installed here; the commands come with pip install 'wardwatch[server]'")
 
+from streams.cli_identity import keys_app, reveal
 from streams.cli_letters import letters_app
 
 __all__ = ["main"]
@@ -34,6 +35,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(letters_app, name="dead-letters", short_help="What could not be processed.", no_args_is_help=True)
+app.add_typer(keys_app, name="keys", short_help="The keys that name patients.", no_args_is_help=True)
+app.command(short_help="Who a pseudonym is; the look is on the record.")(reveal)
 
 Json = Annotated[bool, typer.Option("--json", help="For scripts: one JSON document.")]
 Files = Annotated[

@@ -38,7 +38,7 @@ __all__ = ["AuditEvent", "BufferFull", "CloudTrailEvent", "DeliveryError", "Devi
 log = logging.getLogger(__name__)
 
 #: Where each kind of record goes.
-TOPICS = {"fhir": "audit.ehr", "device": "audit.iot", "cloudtrail": "audit.cloud"}
+TOPICS = {"fhir": "audit.ehr", "device": "audit.iot", "cloudtrail": "audit.cloud", "wardwatch": "audit.ehr"}
 
 #: Bytes of a record, and of these what id, names and key may take. The topics take a megabyte; one record that the
 #: broker refuses for its size would end an idempotent producer for all.
@@ -345,6 +345,8 @@ def _recognise(record: Mapping[str, Any]) -> str:
         return "fhir"
     if str(record.get("schema", "")).startswith("wardwatch.device/"):
         return "device"
+    if str(record.get("schema", "")).startswith("wardwatch.audit/"):
+        return "wardwatch"
     if "eventSource" in record and "eventName" in record:
         return "cloudtrail"
     raise ValueError(f"no known shape of event; name it with source= (one of {', '.join(TOPICS)})")

@@ -15,12 +15,14 @@ from typing import Final
 from streams.blocks import address, unpack
 from streams.changelog import Changelog
 from streams.deadletters import DeadLetters
+from streams.installation import KeyWatch
 from streams.lineage import TopicReplaced
 from streams.pipeline import Ingest
 from streams.records import Output, RawRecord, Record
 from streams.sender import Sender
 from streams.state import BadDerived, KeyedStep, PartitionState
 from streams.transport import Batch
+from streams.vault import Vault
 from streams.watermarks import InputClocks
 
 __all__ = ["IngestHandler", "KeyedHandler"]
@@ -49,20 +51,29 @@ class IngestHandler:
         topic_id: bytes,
         name: str,
         now: Callable[[], float],
+        keys: KeyWatch | None = None,
+        vault: Vault | None = None,
     ) -> None:
-        """``name``: the input as watermarks call it, ``topic/partition``. ``now``: seconds, only rising."""
+        """``name``: the input as watermarks call it, ``topic/partition``. ``now``: seconds, only rising.
+
+        ``keys``: asked before a batch which pseudonym keys it needs. ``vault``: what ``ingest`` learns goes there.
+        """
         self._ingest = ingest
         self._sender = sender
         self._clocks = clocks
         self._topic_id = topic_id
         self._name = name
         self._now = now
+        self._keys = keys
+        self._vault = vault
 
     async def open(self) -> None:
         self._clocks.assigned(self._name, self._topic_id, self._now())
 
     async def process(self, batch: Batch) -> bool:
         self._clocks.taking(self._name)
+        if self._keys is not None:
+            await self._keys.ready(max(record.timestamp for record in batch.records))
         derived: list[tuple[int, Sequence[Output]]] = []
         latest: dict[str, int] = {}
         derive, append = self._ingest.derive, derived.append
@@ -86,6 +97,8 @@ class IngestHandler:
                 latest[ingested.source] = ingested.clock
             if not count % YIELD_EVERY:
                 await asyncio.sleep(0)
+        if self._vault is not None:  # before what names its patients by pseudonym alone
+            await self._vault.settle(self._topic_id, batch.tp.partition, batch.first_offset)
         await self._sender.send(self._topic_id, batch.tp.partition, derived)
         # A clock moves once everything it speaks for lies downstream, so that its watermark comes after it.
         received = batch.records[-1].timestamp

@@ -20,8 +20,17 @@ from detectors.base import Alert, Detector, EntityKind, Event, Finding, digest
 from detectors.rules import RuleSet
 from detectors.rules.findings import finding as rule_finding
 from streams import topics
-from streams.codecs import decode_finding, encode_alert, encode_event, encode_finding, timely_event
+from streams.codecs import (
+    Overlap,
+    decode_finding,
+    encode_alert,
+    encode_event,
+    encode_finding,
+    overlap_of,
+    timely_event,
+)
 from streams.deadletters import DeadLetters
+from streams.epochs import Epochs
 from streams.lineage import SCHEMA, NewerSchema, fingerprint
 from streams.privacy import Pseudonyms, release
 from streams.reading import parse
@@ -59,6 +68,8 @@ class Released(NamedTuple):
     event: Event
     source: Source
     findings: tuple[Finding, ...]
+    pseudonyms: Pseudonyms  #: what named the patients in it
+    earlier: tuple[Event, Pseudonyms] | None = None  #: the same as the key before names it, where that differs
 
 
 class Ingested(NamedTuple):
@@ -72,19 +83,24 @@ class Ingested(NamedTuple):
 class Reader:
     """Normalise, match rules, release: from a vendor's record to what may leave ingest, and what was found in it."""
 
-    def __init__(self, rules: RuleSet, pseudonyms: Pseudonyms) -> None:
+    def __init__(self, rules: RuleSet, pseudonyms: Pseudonyms | Epochs) -> None:
         self._rules = rules
-        self._pseudonyms = pseudonyms
+        self._at = pseudonyms.at
 
     def read(
         self, record: Mapping[str, Any], source: Source, *, fallback_id: Callable[[], str], received: int
     ) -> Released:
         """One parsed record. ``fallback_id`` is asked where it has no id; ``received``: ms. Raises BadRecord."""
         draft = source.normalise(record)
-        event = release(draft, source, self._pseudonyms, fallback_id=fallback_id, received=received)
+        pseudonyms, before = self._at(received)
+        event = release(draft, source, pseudonyms, fallback_id=fallback_id, received=received)
         matches = self._rules.match(record, draft.fields, source.logsource)
         findings = tuple(rule_finding(match, event, source.subject) for match in matches) if matches else ()
-        return Released(event, source, findings)
+        earlier = None
+        if before is not None:
+            same = release(draft, source, before, fallback_id=fallback_id, received=received)
+            earlier = None if same == event else (same, before)
+        return Released(event, source, findings, pseudonyms, earlier)
 
 
 class Ingest:
@@ -119,6 +135,10 @@ class Ingest:
         )
 
     def _outputs(self, released: Released) -> list[Output]:
+        if released.earlier is not None:
+            return self._twice(released, *released.earlier)
+        pseudonyms = released.pseudonyms
+        salt = pseudonyms.salt
         event = released.event
         value = encode_event(event)
         mark = fingerprint(event.id)
@@ -126,7 +146,8 @@ class Ingest:
         size = len(value) + len(event.actor)
         if size > LARGEST:
             raise BadRecord(f"an event of {size} bytes, and the largest is {LARGEST}")
-        outputs: list[Output] = [_OUTPUT((topics.EVENTS, event.actor.encode(), value, mark, time))]
+        own = mark ^ salt if salt and pseudonyms.names(event.actor) else mark
+        outputs: list[Output] = [_OUTPUT((topics.EVENTS, event.actor.encode(), value, own, time))]
         for kind, name in self._views:
             keys = event.keys(kind)
             for number, key in enumerate(keys):
@@ -135,9 +156,43 @@ class Ingest:
                 if size > LARGEST_TOGETHER:
                     raise BadRecord(f"an event of {len(value)} bytes about {len(keys)} entities, too much to be taken")
                 # One event is seen once for each entity, also where two of its entities share a partition.
-                outputs.append(_OUTPUT((topics.VIEWS, key.encode(), view, mark ^ (name + number), time)))
+                own = mark ^ (name + number)
+                if salt and pseudonyms.names(key):
+                    own ^= salt
+                outputs.append(_OUTPUT((topics.VIEWS, key.encode(), view, own, time)))
         if released.findings:
             outputs.extend(map(finding_output, released.findings))
+        return outputs
+
+    def _twice(self, released: Released, earlier: Event, before: Pseudonyms) -> list[Output]:
+        """As :meth:`_outputs`, while two keys overlap: see :mod:`streams.epochs`.
+
+        An entity whose name changes with the key sees every event once under each of its two names: a mark holds what
+        tells the names apart.
+        """
+        event, pseudonyms = released.event, released.pseudonyms
+        outputs: list[Output] = []
+        sizes: list[int] = []
+
+        def put(topic: str, key: str, about: Event, mark: int, overlap: Overlap | None) -> None:
+            value = encode_event(about, overlap)
+            sizes.append(len(value) + len(key))
+            if sizes[0] > LARGEST:
+                raise BadRecord(f"an event of {sizes[0]} bytes, and the largest is {LARGEST}")
+            if sum(sizes) > LARGEST_TOGETHER:
+                raise BadRecord(f"an event of {sizes[0]} bytes about too many entities to be taken")
+            outputs.append(Output(topic, key.encode(), value, mark, about.time if about.timely else 0))
+
+        for topic, kind, name in ((topics.EVENTS, "actor", 0), *((topics.VIEWS, *view) for view in self._views)):
+            keys = event.keys(kind)
+            for number, (key, was) in enumerate(zip(keys, earlier.keys(kind), strict=True)):
+                mark = name + number
+                about = _about(event, key) if len(keys) > 1 else event
+                put(topic, key, about, _mark(event, key, pseudonyms) ^ mark, None if key == was else "new")
+                if key != was:
+                    about = _about(earlier, was) if len(keys) > 1 else earlier
+                    put(topic, was, about, _mark(earlier, was, before) ^ mark, "earlier")
+        outputs.extend(map(finding_output, released.findings))
         return outputs
 
 
@@ -153,6 +208,11 @@ def _event_id(header: bytes) -> str:
         return header.decode()
     except UnicodeDecodeError:
         raise BadRecord(f"header {EVENT_ID}: is not UTF-8") from None
+
+
+def _mark(event: Event, key: str, pseudonyms: Pseudonyms) -> int:
+    """The event's fingerprint, as the entity sees it."""
+    return fingerprint(event.id) ^ (pseudonyms.salt if pseudonyms.names(key) else 0)
 
 
 def _about(event: Event, patient: str) -> Event:
@@ -215,6 +275,8 @@ class Behave:
         for detector, memory in zip(detectors, entity.states, strict=True):
             for finding in detector.inspect(event, name, memory, watermark):
                 outputs.append(finding_output(finding))
+        if outputs and overlap_of(value) == "new":
+            outputs.clear()  # the same entity under its earlier name says it
         entity.own = place
         state.values.put(key, entity)
         return outputs

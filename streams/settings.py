@@ -70,6 +70,17 @@ class Settings(BaseSettings):
         "", pattern="^(https?://.+)?$", description="URL of Elasticsearch; empty: the embedded store alone"
     )
     elasticsearch_api_key: SecretStr = Field(SecretStr(""), description="API key, base64")
+    pseudonym_key: SecretStr = Field(
+        SecretStr(""),
+        description="pseudonym keys, base64, oldest first with spaces between; empty: those in the folder",
+    )
+    pseudonym_key_command: str = Field("", description="command that prints them, run where pseudonym_key is empty")
+    vault: bool = Field(default=True, description="keep who a pseudonym is, sealed, for wardwatch reveal")
+    vault_private_key: SecretStr = Field(SecretStr(""), description="the vault's private key, base64, for reveal alone")
+    vault_private_key_command: str = Field("", description="command that prints it")
+    rotation_notice: float = Field(
+        300.0, ge=1, description="seconds from the announcement of a pseudonym key to its start; everywhere the same"
+    )
     rules: list[Path] = Field(
         default_factory=list, description="files or folders of Sigma rules, beside the starter pack"
     )

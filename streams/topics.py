@@ -14,7 +14,8 @@ findings         entity              Finding                    30 days    inges
 alerts           entity              Alert                      30 days    alert               index
 notifications    entity              Alert                      30 days    alert               notify
 *.state          entity              state of a step            compacted  the step            the step
-installation     keys                ids of the keys            for ever   the first worker    every worker
+installation     keys, epoch         ids of the keys            for ever   workers, keys       every worker
+vault            pseudonym           sealed identifier          compacted  ingest              reveal
 ===============  ==================  =========================  =========  ==================  =====================
 
 A block (:mod:`streams.blocks`) lies where the keys of all its lines belong. ``alerts`` and ``notifications`` carry the
@@ -61,6 +62,7 @@ ALERTS = "alerts"
 NOTIFICATIONS = "notifications"
 DEAD_LETTERS = "dead.letters"
 INSTALLATION = "installation"
+VAULT = "vault"
 
 
 def state_of(topic: str, step: str) -> str:
@@ -70,7 +72,8 @@ def state_of(topic: str, step: str) -> str:
 
 ALL: tuple[Topic, ...] = (
     *(Topic(name, 3 * _DAY, _MB, append_time=True) for name in INPUTS),
-    Topic(INSTALLATION, -1, _MB),
+    Topic(INSTALLATION, -1, _MB, append_time=True),
+    Topic(VAULT, 0, _MB),
     Topic(DEAD_LETTERS, 30 * _DAY, 4 * _MB),
     Topic(EVENTS, 7 * _DAY, 4 * _MB, blocks=True),
     Topic(VIEWS, 7 * _DAY, 4 * _MB, blocks=True),

@@ -87,7 +87,7 @@ def test_the_emitter_s_example_emits(kafka: str) -> None:
     admin.close()
     consumer = KafkaConsumer(bootstrap_servers=kafka)
     partitions = [
-        TopicPartition(name, n) for name in TOPICS.values() for n in consumer.partitions_for_topic(name) or ()
+        TopicPartition(name, n) for name in set(TOPICS.values()) for n in consumer.partitions_for_topic(name) or ()
     ]
     before = consumer.end_offsets(partitions)
     assert "127.0.0.1:8901" in example
@@ -95,7 +95,7 @@ def test_the_emitter_s_example_emits(kafka: str) -> None:
     after = consumer.end_offsets(partitions)
     consumer.close()
     grown = [tp.topic for tp in partitions for _ in range(after[tp] - before[tp])]
-    assert sorted(grown) == sorted(TOPICS.values())
+    assert sorted(grown) == sorted(set(TOPICS.values()))
 
 
 def test_the_address_of_the_example_is_where_up_serves() -> None:

@@ -42,6 +42,8 @@ def sentences(exc: Exception) -> list[str]:
     from pydantic_settings import SettingsError  # noqa: PLC0415
 
     from streams.admin import SetupError  # noqa: PLC0415
+    from streams.commands.pseudonym_keys import NotDone  # noqa: PLC0415
+    from streams.commands.reveal import NotRevealed  # noqa: PLC0415
     from streams.embedded.jars import EmbeddedError  # noqa: PLC0415
     from streams.sinks.store import StoreError  # noqa: PLC0415
 
@@ -52,6 +54,6 @@ def sentences(exc: Exception) -> list[str]:
         return [str(exc)]
     if isinstance(exc, KafkaError):
         return [f"Kafka does not do it ({type(exc).__name__}): {exc}"]
-    if isinstance(exc, SetupError | EmbeddedError | StoreError):
+    if isinstance(exc, SetupError | EmbeddedError | StoreError | NotRevealed | NotDone):
         return [str(exc)]
     return []

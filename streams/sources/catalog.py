@@ -10,10 +10,11 @@ from streams.sources.base import BadRecord, Source
 from streams.sources.cloudtrail import CLOUDTRAIL
 from streams.sources.device import DEVICE
 from streams.sources.fhir import FHIR
+from streams.sources.own import OWN
 
 __all__ = ["SOURCES", "by_name", "recognise"]
 
-SOURCES: tuple[Source, ...] = (FHIR, DEVICE, CLOUDTRAIL)
+SOURCES: tuple[Source, ...] = (FHIR, DEVICE, CLOUDTRAIL, OWN)
 
 _BY_NAME = {source.name: source for source in SOURCES}
 _BY_TOPIC: dict[str | None, tuple[Source, ...]] = {

@@ -25,10 +25,11 @@ from streams.changelog import Changelog
 from streams.codecs import decode_alert
 from streams.deadletters import DeadLetters
 from streams.deliveries import Notify
+from streams.epochs import Epochs
+from streams.installation import agree
 from streams.keys import load_keys
 from streams.lineage import Marks
 from streams.pipeline import Alerting, Behave, Ingest, Reader
-from streams.privacy import Pseudonyms
 from streams.records import Output, RawRecord
 from streams.settings import Settings
 from streams.state import BadDerived, KeyedStep, PartitionState
@@ -96,7 +97,7 @@ def read_topic(settings: Settings, topic: str) -> dict[int, list[Any]]:
 def reader(settings: Settings) -> Reader:
     """The product's own, with the installation's keys."""
     keys = load_keys(settings.home)
-    return Reader(starter_rules(), Pseudonyms(keys.pseudonym, keys.pseudonym_id))
+    return Reader(starter_rules(), Epochs(agree(settings, keys), keys.held))
 
 
 def judge(
