@@ -28,9 +28,9 @@ _ACKNOWLEDGED = 30.0
 
 def operator() -> str:
     """Who runs this: the user of the real user id. Root through sudo is told as both."""
-    user = _name(os.getuid())
-    through = os.environ.get("SUDO_UID", "")
-    return f"{_name(int(through))} as root" if user == "root" and through.isdecimal() else user
+    through = os.environ.get("SUDO_UID", "") if os.getuid() == 0 else ""
+    behind = _name(int(through)) if through.isdecimal() else ""
+    return f"{behind} as root" if behind not in ("", "root") else _name(os.getuid())
 
 
 def _name(number: int) -> str:

@@ -13,7 +13,7 @@ from nacl.public import PrivateKey
 
 from detectors.base import Detector, Event, Finding, digest
 from detectors.registry import registered
-from detectors.rules import starter_rules
+from detectors.rules import load
 from streams import topics
 from streams.blocks import Block
 from streams.codecs import decode_finding
@@ -31,6 +31,7 @@ HOUR = 3_600_000
 BEGIN = 1_790_000_000_000 - 1_790_000_000_000 % HOUR
 OLD, NEW = bytes(32), bytes(range(32))
 PATIENT = "Patient/synthetic-000001"
+NO_RULES = load([])
 LETTERS = DeadLetters(bytes(PrivateKey.generate().public_key))
 
 
@@ -83,7 +84,7 @@ def run(
     pseudonyms: Epochs | Pseudonyms, records: Sequence[RawRecord], detectors: Sequence[Detector[Any]]
 ) -> list[Finding]:
     """What detectors of patients and actors find; both readings of an event lie in one partition."""
-    ingest = Ingest(Reader(starter_rules(), pseudonyms), LETTERS, views=["patient"])
+    ingest = Ingest(Reader(NO_RULES, pseudonyms), LETTERS, views=["patient"])
     found: list[Finding] = []
     for topic, kind in ((topics.VIEWS, "patient"), (topics.EVENTS, "actor")):
         state = PartitionState(Behave(detectors, kinds=[kind]))  # type: ignore[list-item]
@@ -145,7 +146,7 @@ def test_the_product_s_own_detectors_find_a_burst_once(actor: str, start: int, o
 
 
 def test_a_patient_s_two_names_share_a_partition_and_each_is_seen_once() -> None:
-    ingest = Ingest(Reader(starter_rules(), epochs(BEGIN, HOUR)), LETTERS, views=["patient"])
+    ingest = Ingest(Reader(NO_RULES, epochs(BEGIN, HOUR)), LETTERS, views=["patient"])
     views = [o for o in ingest.derive(raw(1, BEGIN)).outputs if o.topic == topics.VIEWS]
     assert len({o.key for o in views}) == 2
     assert len({o.event for o in views}) == 2
@@ -155,7 +156,7 @@ def test_a_patient_s_two_names_share_a_partition_and_each_is_seen_once() -> None
 
 def test_what_nobody_s_pseudonym_is_in_stays_one_event() -> None:
     """Staff have no pseudonym: their events are there once, under the new key, and detectors speak of them."""
-    ingest = Ingest(Reader(starter_rules(), epochs(BEGIN, HOUR)), LETTERS, views=["patient"])
+    ingest = Ingest(Reader(NO_RULES, epochs(BEGIN, HOUR)), LETTERS, views=["patient"])
     (event,) = [o for o in ingest.derive(raw(1, BEGIN)).outputs if o.topic == topics.EVENTS]
     value = json.loads(event.value)
     assert "overlap" not in value
@@ -184,5 +185,5 @@ def test_each_time_has_its_key() -> None:
 
 def test_a_record_of_a_destroyed_key_is_a_letter_that_says_so() -> None:
     made = Epochs(Agreement((Epoch("old0", 0), Epoch("new0", BEGIN)), frozenset({"old0"})), {"new0": NEW})
-    (output,) = Ingest(Reader(starter_rules(), made), LETTERS).derive(raw(1, BEGIN - 1)).outputs
+    (output,) = Ingest(Reader(NO_RULES, made), LETTERS).derive(raw(1, BEGIN - 1)).outputs
     assert json.loads(output.value)["reason"] == "its pseudonym key old0 was destroyed before it was read"
