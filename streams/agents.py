@@ -17,10 +17,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import faulthandler
 import logging
 import os
 import socket
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -33,28 +35,38 @@ from detectors.base import EntityKind
 from detectors.registry import registered
 from detectors.rules import load
 from streams import topics
-from streams.admin import SetupError, topic_ids
+from streams.admin import PATIENCE, SetupError, topic_ids
 from streams.changelog import Changelog
+from streams.crashes import CrashJournal
 from streams.deadletters import DeadLetters
 from streams.deliveries import DeliveryHandler, Notify
 from streams.epochs import Epochs
 from streams.handlers import FLUSH_BATCHES, IngestHandler, KeyedHandler
+from streams.heartbeat import PERIOD
 from streams.indexing import IndexHandler, Stores
 from streams.installation import Installation, KeyWatch, agree
 from streams.keys import Keys, keys_of
 from streams.lanes import Handler, Lanes
 from streams.lineage import TopicReplaced
+from streams.metrics import Metrics
+from streams.permissions import roles
 from streams.pipeline import Alerting, Behave, Ingest, Reader
 from streams.records import WATERMARK, Control
 from streams.reporting import Reporter
+from streams.routing import Routes
 from streams.sender import DeliveryFailed, Sender
-from streams.settings import Receiver, Settings
-from streams.sinks.elasticsearch import Elasticsearch
+from streams.settings import Settings
+from streams.sinks.attempts import Sink
+from streams.sinks.catalog import make_sinks
+from streams.sinks.elasticsearch import Elasticsearch, StoreUnavailable
 from streams.sinks.store import AlertStore, StoreError
-from streams.sinks.webhook import decode_secret
+from streams.sources.catalog import set_ehr_zone
+from streams.sources.known import load_sources
 from streams.state import KeyedStep
+from streams.tallies import Skews, Tally
 from streams.transport import Batch, BatchApp, BatchSchema
 from streams.vault import Vault
+from streams.watch import Watch
 from streams.watermarks import InputClocks
 
 __all__ = ["Worker", "build"]
@@ -68,7 +80,7 @@ FORGET_SECONDS = 3600.0
 
 #: Kafka records that a lane takes at once, and batches of them that may wait for it. Their bytes are most of a worker's
 #: memory. Ingest is done with each batch at once; other steps take several until they flush, and one more may wait.
-INPUT = (1000, 2)
+INPUT = (500, 2)
 BLOCKS = (4, FLUSH_BATCHES + 1)
 RECORDS = (500, FLUSH_BATCHES + 1)
 
@@ -83,10 +95,12 @@ class Worker:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.client: dict[str, Any] = {"bootstrap_servers": settings.kafka}
-        self.topic_ids = topic_ids(settings)
+        self.client: dict[str, Any] = {"bootstrap_servers": settings.kafka, **settings.security.aiokafka()}
+        self.topic_ids = topic_ids(settings, needed=roles(settings.application)["worker"])
         self.app = _faust_app(settings)
         self.lanes = Lanes(self)
+        self.tallies: dict[tuple[str, str], Tally] = defaultdict(Tally)
+        self.skews = Skews()
         self.sender = Sender(client=self.client, partitions={topic.name: settings.partitions for topic in topics.ALL})
         self.clocks = InputClocks(inputs=settings.partitions * len(topics.INPUTS), idle_after=settings.idle_after)
         keys = keys_of(settings)
@@ -99,23 +113,29 @@ class Worker:
         rules = load([path.expanduser() for path in settings.rules], beside_starter=True)
         for problem in rules.problems:
             log.error("rule not loaded: %s", problem)
+        set_ehr_zone(settings.ehr_zone)
+        sources, mistakes = load_sources(settings.sources)
+        for mistake in mistakes:
+            log.error("table not loaded: %s", mistake)
         self.ingest = Ingest(
             Reader(rules, epochs),
             self.dead_letters,
             views=[kind for kind in VIEW_KINDS if any(d.entity == kind for d in detectors)],
+            sources=sources,
         )
         for topic in topics.INPUTS:
             self._agent(topic, "ingest", self._ingest_handler(topic))
         self._keyed(topics.EVENTS, "behave", Behave(detectors, kinds=["actor"]))
         self._keyed(topics.VIEWS, "behave", Behave(detectors, kinds=VIEW_KINDS))
-        self._keyed(topics.FINDINGS, "alert", Alerting())
+        self._keyed(topics.FINDINGS, "alert", Alerting(Routes(settings.receivers).of))
         self.stores = _stores(settings)
         self._agent(topics.ALERTS, "index", self._index_handler)
-        # Each partition has few requests under way, so no receiver that hangs uses up the connections of another.
-        self.http = httpx.AsyncClient(limits=httpx.Limits(max_connections=None))
-        self._keyed(
-            topics.NOTIFICATIONS, "notify", Notify(settings.receivers, self.dead_letters), self._deliveries(keys)
-        )
+        self.sinks = _sinks(settings, keys)
+        notify = Notify(settings.receivers, self.dead_letters, public_url=settings.public_url)
+        self._keyed(topics.NOTIFICATIONS, "notify", notify, self._deliveries())
+        self.http = httpx.AsyncClient()  # for the heartbeat: each receiver has its own
+        self.watch = Watch(settings, self.sender, self.stores, sinks=self.sinks, client=self.http, clock=time.time)
+        self.metrics = Metrics(settings.store_path) if settings.metrics_port else None
         self._hook()
 
     # What the lanes ask of the log: streams.lanes.Log
@@ -136,7 +156,8 @@ class Worker:
 
     async def _replaced(self) -> list[str]:
         """Topics that are not those which were there when this worker started. Raises SetupError."""
-        ids = await asyncio.to_thread(topic_ids, self.settings)
+        patience = min(PATIENCE, self.settings.topic_check_interval)
+        ids = await asyncio.to_thread(topic_ids, self.settings, patience=patience)
         return [name for name, known in self.topic_ids.items() if ids[name] != known]
 
     def _agent(self, topic: str, step: str, handler: Callable[[int], Handler]) -> None:
@@ -158,25 +179,38 @@ class Worker:
             self.ingest,
             self.sender,
             self.clocks,
+            journal=self._journal("ingest", topic, partition),
             topic_id=self.topic_ids[topic],
             name=f"{topic}/{partition}",
             now=time.monotonic,
             keys=self.keys,
             vault=self.vault,
+            tally=self.tallies["ingest", topic],
+            skews=self.skews,
+        )
+
+    def _journal(self, step: str, topic: str, partition: int) -> CrashJournal:
+        return CrashJournal(
+            self.settings.home / "under-way" / f"{self.settings.application}.{step}.{topic}.{partition}"
         )
 
     def _index_handler(self, partition: int) -> Handler:
         return IndexHandler(
-            self.stores, self.sender, self.dead_letters, topic_id=self.topic_ids[topics.ALERTS], clock=time.time
+            self.stores,
+            self.sender,
+            self.dead_letters,
+            topic_id=self.topic_ids[topics.ALERTS],
+            clock=time.time,
+            tally=self.tallies["index", topics.ALERTS],
         )
 
-    def _deliveries(self, keys: Keys) -> Callable[..., KeyedHandler]:
+    def _deliveries(self) -> Callable[..., KeyedHandler]:
         return partial(
             DeliveryHandler,
             receivers=self.settings.receivers,
-            signing={name: _signing(name, receiver, keys) for name, receiver in self.settings.receivers.items()},
-            client=self.http,
+            sinks=self.sinks,
             clock=time.time,
+            public_url=self.settings.public_url,
         )
 
     def _keyed(self, topic: str, step: str, keyed: KeyedStep, make: Callable[..., KeyedHandler] = KeyedHandler) -> None:
@@ -191,9 +225,11 @@ class Worker:
                     transactional_id=f"{self.settings.application}.{step}.{topic}.{partition}",
                 ),
                 self.dead_letters,
+                journal=self._journal(step, topic, partition),
                 stage=step,
                 topic_id=self.topic_ids[topic],
                 now=time.monotonic,
+                tally=self.tallies[step, topic],
             )
 
         self._agent(topic, step, handler)
@@ -219,17 +255,43 @@ class Worker:
                 await self._look_at_topics()
                 with contextlib.suppress(KafkaError, SetupError, ValueError):  # a lane that needs it says what is wrong
                     await self.keys.refresh()
+                await self._look_at_elasticsearch()
+
+        @app.task  # type: ignore[untyped-decorator]
+        async def keep_watch() -> None:
+            # From a thread that needs no lock of Python's: a loop in somebody's C code ends as well.
+            stuck = self.settings.stuck_after
+            while not app.should_stop:
+                faulthandler.dump_traceback_later(stuck, exit=True)
+                await asyncio.sleep(stuck / 4)
 
         @app.task  # type: ignore[untyped-decorator]
         async def report() -> None:
             reporter = Reporter(self.lanes, self.app)
             while not app.should_stop:
                 await asyncio.sleep(REPORT_SECONDS)
-                fact = reporter.report(now=time.time())
-                try:
-                    await self.stores.keep(f"worker.{socket.gethostname()}.{os.getpid()}", fact)
-                except StoreError as exc:  # the lanes say so too, and wait; the pager goes on
-                    log.warning("what this worker does is not shown: %s", exc)
+                await self._report(reporter, time.time())
+
+        @app.task  # type: ignore[untyped-decorator]
+        async def beat() -> None:
+            while not app.should_stop:
+                await self.watch.beat()
+                await asyncio.sleep(PERIOD)
+
+    async def _report(self, reporter: Reporter, now: float) -> None:
+        look = reporter.look(
+            now=now, tallies=self.tallies, skews=self.skews, store=self.watch.store, kafka=self.watch.kafka
+        )
+        self.watch.take(look)
+        fact = reporter.report(look, now=now)
+        if self.metrics is not None:
+            self.metrics.update(look, self.tallies, now=now, rate=fact["records_per_second"])
+        try:
+            await self.stores.keep(f"worker.{socket.gethostname()}.{os.getpid()}", fact)
+            self.watch.stores.pop("embedded store", None)
+        except StoreError as exc:  # the lanes say so too, and wait; the pager goes on
+            self.watch.stores["embedded store"] = type(exc).__name__
+            log.warning("what this worker does is not shown: %s", exc)
 
     async def _send_watermarks(self) -> None:
         if self.clocks and not self.app.rebalancing:
@@ -245,8 +307,21 @@ class Worker:
         try:
             for topic in await self._replaced():
                 log.error("%s: %s", topic, REPLACED)
+            self.watch.kafka = ""
         except SetupError as exc:
+            self.watch.kafka = str(exc)
             log.error("%s", exc)
+        except KafkaError as exc:  # it answered, and then no more
+            self.watch.kafka = f"Kafka at {self.settings.kafka} stopped answering ({type(exc).__name__})"
+            log.error("%s", self.watch.kafka)
+
+    async def _look_at_elasticsearch(self) -> None:
+        try:
+            await self.stores.check()
+            self.watch.stores.pop("Elasticsearch", None)
+        except StoreUnavailable as exc:
+            self.watch.stores["Elasticsearch"] = type(exc).__name__
+            log.warning("%s", exc)
 
     def _end_of(self, name: str) -> int | None:
         topic, _, partition = name.rpartition("/")
@@ -254,21 +329,28 @@ class Worker:
         return end
 
     async def close(self) -> None:
+        faulthandler.cancel_dump_traceback_later()
         await self.lanes.close()
+        await self.watch.close()
         await self.sender.close()
         await self.http.aclose()
+        for sink in self.sinks.values():
+            await sink.close()
         await self.stores.close()
         await asyncio.to_thread(self.installation.close)
 
 
-def _signing(name: str, receiver: Receiver, keys: Keys) -> list[bytes]:
-    """What signs for a receiver: its secrets, or the installation's key. Raises SetupError."""
-    if receiver.secret is None:
-        return [keys.webhook]
+def _sinks(settings: Settings, keys: Keys) -> dict[str, Sink]:
+    """What sends to each receiver. Raises SetupError."""
     try:
-        return [decode_secret(secret) for secret in receiver.secret.get_secret_value().split()]
+        return make_sinks(
+            settings.receivers,
+            private_hosts=settings.private_hosts,
+            webhook_key=keys.webhook,
+            proxy=settings.proxy.get_secret_value(),
+        )
     except ValueError as exc:
-        raise SetupError(f"receiver {name}: {exc}") from exc
+        raise SetupError(str(exc)) from exc
 
 
 def _stores(settings: Settings) -> Stores:
@@ -277,9 +359,7 @@ def _stores(settings: Settings) -> Stores:
         embedded.drop_facts("worker.", before=int((time.time() - FORGET_SECONDS) * 1000))
     return Stores(
         embedded,
-        Elasticsearch(settings.elasticsearch, api_key=settings.elasticsearch_api_key.get_secret_value())
-        if settings.elasticsearch
-        else None,
+        Elasticsearch(settings.elasticsearch, **settings.elasticsearch_login) if settings.elasticsearch else None,
     )
 
 
@@ -287,6 +367,7 @@ def _faust_app(settings: Settings) -> BatchApp:
     return BatchApp(
         settings.application,
         broker=[f"aiokafka://{server}" for server in settings.kafka.split(",")],
+        broker_credentials=settings.security.faust(),
         store="memory://",
         datadir=str(settings.home / "faust"),
         web_enabled=False,
@@ -296,7 +377,7 @@ def _faust_app(settings: Settings) -> BatchApp:
         broker_session_timeout=settings.session_timeout,
         broker_heartbeat_interval=min(3.0, settings.session_timeout / 3),
         broker_commit_interval=1.0,
-        consumer_max_fetch_size=1024 * 1024,
+        consumer_max_fetch_size=512 * 1024,
         consumer_auto_offset_reset="earliest",
         stream_wait_empty=False,
     )

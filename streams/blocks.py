@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from streams.lineage import BLOCK, HEADER, SCHEMA, Lineage, NewerSchema, Position
-from streams.records import WATERMARK, Record
+from streams.records import OWN, WATERMARK, Record
 
 __all__ = ["LIMIT", "Block", "Row", "address", "pack", "unpack"]
 
@@ -38,15 +38,15 @@ class Block(NamedTuple):
     """What one Kafka record holds, in order of its positions; a record of its own is a block of one."""
 
     offset: int
-    lineage: Lineage | None  #: None on a control record
+    lineage: Lineage | None  #: None on a control record, and on what a worker says of the pipeline
     positions: Sequence[tuple[int, int]]  #: offset and output of each record
     records: Sequence[Record]
-    control: str = ""  #: header key of a control record
+    control: str = ""  #: header key of a record without lineage
 
     @property
     def foreign(self) -> bool:
         """True where no step of ours wrote it."""
-        return self.lineage is None and self.control != WATERMARK
+        return self.lineage is None and self.control not in (WATERMARK, OWN)
 
 
 def pack(rows: Sequence[Row], values: Sequence[bytes]) -> bytes:

@@ -16,9 +16,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.errors import InvalidProducerEpoch, OutOfOrderSequenceNumber, ProducerFenced
+from aiokafka.errors import InvalidProducerEpoch, KafkaError, OutOfOrderSequenceNumber, ProducerFenced
 
 from streams import producers
+from streams.refusals import Refused, missing_permission
 
 __all__ = ["OWNER", "Changelog", "Fenced"]
 
@@ -34,7 +35,10 @@ class Fenced(Exception):
 
 
 class Changelog:
-    """State of one step's input partition, as bytes by key. One owner at a time, used by one task."""
+    """State of one step's input partition, as bytes by key. One owner at a time, used by one task.
+
+    Each of its calls raises Refused where Kafka does not allow it.
+    """
 
     def __init__(self, *, client: Mapping[str, Any], topic: str, partition: int, transactional_id: str) -> None:
         """``client``: connection settings as aiokafka's clients take them."""
@@ -64,7 +68,12 @@ class Changelog:
             await self._producer.begin_transaction()
         except (ProducerFenced, InvalidProducerEpoch, OutOfOrderSequenceNumber) as exc:
             raise Fenced(self._describe()) from exc
-        await self._read(end, on_record)
+        except KafkaError as exc:
+            raise self._refused(exc, "Write") or exc from None
+        try:
+            await self._read(end, on_record)
+        except KafkaError as exc:
+            raise self._refused(exc, "Read") or exc from None
 
     async def _read(self, end: int, on_record: Callable[[bytes, bytes | None], None]) -> None:
         consumer = AIOKafkaConsumer(
@@ -87,7 +96,7 @@ class Changelog:
                         if record.offset >= end:
                             return
         finally:
-            await consumer.stop()
+            await producers.stop_reading(consumer)
 
     async def commit(self, changes: Mapping[bytes, bytes | None]) -> None:
         """Write all of ``changes``, None as a tombstone, atomically. Returns once they are durable. Raises Fenced."""
@@ -111,12 +120,20 @@ class Changelog:
             await producer.begin_transaction()
         except (ProducerFenced, InvalidProducerEpoch, OutOfOrderSequenceNumber) as exc:
             raise Fenced(self._describe()) from exc
+        except KafkaError as exc:
+            raise self._refused(exc, "Write") or exc from None
 
     async def close(self) -> None:
         """Let go of the connection; ownership ends when the next owner opens."""
         producer, self._producer = self._producer, None
         if producer is not None:
             await producers.stop(producer)
+
+    def _refused(self, exc: KafkaError, operation: str) -> Refused | None:
+        """What is not allowed, where that is why."""
+        topic, transactional_id = f"{operation} Topic {self.topic}", f"Write TransactionalId {self._transactional_id}"
+        told = missing_permission(exc, self._client, topic=topic, transactional_id=transactional_id)
+        return Refused(told) if told else None
 
     def _describe(self) -> str:
         return f"state of {self.topic}[{self._partition}] ({self._transactional_id})"

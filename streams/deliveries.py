@@ -1,9 +1,10 @@
 """Alerts to on-call: one durable delivery for each receiver, tried until it answers, for days and over restarts.
 
-The step turns an alert into one pending delivery per receiver, kept as state of the partition like any other: whoever
+The step turns an alert for a receiver into a pending delivery, kept as state of the partition like any other: whoever
 takes the partition over goes on where the last owner was. Attempts run beside the lane, a few at a time for each
 receiver, so one that is dead delays nobody else. A delivery's id is made of alert, revision and receiver: it is the
-same at every attempt, after every crash.
+same at every attempt, after every crash. What is told together, and why its ids do not change either, is in
+:mod:`streams.holding`. All that is for one receiver lies in one partition, so a cap of the hour is one for all workers.
 """
 
 from __future__ import annotations
@@ -12,24 +13,18 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from random import SystemRandom
 from typing import Any
 
-import httpx
 import orjson
 
-from detectors.base import SEVERITIES, Alert
-from streams import topics
-from streams.codecs import alert_document, decode_alert
-from streams.deadletters import DeadLetters
 from streams.handlers import KeyedHandler
-from streams.lineage import SCHEMA, NewerSchema
-from streams.records import Output, RawRecord, Record
+from streams.holding import Held, admit, hour_ends, summary_key
+from streams.notify import Delivery, Notify, count_more, groups, letter, pending
+from streams.receivers import Receiver
+from streams.records import Output
 from streams.schedule import Schedule
-from streams.settings import Receiver
-from streams.sinks.webhook import Outcome, post, retry_delay
-from streams.state import PartitionState
+from streams.sinks.attempts import Outcome, Sink, retry_delay
 from streams.transport import Batch
 
 __all__ = ["Delivery", "DeliveryHandler", "Notify"]
@@ -38,87 +33,12 @@ log = logging.getLogger(__name__)
 
 #: Attempts at one receiver that one partition has under way at a time.
 CONCURRENCY = 4
-#: Deliveries of one partition that may wait for one receiver; more go to dead letters, from where they can be replayed.
-MAX_PENDING = 20_000
-
-#: Bytes of a request's body; a longer one goes without evidence, and says so.
-MAX_BODY = 256 * 1024
+#: Seconds until what could not be kept is tried again.
+PAUSE = 1.0
 
 _CHANCE = SystemRandom().random
 #: Deliveries given up together, where nobody is asked.
 _GONE_AT_ONCE = 500
-
-
-@dataclass(slots=True)
-class Delivery:
-    """One alert on its way to one receiver."""
-
-    receiver: str
-    webhook_id: str
-    body: bytes
-    attempts: int = 0
-    due: int = 0  #: ms since the epoch; 0 is at once
-
-
-class Notify:
-    """The step: a pure function of the alert. What is pending is the state."""
-
-    def __init__(self, receivers: Mapping[str, Receiver], dead_letters: DeadLetters) -> None:
-        self._receivers = {name: SEVERITIES.index(r.minimum_severity) for name, r in receivers.items()}
-        self._dead_letters = dead_letters
-
-    def fold(self, record: Record, fresh: bool, state: PartitionState) -> Sequence[Output]:
-        alert = decode_alert(record.value)
-        severity = SEVERITIES.index(alert.severity)
-        body = _body(alert)
-        refused: list[Output] = []
-        for name, minimum in self._receivers.items():
-            if severity < minimum:
-                continue
-            delivery = Delivery(name, f"{alert.id}.{alert.revision}.{name}", body)
-            waiting = state.counts.get(_pending(name), 0)
-            if waiting >= MAX_PENDING:
-                reason = f"{waiting} deliveries to {name} wait already"
-                refused.append(letter(self._dead_letters, delivery, reason, received=alert.last_seen))
-            else:
-                state.counts[_pending(name)] = waiting + 1
-                state.values.put(delivery.webhook_id.encode(), delivery)
-        return refused
-
-    def dump(self, key: bytes, value: Delivery) -> bytes:
-        return orjson.dumps([SCHEMA, value.receiver, value.body.decode(), value.attempts, value.due])
-
-    def load(self, key: bytes, raw: bytes) -> Delivery:
-        schema, receiver, body, attempts, due = orjson.loads(raw)
-        if schema > SCHEMA:
-            raise NewerSchema(f"a delivery of schema {schema}; this worker reads {SCHEMA}: upgrade it")
-        return Delivery(receiver, key.decode(), body.encode(), attempts, due)
-
-
-def letter(dead_letters: DeadLetters, delivery: Delivery, reason: str, *, received: int) -> Output:
-    """The dead letter of a delivery that will not be tried again."""
-    raw = RawRecord(topics.NOTIFICATIONS, 0, 0, received, delivery.body, {"webhook-id": delivery.webhook_id.encode()})
-    output = dead_letters.output(raw, stage="notify", reason=reason)
-    return output._replace(key=delivery.webhook_id.encode())
-
-
-def _pending(receiver: str) -> str:
-    return f"pending.{receiver}"
-
-
-def _body(alert: Alert) -> bytes:
-    data = alert_document(alert)
-    message = {
-        "type": "alert.opened" if alert.revision == 1 else "alert.updated",
-        "timestamp": alert.last_seen,
-        "data": data,
-    }
-    body = orjson.dumps(message)
-    if len(body) > MAX_BODY:
-        for finding in data["findings"]:
-            finding |= {"evidence": {}, "event_ids": finding["event_ids"][:10]}
-        body = orjson.dumps({**message, "truncated": True})
-    return body
 
 
 class DeliveryHandler(KeyedHandler):
@@ -128,21 +48,22 @@ class DeliveryHandler(KeyedHandler):
         self,
         *args: Any,
         receivers: Mapping[str, Receiver],
-        signing: Mapping[str, Sequence[bytes]],
-        client: httpx.AsyncClient,
+        sinks: Mapping[str, Sink],
         clock: Callable[[], float],
         chance: Callable[[], float] = _CHANCE,
+        public_url: str = "",
         **kwargs: Any,
     ) -> None:
-        """``clock``: seconds since the epoch. ``signing``: each receiver's keys, all of which sign."""
+        """``clock``: seconds since the epoch. ``sinks``: what sends to each of ``receivers``."""
         super().__init__(*args, **kwargs)
         self._receivers = receivers
-        self._signing = signing
-        self._client = client
+        self._sinks = sinks
+        self._public_url = public_url
         self._clock = clock
         self._chance = chance
         self._lock = asyncio.Lock()
         self._woken = asyncio.Event()
+        self._unkept: set[bytes] = set()  #: changed by attempts, and not known to be durable: these may come back
         self._gone: dict[str, str] = {}  #: receivers that get nothing, and why
         self._schedules: dict[str, Schedule] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -150,6 +71,7 @@ class DeliveryHandler(KeyedHandler):
     async def open(self) -> int:
         await self._stop()
         position = await super().open()
+        self._unkept.clear()
         self._schedules = {name: Schedule() for name in self._receivers}
         for key, delivery in self.state.values.items():
             self._schedules.setdefault(delivery.receiver, Schedule()).put(key, delivery.due)
@@ -166,8 +88,11 @@ class DeliveryHandler(KeyedHandler):
 
     def _fold(self, batch: Batch) -> list[tuple[int, Sequence[Output]]]:
         derived = super()._fold(batch)
-        for key in self.state.values.changed():
+        for key in {*self.state.values.changed(), *self._unkept}:
             delivery = self.state.values.get(key)
+            if isinstance(delivery, Held) and not delivery.due:
+                minutes = self._receivers[delivery.receiver].group_minutes
+                delivery.due = int((self._clock() + minutes * 60) * 1000)
             if delivery is not None:
                 self._schedules[delivery.receiver].put(key, delivery.due)
         return derived
@@ -175,6 +100,10 @@ class DeliveryHandler(KeyedHandler):
     async def flush(self) -> None:
         async with self._lock:
             await self._flush()
+
+    async def _flush(self) -> None:
+        await super()._flush()
+        self._unkept.clear()
 
     async def close(self) -> None:
         await self._stop()
@@ -205,33 +134,83 @@ class DeliveryHandler(KeyedHandler):
                 await asyncio.wait_for(woken.wait(), None if due is None else (due - now) / 1000)
 
     async def _try(self, schedule: Schedule, receiver: str, keys: Sequence[bytes]) -> None:
-        deliveries = [delivery for key in keys if (delivery := self.state.values.get(key)) is not None]
-        outcomes = await asyncio.gather(*(self._attempt(delivery) for delivery in deliveries))
         failed = False
+        deliveries: list[Delivery] = []
         try:
+            deliveries = await self._ready(schedule, receiver, keys)
+            outcomes = await asyncio.gather(*(self._attempt(delivery) for delivery in deliveries))
             await self._settle(receiver, list(zip(deliveries, outcomes, strict=True)))
         except Exception as exc:  # the lane finds out at its next flush, and opens again
             failed = True
-            log.warning("what %s answered could not be kept, it will be asked again: %s", receiver, exc)
+            what = "what %s answered" if deliveries else "what is to be sent to %s"
+            log.warning(f"{what} could not be kept, it will be tried again: %s", receiver, exc)
+            self._unkept.update(keys)
         for key in keys:
             schedule.done(key)
             delivery = self.state.values.get(key)
             if delivery is not None:
                 schedule.put(key, delivery.due)
         if failed:
-            await asyncio.sleep(1)
+            await asyncio.sleep(PAUSE)
+
+    async def _ready(self, schedule: Schedule, receiver: str, keys: Sequence[bytes]) -> list[Delivery]:
+        """What of ``keys`` is to be sent now: its text is fixed, it is within the cap, and both are durable."""
+        settings = self._receivers.get(receiver)
+        cap = settings.per_hour if settings else 0
+        plain = not settings or not (cap or settings.group_minutes)
+        found = [(key, value) for key in keys if (value := self.state.values.get(key)) is not None]
+        ready = [value for _, value in found if isinstance(value, Delivery) and (value.admitted or not cap)]
+        if plain and len(ready) == len(found):
+            return ready  # whatever happens, the alert will be in this message again
+        async with self._lock:
+            for key, value in found:
+                if isinstance(value, Held):
+                    self._tell(schedule, key, value)
+                elif cap and not value.admitted and self._admit(schedule, key, value, cap):
+                    ready.append(value)
+            # Sent before this is durable, the same id might say something else after a crash, or the same alert be
+            # told in another message.
+            await self._flush()
+        return ready
+
+    def _tell(self, schedule: Schedule, key: bytes, held: Held) -> None:
+        """What was held becomes a delivery."""
+        self.state.values.remove(key)
+        if held.group:
+            count_more(self.state, groups(held.receiver), -1)
+        if held.count:
+            # A summary is what a cap leaves, so none applies to it. A group is one message among others.
+            body = held.message(self._public_url)
+            delivery = Delivery(held.receiver, held.message_id, body, admitted=not held.group)
+            count_more(self.state, pending(held.receiver), 1)
+            self.state.values.put(delivery.webhook_id.encode(), delivery)
+            schedule.put(delivery.webhook_id.encode(), delivery.due)
+
+    def _admit(self, schedule: Schedule, key: bytes, delivery: Delivery, cap: int) -> bool:
+        """Whether ``delivery`` may go out in this hour; else it is held for the summary."""
+        message = orjson.loads(delivery.body)
+        now = self._clock()
+        admitted, last = admit(self.state.counts, delivery.receiver, message["data"]["severity"], cap=cap, now=now)
+        if admitted:
+            delivery.admitted = True
+            if last:
+                message["last_of_hour"] = {"cap": cap, "until": hour_ends(now)}
+                delivery.body = orjson.dumps(message)
+            self.state.values.put(key, delivery)
+            return True
+        name = summary_key(delivery.receiver)
+        held = self.state.values.get(name) or Held(delivery.receiver, due=hour_ends(now))
+        held.add(delivery.webhook_id, message)
+        self.state.values.put(name, held)
+        schedule.put(name, held.due)
+        self.state.values.remove(key)
+        count_more(self.state, pending(delivery.receiver), -1)
+        return False
 
     async def _attempt(self, delivery: Delivery) -> Outcome:
         if reason := self._gone.get(delivery.receiver):
             return Outcome("gone", reason)
-        return await post(
-            self._client,
-            self._receivers[delivery.receiver].url,
-            keys=self._signing[delivery.receiver],
-            webhook_id=delivery.webhook_id,
-            body=delivery.body,
-            now=self._clock(),
-        )
+        return await self._sinks[delivery.receiver].attempt(delivery.webhook_id, delivery.body, self._clock())
 
     async def _settle(self, receiver: str, outcomes: Sequence[tuple[Delivery, Outcome]]) -> None:
         """Make durable what came of the attempts. A delivery given up is a dead letter before it is forgotten."""
@@ -261,7 +240,7 @@ class DeliveryHandler(KeyedHandler):
             for delivery in finished:
                 self.state.values.remove(delivery.webhook_id.encode())
             if finished:
-                self.state.counts[_pending(receiver)] -= len(finished)
+                self.state.counts[pending(receiver)] -= len(finished)
             for delivery, delay in again:
                 delivery.attempts += 1
                 delivery.due = int((self._clock() + delay) * 1000)

@@ -5,13 +5,14 @@
     with Emitter("kafka.hospital.example:9092", producer="ehr-gateway") as emitter:
         emitter.emit(audit_event)                  # a FHIR AuditEvent, a CloudTrail record, a device event: a dict
         emitter.emit(DeviceEvent(device="pump-12", type="infusion-pump", event="alarm", action="occlusion"))
+        emitter.emit(xml, source="atna")           # an audit message, an HL7 v2 message: bytes go as they are
 
 Promises:
 
 - Every record is written idempotently and acknowledged by all replicas, always; there is no setting that weakens it.
 - The event id is set when :meth:`Emitter.emit` is called and is the same in every retry, so an event counts once.
-- Memory is bounded. When the buffer is full :meth:`~Emitter.emit` waits ``max_block`` seconds, then raises
-  :class:`BufferFull`.
+- Memory is bounded. When the buffer is full :meth:`~Emitter.emit` waits ``max_block`` seconds, or not at all, then
+  raises :class:`BufferFull`. With a :class:`Spool` events go to disk while no broker takes them.
 - No failure is swallowed: each goes to ``on_error``, and :meth:`~Emitter.flush` and :meth:`~Emitter.close` raise
   :class:`DeliveryError` if anything emitted was not delivered.
 """
@@ -19,53 +20,73 @@ Promises:
 from __future__ import annotations
 
 import json
-import logging
-import os
-import threading
 import uuid
-import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, ClassVar
 
-from kafka import KafkaProducer
-from kafka.errors import KafkaError, KafkaTimeoutError
+from streams.outbox import BufferFull, DeliveryError, Failure, Outbox, Outgoing, WhenFull
+from streams.refusals import Refused
+from streams.security import Security
+from streams.sources.fhir_release import SOURCE_OF, release_of
+from streams.spool import Spool, SpoolError
+from streams.spooling import SpoolingOutbox
 
-__all__ = ["AuditEvent", "BufferFull", "CloudTrailEvent", "DeliveryError", "DeviceEvent", "Emitter", "Failure"]
-
-log = logging.getLogger(__name__)
+__all__ = [
+    "AuditEvent",
+    "BufferFull",
+    "CloudTrailEvent",
+    "DeliveryError",
+    "DeviceEvent",
+    "Emitter",
+    "Failure",
+    "Refused",
+    "Security",
+    "Spool",
+    "SpoolError",
+    "encoded",
+]
 
 #: Where each kind of record goes.
-TOPICS = {"fhir": "audit.ehr", "device": "audit.iot", "cloudtrail": "audit.cloud", "wardwatch": "audit.ehr"}
+TOPICS = {
+    "fhir": "audit.ehr",
+    "fhir-r5": "audit.ehr",
+    "fhir-stu3": "audit.ehr",
+    "fhir-dstu2": "audit.ehr",
+    "fhir-provenance": "audit.ehr",
+    "atna": "audit.ehr",
+    "hl7v2": "audit.ehr",
+    "wardwatch": "audit.ehr",
+    "device": "audit.iot",
+    "azure-iot": "audit.iot",
+    "emqx": "audit.iot",
+    "mosquitto": "audit.iot",
+    "cloudtrail": "audit.cloud",
+    "auth0": "audit.cloud",
+    "azure-activity": "audit.cloud",
+    "duo": "audit.cloud",
+    "entra-audit": "audit.cloud",
+    "entra-signin": "audit.cloud",
+    "gcp-audit": "audit.cloud",
+    "github": "audit.cloud",
+    "google-workspace": "audit.cloud",
+    "kubernetes": "audit.cloud",
+    "m365": "audit.cloud",
+    "okta": "audit.cloud",
+    "onelogin": "audit.cloud",
+    "slack": "audit.cloud",
+    "vpc-flow": "audit.cloud",
+}
+
+#: Sources whose records bear one id of their own, unlike what a cloud calls ``id``; ingest reads theirs by itself.
+_OWN_IDS = frozenset({"fhir", "device", "cloudtrail", "wardwatch"})
 
 #: Bytes of a record, and of these what id, names and key may take. The topics take a megabyte; one record that the
 #: broker refuses for its size would end an idempotent producer for all.
 _LARGEST = 1024 * 1024 - 128
 _FRAME = 4096
-
-
-class BufferFull(Exception):
-    """The broker takes less than is emitted. Nothing was buffered: the caller still holds the event."""
-
-
-class DeliveryError(Exception):
-    """Events that were emitted and could not be delivered; :attr:`failures` holds the last of them."""
-
-    def __init__(self, failures: list[Failure], total: int) -> None:
-        super().__init__(f"{total} events were not delivered; the last: {failures[-1].reason}")
-        self.failures = failures
-
-
-@dataclass(frozen=True)
-class Failure:
-    """One event that was not delivered. Emit its record again with its id, and it will still count once."""
-
-    event_id: str
-    source: str
-    record: Mapping[str, Any]
-    reason: str
 
 
 def _now() -> str:
@@ -171,6 +192,17 @@ class CloudTrailEvent:
         return dict(self.content)
 
 
+def encoded(record: Mapping[str, Any]) -> bytes:
+    """A record as it is sent. Raises ValueError where it is not JSON, or more than a topic takes."""
+    try:
+        value = json.dumps(record, separators=(",", ":"), allow_nan=False).encode()
+    except (TypeError, ValueError) as exc:
+        raise ValueError(f"the event is not JSON: {exc}") from exc
+    if len(value) > _LARGEST - _FRAME:
+        raise ValueError(f"the event has {len(value)} bytes where {_LARGEST - _FRAME} are taken")
+    return value
+
+
 class Emitter:
     """Emits events from any thread. One for a process is enough; after a fork each process has its own by itself."""
 
@@ -181,113 +213,103 @@ class Emitter:
         producer: str,
         buffer: int = 32 * 1024 * 1024,
         max_block: float = 10.0,
+        when_full: WhenFull = "block",
         delivery_timeout: float = 120.0,
         on_error: Callable[[Failure], None] | None = None,
+        security: Security | None = None,
+        spool: Spool | None = None,
+        spool_after: float = 5.0,
         **client: Any,
     ) -> None:
         """``kafka``: bootstrap servers. ``producer``: names this service in dead letters.
 
-        ``buffer``: bytes of events that may wait. ``max_block``, ``delivery_timeout``: seconds. ``client``: more of
-        kafka-python's connection settings, such as those for TLS. Raises kafka's errors where no broker answers.
+        ``buffer``: bytes of events that may wait. ``max_block``, ``delivery_timeout``: seconds. ``when_full``: whether
+        :meth:`emit` waits ``max_block`` for room, or raises at once. ``security``: TLS and SASL. ``spool``: where
+        events go while no broker takes them, those under way after ``spool_after`` seconds; then ``buffer`` full is
+        as good as away. ``client``: more of kafka-python's settings.
+
+        Raises Refused where Kafka does not let this client in, SpoolError where the spool cannot be used, and, without
+        a spool, kafka's errors where no broker answers.
         """
-        self._name = producer
-        self._buffer = buffer
-        self._max_block = max_block
-        self._on_error = on_error
-        self._client = {
+        settings = {
             "linger_ms": 5,
+            "batch_size": 128 * 1024,
             **client,
             "bootstrap_servers": kafka.split(","),
             "client_id": producer,
             "acks": "all",
             "enable_idempotence": True,
+            "allow_auto_create_topics": False,
             "max_request_size": _LARGEST,
             "max_block_ms": int(max_block * 1000),
             "delivery_timeout_ms": int(delivery_timeout * 1000),
         }
-        self._forked()
-        self._here()
-        if hasattr(os, "register_at_fork"):  # where processes fork at all
-            this = weakref.ref(self)
+        given: dict[str, Any] = {
+            "security": security or Security(),
+            "buffer": buffer,
+            "max_block": max_block,
+            "when_full": when_full,
+            "on_error": on_error,
+        }
+        self._outbox: Outbox
+        if spool is None:
+            self._outbox = Outbox(settings, **given)
+            self._outbox.open()
+        else:
+            self._outbox = SpoolingOutbox(settings, spool=spool, spool_after=spool_after, **given)
 
-            def forked() -> None:
-                if (emitter := this()) is not None:
-                    emitter._forked()
-
-            os.register_at_fork(after_in_child=forked)
-
-    def _forked(self) -> None:
-        """Begin anew: what waited at the fork is the parent's, and so are its connection and its locks."""
-        self._opening = threading.Lock()
-        self._room = threading.Condition()
-        self._waiting = 0
-        self._failed = 0
-        self._failures: list[Failure] = []
-        self._opened: KafkaProducer | None = None
-
-    def _here(self) -> KafkaProducer:
-        """This process's own producer."""
-        with self._opening:
-            if self._opened is None:
-                self._opened = KafkaProducer(**self._client)
-            return self._opened
+    @property
+    def spooled(self) -> int:
+        """Bytes of events on disk, to be delivered once a broker takes them."""
+        return self._outbox.spooled
 
     def emit(
         self,
-        event: AuditEvent | DeviceEvent | CloudTrailEvent | Mapping[str, Any],
+        event: AuditEvent | DeviceEvent | CloudTrailEvent | Mapping[str, Any] | bytes,
         *,
         source: str = "",
+        topic: str = "",
         key: str = "",
         event_id: str = "",
     ) -> str:
         """Take one event and give its id. It is sent in the background.
 
-        A plain dict is recognised by its shape, or named by ``source``. ``key``: events with the same one stay in
-        order. Raises ValueError on what is no event, BufferFull where the broker takes less than is emitted.
+        A plain dict is recognised by its shape, or named by ``source``; bytes, which are sent as they are, are always
+        named. Of a source that is not known here, such as a table's, ``topic`` says where it goes. ``key``: events with
+        the same one stay in order. Raises ValueError on what is no event, BufferFull where the broker takes less than
+        is emitted.
         """
-        if isinstance(event, Mapping):
+        record: Mapping[str, Any] | bytes
+        if isinstance(event, bytes):
+            record, name = event, source
+        elif isinstance(event, Mapping):
             record, name = event, source or _recognise(event)
         else:
             record, name = event.record(), event.source
-        topic = TOPICS.get(name)
-        if topic is None:
+        topic = topic or TOPICS.get(name, "")
+        if not topic:
             raise ValueError(f"source {name!r} is none of {', '.join(TOPICS)}")
-        event_id = event_id or str(record.get("id") or record.get("eventID") or uuid.uuid4())
-        try:
-            value = json.dumps(record, separators=(",", ":"), allow_nan=False).encode()
-        except (TypeError, ValueError) as exc:
-            raise ValueError(f"the event is not JSON: {exc}") from exc
-        if len(value) > _LARGEST - _FRAME:
-            raise ValueError(f"the event has {len(value)} bytes where {_LARGEST - _FRAME} are taken")
-        self._take_room(len(value))
-        headers = [("event-id", event_id.encode()), ("source", name.encode()), ("producer", self._name.encode())]
-        failure = _FailureOf(event_id, name, record)
-        try:
-            sent = self._here().send(topic, value, key=key.encode() if key else None, headers=headers)
-        except KafkaTimeoutError as exc:
-            self._give_room(len(value))
-            raise BufferFull(f"the broker took nothing for {self._max_block:.0f} s") from exc
-        except KafkaError:
-            self._give_room(len(value))
-            raise
-        sent.add_callback(lambda _: self._give_room(len(value)))
-        sent.add_errback(lambda exc: self._fail(failure, exc, len(value)))
+        if isinstance(record, bytes):
+            event_id, value = event_id or str(uuid.uuid4()), record
+            if len(value) > _LARGEST - _FRAME:
+                raise ValueError(f"the event has {len(value)} bytes where {_LARGEST - _FRAME} are taken")
+        else:
+            given = (record.get("id") or record.get("eventID")) if name in _OWN_IDS else None
+            event_id, value = event_id or str(given or uuid.uuid4()), encoded(record)
+        self._outbox.take(Outgoing(topic, value, key.encode() if key else None, event_id, name, record))
         return event_id
 
     def flush(self, timeout: float | None = None) -> None:
-        """Wait until all is delivered. Raises DeliveryError for what is not, TimeoutError after ``timeout`` seconds."""
-        try:
-            self._here().flush(timeout)
-        except KafkaTimeoutError as exc:
-            raise TimeoutError(f"{self._waiting} bytes of events wait for the broker still") from exc
-        self._raise_failures()
+        """Wait until all is delivered, or durably in the spool.
+
+        Raises DeliveryError for what is not. After ``timeout`` seconds it raises TimeoutError, or, where there is a
+        spool, puts there what waits still.
+        """
+        self._outbox.flush(timeout)
 
     def close(self, timeout: float = 30.0) -> None:
-        """Flush and let go. Raises DeliveryError if anything emitted was not delivered."""
-        try:
-            self.flush(timeout)
-        finally:
-            self._here().close(timeout)
+        """Flush and let go. Raises DeliveryError if anything emitted was neither delivered nor is in the spool."""
+        self._outbox.close(timeout)
 
     def __enter__(self) -> Emitter:
         return self
@@ -297,52 +319,16 @@ class Emitter:
     ) -> None:
         self.close()
 
-    def _take_room(self, size: int) -> None:
-        with self._room:
-            if not self._room.wait_for(lambda: self._waiting + size <= self._buffer, self._max_block):
-                raise BufferFull(f"{self._waiting} bytes of events wait for the broker already")
-            self._waiting += size
-
-    def _give_room(self, size: int) -> None:
-        with self._room:
-            self._waiting -= size
-            self._room.notify_all()
-
-    def _fail(self, failure: _FailureOf, exc: BaseException, size: int) -> None:
-        self._give_room(size)
-        told = failure.because(type(exc).__name__)
-        log.error("event %s was not delivered: %s", told.event_id, told.reason)
-        with self._room:
-            self._failed += 1
-            self._failures = [*self._failures[-99:], told]
-        if self._on_error is not None:
-            self._on_error(told)
-
-    def _raise_failures(self) -> None:
-        with self._room:
-            failures, total = self._failures, self._failed
-            self._failures, self._failed = [], 0
-        if failures:
-            raise DeliveryError(failures, total)
-
-
-class _FailureOf:
-    """An event on its way, to be named if it fails."""
-
-    __slots__ = ("_event_id", "_record", "_source")
-
-    def __init__(self, event_id: str, source: str, record: Mapping[str, Any]) -> None:
-        self._event_id = event_id
-        self._source = source
-        self._record = record
-
-    def because(self, reason: str) -> Failure:
-        return Failure(self._event_id, self._source, self._record, reason)
-
 
 def _recognise(record: Mapping[str, Any]) -> str:
     if record.get("resourceType") == "AuditEvent":
-        return "fhir"
+        return SOURCE_OF[release_of(record)]
+    if record.get("resourceType") == "Provenance":
+        return "fhir-provenance"
+    if isinstance(record.get("AuditMessage"), Mapping):
+        return "atna"
+    if isinstance(record.get("MSH"), Mapping):
+        return "hl7v2"
     if str(record.get("schema", "")).startswith("wardwatch.device/"):
         return "device"
     if str(record.get("schema", "")).startswith("wardwatch.audit/"):

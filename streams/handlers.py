@@ -8,19 +8,25 @@ every changed key and the position; only then may the group's commit pass the ba
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
+import orjson
+
+from streams import topics
 from streams.blocks import address, unpack
 from streams.changelog import Changelog
+from streams.crashes import CrashJournal
 from streams.deadletters import DeadLetters
 from streams.installation import KeyWatch
 from streams.lineage import TopicReplaced
-from streams.pipeline import Ingest
-from streams.records import Output, RawRecord, Record
+from streams.pipeline import Ingest, Ingested
+from streams.records import WATERMARK, Output, RawRecord, Record
 from streams.sender import Sender
-from streams.state import BadDerived, KeyedStep, PartitionState
+from streams.sources.catalog import by_name
+from streams.state import COUNTS, BadDerived, KeyedStep, PartitionState
+from streams.tallies import Skews, Tally
 from streams.transport import Batch
 from streams.vault import Vault
 from streams.watermarks import InputClocks
@@ -33,6 +39,8 @@ FLUSH_SECONDS = 1.0
 FLUSH_BATCHES = 6
 #: Records between two chances for other tasks to run.
 YIELD_EVERY = 100
+#: Reason of a record that :mod:`streams.crashes` condemned.
+_KILLED = "the worker ended each time it read this record: a defect of the product, please report it"
 
 
 #: A RawRecord of a tuple, without a Python call for each.
@@ -48,11 +56,14 @@ class IngestHandler:
         sender: Sender,
         clocks: InputClocks,
         *,
+        journal: CrashJournal,
         topic_id: bytes,
         name: str,
         now: Callable[[], float],
         keys: KeyWatch | None = None,
         vault: Vault | None = None,
+        tally: Tally,
+        skews: Skews,
     ) -> None:
         """``name``: the input as watermarks call it, ``topic/partition``. ``now``: seconds, only rising.
 
@@ -61,22 +72,46 @@ class IngestHandler:
         self._ingest = ingest
         self._sender = sender
         self._clocks = clocks
+        self._journal = journal
         self._topic_id = topic_id
         self._name = name
         self._now = now
         self._keys = keys
         self._vault = vault
+        self._tally = tally
+        self._skews = skews
+        self._again = 0  #: events of the batch in hand that are told twice
 
     async def open(self) -> None:
+        self._journal.open(self._topic_id)
         self._clocks.assigned(self._name, self._topic_id, self._now())
 
     async def process(self, batch: Batch) -> bool:
         self._clocks.taking(self._name)
         if self._keys is not None:
             await self._keys.ready(max(record.timestamp for record in batch.records))
+        with self._journal.batch(batch.first_offset, batch.next_offset):
+            derived, latest, untimely = await self._derive(batch)
+        if self._vault is not None:  # before what names its patients by pseudonym alone
+            await self._vault.settle(self._topic_id, batch.tp.partition, batch.first_offset)
+        sent = await self._sender.send(self._topic_id, batch.tp.partition, derived)
+        passed = sent.get(topics.EVENTS, 0) - self._again
+        self._tally.add(taken=len(batch), passed=passed, dead=sent.get(topics.DEAD_LETTERS, 0))
+        # A clock moves once everything it speaks for lies downstream, so that its watermark comes after it.
+        received = batch.records[-1].timestamp
+        self._clocks.taken(self._name, batch.next_offset, latest, received=received, now=self._now())
+        self._observe_skews(batch, derived, latest, untimely)
+        return True
+
+    async def _derive(self, batch: Batch) -> tuple[list[tuple[int, Sequence[Output]]], dict[str, int], dict[str, int]]:
+        """Each record's offset and outputs, each source's latest time, and the number of its first untimely record."""
+        self._again = 0
         derived: list[tuple[int, Sequence[Output]]] = []
         latest: dict[str, int] = {}
+        untimely: dict[str, int] = {}
         derive, append = self._ingest.derive, derived.append
+        if self._journal.careful or self._journal.condemned:
+            derive = self._carefully
         for count, record in enumerate(batch.records, 1):
             ingested = derive(
                 _RAW(
@@ -93,23 +128,53 @@ class IngestHandler:
                 )
             )
             append((record.offset, ingested.outputs))
+            self._again += ingested.again
             if ingested.clock > latest.get(ingested.source, 0):
                 latest[ingested.source] = ingested.clock
+            elif ingested.clocks:
+                for source, clock in ingested.clocks.items():
+                    latest[source] = max(clock, latest.get(source, 0))
+            elif not ingested.clock and ingested.source not in untimely:
+                untimely[ingested.source] = count
             if not count % YIELD_EVERY:
                 await asyncio.sleep(0)
-        if self._vault is not None:  # before what names its patients by pseudonym alone
-            await self._vault.settle(self._topic_id, batch.tp.partition, batch.first_offset)
-        await self._sender.send(self._topic_id, batch.tp.partition, derived)
-        # A clock moves once everything it speaks for lies downstream, so that its watermark comes after it.
+        return derived, latest, untimely
+
+    def _carefully(self, raw: RawRecord) -> Ingested:
+        journal = self._journal
+        if raw.offset in journal.condemned:
+            return self._ingest.refuse(raw, _KILLED)
+        if not journal.careful:
+            return self._ingest.derive(raw)
+        journal.name(raw.offset)
+        ingested = self._ingest.derive(raw)
+        journal.rest()
+        return ingested
+
+    def _observe_skews(
+        self,
+        batch: Batch,
+        derived: Sequence[tuple[int, Sequence[Output]]],
+        latest: Mapping[str, int],
+        untimely: Mapping[str, int],
+    ) -> None:
+        """Of each source, the newest event against the broker's time; ``untimely``: the first one's number, from 1."""
         received = batch.records[-1].timestamp
-        self._clocks.taken(self._name, batch.next_offset, latest, received=received, now=self._now())
-        return True
+        for source, clock in latest.items():
+            lateness = by_name(source).lateness
+            ahead = clock + lateness - received
+            self._skews.observe(source, (ahead if ahead > 0 else min(0, ahead + lateness)) / 1000)
+        for source, number in untimely.items():
+            if source:  # a dead letter has none
+                time = orjson.loads(derived[number - 1][1][0].value)["time"]
+                self._skews.observe(source, max(0, time - batch.records[number - 1].timestamp) / 1000)
 
     async def flush(self) -> None:
         """Every batch was durable when :meth:`process` returned."""
 
     async def close(self) -> None:
         self._clocks.released(self._name)
+        self._journal.close()
 
 
 class KeyedHandler:
@@ -122,20 +187,26 @@ class KeyedHandler:
         changelog: Changelog,
         dead_letters: DeadLetters,
         *,
+        journal: CrashJournal,
         stage: str,
         topic_id: bytes,
         now: Callable[[], float],
+        tally: Tally,
     ) -> None:
         self._step = step
         self._sender = sender
         self._changelog = changelog
         self._dead_letters = dead_letters
+        self._journal = journal
         self._stage = stage
         self._topic_id = topic_id
         self._now = now
         self._bad: dict[int, Sequence[Output]] = {}
         self._unflushed: list[Batch] = []
         self._flushed_at = 0.0
+        self._tally = tally
+        self._taken = 0  #: records since the last flush
+        self._counted: Mapping[str, int] = {}  #: the state's counts at that
         self.state = PartitionState(step)
 
     async def open(self) -> int:
@@ -149,12 +220,16 @@ class KeyedHandler:
             )
         state.topic = self._topic_id
         self.state = state
+        self._journal.open(self._topic_id)
         self._unflushed.clear()
         self._flushed_at = self._now()
+        self._taken, self._counted = 0, dict(state.counts)
         return state.position
 
     async def process(self, batch: Batch) -> bool:
-        await self._sender.send(self._topic_id, batch.tp.partition, self._fold(batch))
+        with self._journal.batch(batch.first_offset, batch.next_offset):
+            derived = self._fold(batch)
+        await self._sender.send(self._topic_id, batch.tp.partition, derived)
         self._unflushed.append(batch)
         if len(self._unflushed) < FLUSH_BATCHES and self._now() - self._flushed_at < FLUSH_SECONDS:
             return False
@@ -167,9 +242,17 @@ class KeyedHandler:
         for block in blocks:
             if block.foreign:
                 self._refuse(batch, block.records[0], "a foreign record on a topic that only Wardwatch writes to")
+            if self._journal.condemned:
+                for record in block.records:
+                    if record.place in self._journal.condemned:
+                        self._refuse(batch, record, _KILLED)
+        self._taken += sum(
+            len(block.records) for block in blocks if block.offset >= self.state.position and block.control != WATERMARK
+        )
+        before = self._journal.name if self._journal.careful else None
         while True:
             try:
-                return self.state.fold(blocks, self._bad)
+                return self.state.fold(blocks, self._bad, before=before)
             except BadDerived as exc:
                 reason = f"{type(exc.cause).__name__} in {self._stage}: a defect of the product, please report it"
                 self._refuse(batch, exc.record, reason)
@@ -190,9 +273,19 @@ class KeyedHandler:
         if changes:
             await self._changelog.commit(changes)
             self.state.flushed()
+        self._count()
         self._unflushed.clear()
         self._bad.clear()
         self._flushed_at = self._now()
 
+    def _count(self) -> None:
+        """What was taken since the last flush is durable now, so it counts."""
+        counts = self.state.counts
+        filtered = {name: counts[name] - self._counted.get(name, 0) for name in COUNTS}
+        passed = self._taken - len(self._bad) - sum(filtered.values())
+        self._tally.add(taken=self._taken, passed=passed, dead=len(self._bad), filtered=filtered)
+        self._taken, self._counted = 0, dict(counts)
+
     async def close(self) -> None:
+        self._journal.close()
         await self._changelog.close()

@@ -41,6 +41,7 @@ _ENCODED: Final = re.compile(r"%[0-9A-Fa-f]{2}")
 _QUALIFIED: Final = re.compile(
     r"(?:^|[^a-z])(?:practitioner|practitionerrole|device|organization|relatedperson|person)/$"
 )
+_URL_ENCODINGS: Final = ((quote, ""), (quote, "/"), (quote_plus, ""))
 #: What url-encoding leaves as it is (RFC 3986, 2.3).
 _UNRESERVED: Final = re.compile(r"[A-Za-z0-9_.~-]+")
 #: The three places of a byte within base64's groups: bytes before it, and the first character that is its own.
@@ -56,7 +57,7 @@ _READINGS: Final = 32
 _LONGEST: Final = 16_384
 #: Identifiers of one record that are compared with each other, and remembered; a record with more is one of its kind.
 _MANY: Final = 64
-_KEPT: Final = 4_096
+_KEPT: Final = 2_048
 
 
 def fold(text: str) -> str:
@@ -143,7 +144,7 @@ _older: dict[frozenset[str], Identifiers] = {}
 
 
 def identifiers_of(identifiers: frozenset[str]) -> Identifiers:
-    """:class:`Identifiers`, remembering up to 8,192 patients: what is asked about now is asked about again soon."""
+    """:class:`Identifiers`, remembering up to 4,096 patients: what is asked about now is asked about again soon."""
     global _recent, _older
     if len(identifiers) > _MANY:
         return Identifiers(identifiers)
@@ -162,7 +163,8 @@ def _base64(text: str, folded: str) -> Iterable[str]:
         return
     spellings = {text, folded, text.upper()}
     if not _UNRESERVED.fullmatch(text):
-        spellings |= {quote(text, ""), quote(text), quote_plus(text)}
+        # Half a surrogate pair is no reason to stop looking.
+        spellings |= {write(text, safe, errors="surrogatepass") for write, safe in _URL_ENCODINGS}
     for spelling in spellings:
         raw = spelling.encode("utf-8", "surrogatepass")
         for zeros, begin in _ALIGNMENTS:

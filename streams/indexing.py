@@ -15,6 +15,7 @@ from streams.records import Output, RawRecord
 from streams.sender import Sender
 from streams.sinks.elasticsearch import Elasticsearch
 from streams.sinks.store import AlertStore
+from streams.tallies import Tally
 from streams.transport import Batch
 
 __all__ = ["IndexHandler", "Stores"]
@@ -37,6 +38,11 @@ class Stores:
             return [(refused.alert, refused.reason) for refused in await self.elasticsearch.write(alerts)]
         return []
 
+    async def check(self) -> None:
+        """Raise where Elasticsearch, if there is one, does not answer: nobody may have an alert for it for hours."""
+        if self.elasticsearch is not None:
+            await self.elasticsearch.check()
+
     async def keep(self, name: str, fact: Any) -> None:
         """Keep one fact in the embedded store, if there is one. Raises StoreError."""
         if self.embedded is not None:
@@ -54,7 +60,14 @@ class IndexHandler:
     """One partition of ``alerts``. A batch is acknowledged once every store has it."""
 
     def __init__(
-        self, stores: Stores, sender: Sender, dead_letters: DeadLetters, *, topic_id: bytes, clock: Callable[[], float]
+        self,
+        stores: Stores,
+        sender: Sender,
+        dead_letters: DeadLetters,
+        *,
+        topic_id: bytes,
+        clock: Callable[[], float],
+        tally: Tally,
     ) -> None:
         """``clock``: seconds since the epoch."""
         self._stores = stores
@@ -62,6 +75,7 @@ class IndexHandler:
         self._dead_letters = dead_letters
         self._topic_id = topic_id
         self._clock = clock
+        self._tally = tally
 
     async def open(self) -> None:
         """Nothing to come back to: the group's commit says where to go on."""
@@ -85,6 +99,7 @@ class IndexHandler:
             letters.append((record.offset, [self._letter(record, f"Elasticsearch refused it: {reason}")]))
         if letters:
             await self._sender.send(self._topic_id, batch.tp.partition, sorted(letters, key=lambda letter: letter[0]))
+        self._tally.add(taken=len(batch), passed=len(batch) - len(letters), dead=len(letters))
         return True
 
     def _letter(self, record: Any, reason: str) -> Output:

@@ -30,7 +30,7 @@ from streams.lineage import SCHEMA
 from streams.settings import Settings
 from streams.topics import INSTALLATION
 
-__all__ = ["Installation", "KeyWatch", "agree"]
+__all__ = ["Installation", "KeyWatch", "agree", "look"]
 
 log = logging.getLogger(__name__)
 
@@ -45,13 +45,16 @@ class Installation:
         self.keys: Mapping[str, Any] | None = None  #: what the first record agreed on; None before there is one
         self._epochs: dict[str, Epoch] = {}
         self._destroyed: set[str] = set()
+        self._newer = 0  #: schema of a record that a later version wrote
 
     def refresh(self) -> Agreement:
         """What was agreed on until now. Raises kafka's errors, and SetupError on what a later version wrote."""
         with self._turn:
             if self._consumer is None:
                 self._consumer = KafkaConsumer(
-                    bootstrap_servers=self._settings.kafka.split(","), enable_auto_commit=False
+                    bootstrap_servers=self._settings.kafka.split(","),
+                    enable_auto_commit=False,
+                    **self._settings.security.kafka_python(),
                 )
                 self._consumer.assign([TopicPartition(INSTALLATION, 0)])
                 self._consumer.seek_to_beginning()
@@ -61,16 +64,18 @@ class Installation:
                 for record in consumer.poll(timeout_ms=500).get(tp, ()):
                     with suppress(ValueError, AttributeError, KeyError, TypeError):  # nobody of ours wrote it
                         self._take(orjson.loads(record.value), record.timestamp)
+            if self._newer:
+                raise SetupError(
+                    f"the installation's record has schema {self._newer}; this worker reads {SCHEMA}: upgrade it"
+                )
             first = [] if self.keys is None else [Epoch(str(self.keys.get("pseudonym")), 0)]
             later = sorted(self._epochs.values(), key=lambda epoch: epoch.start)
             return Agreement((*first, *later), frozenset(self._destroyed))
 
     def _take(self, value: Any, written: int) -> None:
         if value["v"] > SCHEMA:
-            raise SetupError(
-                f"the installation's record has schema {value['v']}; this worker reads {SCHEMA}: upgrade it"
-            )
-        if "keys" in value and self.keys is None:
+            self._newer = value["v"]
+        elif "keys" in value and self.keys is None:
             self.keys = dict(value["keys"])
         elif "epoch" in value:
             told = value["epoch"]
@@ -81,7 +86,8 @@ class Installation:
 
     def write(self, **value: Any) -> None:
         """Say something to every worker; durable when it returns. Raises kafka's errors."""
-        producer = KafkaProducer(bootstrap_servers=self._settings.kafka.split(","), acks="all")
+        client = self._settings.security.kafka_python()
+        producer = KafkaProducer(bootstrap_servers=self._settings.kafka.split(","), acks="all", **client)
         try:
             record = orjson.dumps({"v": SCHEMA, **value})
             producer.send(INSTALLATION, record, key=next(iter(value)).encode(), partition=0).get(timeout=30)
@@ -107,26 +113,44 @@ def agree(settings: Settings, keys: Keys) -> Agreement:
         installation.close()
 
 
+def look(settings: Settings, keys: Keys) -> bool:
+    """Whether the installation has keys, and they are these. Raises SetupError where they are others."""
+    installation = Installation(settings)
+    try:
+        agreement = installation.refresh()
+        if installation.keys is not None:
+            _compare(agreement, installation.keys, keys)
+        return installation.keys is not None
+    finally:
+        installation.close()
+
+
 def _agree(installation: Installation, keys: Keys) -> Agreement:
     agreement = installation.refresh()
-    shared = {
+    if installation.keys is None:
+        installation.write(keys={"pseudonym": next(iter(keys.pseudonyms)), **_shared(keys)})
+        agreement = installation.refresh()  # another may have been quicker
+    _compare(agreement, installation.keys or {}, keys)
+    return agreement
+
+
+def _shared(keys: Keys) -> dict[str, str]:
+    return {
         "dead letters": _id(keys.dead_letter_public),
         "webhook": _id(keys.webhook),
         "vault": _id(keys.vault_public),
     }
-    if installation.keys is None:
-        installation.write(keys={"pseudonym": next(iter(keys.pseudonyms)), **shared})
-        agreement = installation.refresh()  # another may have been quicker
-    agreed = installation.keys or {}
+
+
+def _compare(agreement: Agreement, agreed: Mapping[str, Any], keys: Keys) -> None:
     missing = [e.key for e in agreement.epochs if e.key not in keys.held and e.key not in agreement.destroyed]
     differ = ["pseudonym"] if missing else []
-    differ += [name for name, value in shared.items() if agreed.get(name, value) != value]
+    differ += [name for name, value in _shared(keys).items() if agreed.get(name, value) != value]
     if differ:
         raise SetupError(
             f"the keys in {keys.folder} are not those of this installation ({', '.join(differ)}): patients would get "
             "two pseudonyms each; copy the folder from a worker that runs, or name it with WARDWATCH_DATA_DIR"
         )
-    return agreement
 
 
 def _id(key: bytes) -> str:

@@ -19,7 +19,7 @@ from faust.types import TP
 from streams.lineage import NewerSchema, TopicReplaced
 from streams.transport import Batch
 
-__all__ = ["Handler", "Lane", "LaneStatus", "Lanes", "Log"]
+__all__ = ["Handler", "Lane", "LaneStatus", "Lanes", "Log", "Loss"]
 
 log = logging.getLogger(__name__)
 
@@ -80,10 +80,23 @@ class LaneStatus:
     topic: str
     partition: int
     stopped: str = ""  #: why it waits; empty while it runs
+    cause: type[Exception] | None = None  #: what stopped it last, until a batch is done again
+    holding: bool = False  #: some batch is in hand, or taken and not yet durable
     restarts: int = 0
     records: int = 0
     position: int = 0  #: offset of the next record to take
     lost: int = 0  #: records the broker no longer had when they were due
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """Records that were deleted before they could be taken."""
+
+    step: str
+    topic: str
+    partition: int
+    first: int  #: offset of the first of them
+    records: int
 
 
 class Lane:
@@ -97,13 +110,15 @@ class Lane:
         *,
         log: Log,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        on_lost: Callable[[Loss], object] = lambda _: None,
     ) -> None:
-        """``sleep`` waits before another try, in seconds."""
+        """``sleep`` waits before another try, in seconds. ``on_lost`` hears what was deleted before it was taken."""
         self.status = LaneStatus(step, tp.topic, tp.partition)
         self._tp = tp
-        self._handler = handler
+        self.handler = handler
         self._log = log
         self._sleep = sleep
+        self._on_lost = on_lost
         self._queue: asyncio.Queue[Batch | None] = asyncio.Queue()
         self._unacked: deque[Batch] = deque()
         self._position: int | None = None
@@ -132,7 +147,7 @@ class Lane:
         if not done:
             self._task.cancel()
             await asyncio.wait({self._task})
-        await self._handler.close()
+        await self.handler.close()
 
     async def _run(self) -> None:
         pause = BACKOFF[0]
@@ -140,7 +155,7 @@ class Lane:
             try:
                 if self._suspect:
                     await self._identify()
-                self._position = await self._handler.open()
+                self._position = await self.handler.open()
                 self._sought = False
                 self._say_running()
                 if self._unacked:
@@ -170,6 +185,7 @@ class Lane:
                 break
             if not batch.stale and await self._in_sequence(batch):
                 self._unacked.append(batch)
+                self.status.holding = True
                 if batch.first_offset < self.status.position:
                     self._suspect = True
                     await self._identify()
@@ -177,19 +193,20 @@ class Lane:
         await self._flush()
 
     async def _process(self, batch: Batch) -> None:
-        durable = await self._handler.process(batch)
+        durable = await self.handler.process(batch)
         self.status.records += len(batch)
         self.status.position = batch.next_offset
         if durable:
             self._ack()
 
     async def _flush(self) -> None:
-        await self._handler.flush()
+        await self.handler.flush()
         self._ack()
 
     def _ack(self) -> None:
         while self._unacked:
             self._unacked.popleft().ack()
+        self.status.holding, self.status.cause = False, None
 
     async def _in_sequence(self, batch: Batch) -> bool:
         """False where the consumer stands past what is durable: it is sent back, and the batch comes again."""
@@ -224,6 +241,7 @@ class Lane:
         lost = min(await self._log.log_start(self._tp), first) - expected
         if lost > 0:
             self.status.lost += lost
+            self._on_lost(Loss(self.status.step, self._tp.topic, self._tp.partition, expected, lost))
             log.error(
                 "%s: %d records from offset %d of %s[%d] on were deleted before they could be processed: keep them "
                 "longer than workers may be away (retention.ms)",
@@ -241,6 +259,7 @@ class Lane:
 
     def _say_stopped(self, exc: Exception) -> None:
         self.status.stopped = f"{type(exc).__name__}: {exc}"
+        self.status.cause = type(exc)
         self.status.restarts += 1
         log.warning(
             "%s of %s[%d] stopped: %s",
@@ -258,6 +277,7 @@ class Lanes:
         self._log = log
         self._steps: dict[str, tuple[str, Callable[[int], Handler]]] = {}
         self._lanes: dict[TP, Lane] = {}
+        self._losses: list[Loss] = []
         self._closed = False
 
     def register(self, topic: str, step: str, handler: Callable[[int], Handler]) -> None:
@@ -269,7 +289,8 @@ class Lanes:
         for tp in () if self._closed else partitions:
             if tp.topic in self._steps and tp not in self._lanes:
                 step, handler = self._steps[tp.topic]
-                lane = self._lanes[tp] = Lane(step, tp, handler(tp.partition), log=self._log)
+                lane = Lane(step, tp, handler(tp.partition), log=self._log, on_lost=self._losses.append)
+                self._lanes[tp] = lane
                 lane.start()
 
     def put(self, batch: Batch) -> None:
@@ -291,3 +312,14 @@ class Lanes:
 
     def status(self) -> list[LaneStatus]:
         return [lane.status for lane in self._lanes.values()]
+
+    def losses(self) -> list[Loss]:
+        """What was lost since this was last asked."""
+        taken = self._losses.copy()
+        self._losses.clear()
+        return taken
+
+    def handler(self, tp: TP) -> Handler | None:
+        """The handler of a partition that is ours."""
+        lane = self._lanes.get(tp)
+        return None if lane is None else lane.handler

@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import logging
 import sys
+from datetime import UTC, datetime
+from typing import Literal
 
-__all__ = ["Sparing", "set_up"]
+import orjson
+
+__all__ = ["Json", "Sparing", "set_up"]
 
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 #: Loggers of which nothing is held back.
@@ -42,10 +46,27 @@ class Sparing(logging.Filter):
         return True
 
 
-def set_up(level: str) -> None:
-    """Log to standard error from ``level`` on."""
+class Json(logging.Formatter):
+    """One JSON object a line, with the names of ECS: ``@timestamp``, ``log.level``, ``log.logger``, ``message``."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "@timestamp": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "log.level": record.levelname.lower(),
+            "log.logger": record.name,
+            "message": record.getMessage(),
+            "process.pid": record.process,
+        }
+        if record.exc_info:
+            line["error.stack_trace"] = self.formatException(record.exc_info)
+        return orjson.dumps(line, default=str).decode()
+
+
+def set_up(level: str, form: Literal["text", "json"] = "text") -> None:
+    """Log to standard error from ``level`` on, as lines for a person or as JSON."""
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(Sparing())
-    logging.basicConfig(handlers=[handler], level=level, format=_FORMAT)
+    handler.setFormatter(Json() if form == "json" else logging.Formatter(_FORMAT))
+    logging.basicConfig(handlers=[handler], level=level)
     for chatty in ("httpx", "httpcore"):  # they log URLs, which may hold a receiver's password
         logging.getLogger(chatty).setLevel(logging.WARNING)

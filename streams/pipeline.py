@@ -32,20 +32,27 @@ from streams.codecs import (
 from streams.deadletters import DeadLetters
 from streams.epochs import Epochs
 from streams.lineage import SCHEMA, NewerSchema, fingerprint
+from streams.occasions import DETECTOR, opens
 from streams.privacy import Pseudonyms, release
-from streams.reading import parse
+from streams.reading import parse, record_of
 from streams.records import Output, RawRecord, Record
 from streams.sources.base import BadRecord, Source
-from streams.sources.catalog import by_name, recognise
+from streams.sources.known import CATALOG, Sources
 from streams.state import PartitionState
+from streams.wrappers import DEEPEST, MOST, contents
 
-__all__ = ["Alerting", "Behave", "Ingest", "Ingested", "Reader", "Released"]
+__all__ = ["Alerting", "Behave", "Ingest", "Ingested", "Reader", "Released", "alert_of"]
 
 _HOUR = 3_600_000
 #: How far behind the watermark, in ms, an event still counts in its own window. Later ones are counted as late.
 LATENESS = _HOUR
 #: Bytes of an event and its key, so that all that is made of it fits what its topics take.
 LARGEST = 1_000_000
+#: What one record may become: positions count its outputs in 16 bits.
+MOST_OUTPUTS = 60_000
+#: A record that lies in another is named by its number there: one digit of this base for each record around it.
+_DIGITS: Final = MOST + 1
+_DEEPEST_LINE: Final = _DIGITS ** (DEEPEST - 1)
 #: Bytes of all views of one event.
 LARGEST_TOGETHER = 32_000_000
 #: Header an emitter sets once per event and keeps through every retry.
@@ -78,6 +85,8 @@ class Ingested(NamedTuple):
     outputs: Sequence[Output]
     source: str = ""  #: empty on a dead letter
     clock: int = 0  #: event time less the source's lateness; 0 where it says nothing about time
+    again: int = 0  #: events among the outputs that are there a second time, for detectors alone
+    clocks: Mapping[str, int] | None = None  #: the same by source, where the record held many of them
 
 
 class Reader:
@@ -94,7 +103,10 @@ class Reader:
         draft = source.normalise(record)
         pseudonyms, before = self._at(received)
         event = release(draft, source, pseudonyms, fallback_id=fallback_id, received=received)
-        matches = self._rules.match(record, draft.fields, source.logsource)
+        seen = record if draft.shown is None else draft.shown
+        if draft.aliases is not None:
+            seen = {**seen, **draft.aliases}
+        matches = self._rules.match(seen, draft.fields, draft.logsource or source.logsource)
         findings = tuple(rule_finding(match, event, source.subject) for match in matches) if matches else ()
         earlier = None
         if before is not None:
@@ -106,8 +118,16 @@ class Reader:
 class Ingest:
     """One raw record becomes outputs. A pure function of the record, but for the seal of a dead letter."""
 
-    def __init__(self, reader: Reader, dead_letters: DeadLetters, *, views: Iterable[EntityKind] = ()) -> None:
-        """``views``: which entities, beside the actor, some detector is keyed by."""
+    def __init__(
+        self,
+        reader: Reader,
+        dead_letters: DeadLetters,
+        *,
+        views: Iterable[EntityKind] = (),
+        sources: Sources = CATALOG,
+    ) -> None:
+        """``views``: which entities, beside the actor, some detector is keyed by. ``sources``: what is read."""
+        self._sources = sources
         self._reader = reader
         self._dead_letters = dead_letters
         self._views = tuple((kind, _KIND_BITS[kind]) for kind in views)
@@ -115,24 +135,62 @@ class Ingest:
     def derive(self, raw: RawRecord) -> Ingested:
         """Everything one record becomes; never raises: what cannot be read is a dead letter that says why."""
         try:
-            record = parse(raw.value)
             named = raw.headers.get(SOURCE)
-            source = _named(named) if named else recognise(record, raw.topic)
+            if named:
+                source = _named(named, self._sources)
+                record = record_of(raw.value, source)
+            else:
+                record = parse(raw.value)
+                source = self._sources.recognise(record, raw.topic)
             given = raw.headers.get(EVENT_ID)
             fallback = partial(_event_id, given) if given else partial(digest, raw.topic, raw.partition, raw.offset)
             released = self._reader.read(record, source, fallback_id=fallback, received=raw.received)
             outputs = self._outputs(released)
         except (BadRecord, ValueError) as exc:
-            reason = str(exc) if isinstance(exc, BadRecord) else f"{type(exc).__name__} while reading"
-            return Ingested((self._dead_letters.output(raw, stage="ingest", reason=reason),))
+            if (held := contents(raw.value)) is not None and raw.line < _DEEPEST_LINE:
+                return self._several(raw, held)
+            return self.refuse(raw, str(exc) if isinstance(exc, BadRecord) else f"{type(exc).__name__} while reading")
         except Exception as exc:
-            reason = f"{type(exc).__name__} while reading: a defect of the product, please report it"
-            return Ingested((self._dead_letters.output(raw, stage="ingest", reason=reason),))
+            return self.refuse(raw, f"{type(exc).__name__} while reading: a defect of the product, please report it")
         return Ingested(
             outputs,
             source.name,
             released.event.time - source.lateness if released.event.timely else 0,
+            1 if released.earlier is not None and released.earlier[0].actor != released.event.actor else 0,
         )
+
+    def _several(self, raw: RawRecord, held: Sequence[Any]) -> Ingested:
+        """A record that no source reads, and that holds others: each is derived as if it lay there by itself.
+
+        Its id is made of the record's and its number. A bad one costs itself: its dead letter holds it alone, under the
+        id with which it counts once when it is sent again.
+        """
+        if len(held) > MOST:
+            return self.refuse(raw, f"{len(held)} records in one: send at most {MOST} at a time")
+        given = raw.headers.get(EVENT_ID)
+        base = given.decode("utf-8", "replace") if given else digest(raw.topic, raw.partition, raw.offset)
+        outputs: list[Output] = []
+        clocks: dict[str, int] = {}
+        again = 0
+        for number, member in enumerate(held, 1):
+            one = raw._replace(
+                value=orjson.dumps(member),
+                headers={**raw.headers, EVENT_ID: digest(base, number).encode()},
+                line=raw.line * _DIGITS + number,
+            )
+            inner = self.derive(one)
+            outputs.extend(inner.outputs)
+            again += inner.again
+            for source, clock in (inner.clocks or {inner.source: inner.clock}).items():
+                if clock > clocks.get(source, 0):
+                    clocks[source] = clock
+        if len(outputs) > MOST_OUTPUTS:
+            return self.refuse(raw, f"{len(held)} records in one become {len(outputs)} outputs: send fewer at a time")
+        return Ingested(outputs, again=again, clocks=clocks)
+
+    def refuse(self, raw: RawRecord, reason: str) -> Ingested:
+        """A dead letter instead of all that the record would become."""
+        return Ingested((self._dead_letters.output(raw, stage="ingest", reason=reason),))
 
     def _outputs(self, released: Released) -> list[Output]:
         if released.earlier is not None:
@@ -196,9 +254,9 @@ class Ingest:
         return outputs
 
 
-def _named(header: bytes) -> Source:
+def _named(header: bytes, sources: Sources) -> Source:
     try:
-        return by_name(header.decode("utf-8", "replace"))
+        return sources.by_name(header.decode("utf-8", "replace"))
     except ValueError as exc:
         raise BadRecord(f"header {SOURCE}: {exc}") from None
 
@@ -252,6 +310,7 @@ class Behave:
     def fold(self, record: Record, fresh: bool, state: PartitionState) -> Sequence[Output]:
         place, key, value, mark, time = record
         if not time:
+            state.counts["untimely"] += 1
             return ()
         watermark = state.watermarks.current
         oldest = watermark - LATENESS
@@ -294,15 +353,44 @@ class Behave:
         return _Entity(own, [d.load(saved[d.name]) if d.name in saved else d.new() for d in detectors])
 
 
+def alert_of(finding: Finding) -> Alert:
+    """The alert of one finding."""
+    return Alert(
+        id=digest("alert", finding.id),
+        revision=1,
+        entity=finding.entity,
+        severity=finding.severity,
+        title=finding.title,
+        reason=finding.reason,
+        status="open",
+        first_seen=finding.time,
+        last_seen=finding.time,
+        findings=(finding,),
+    )
+
+
 class Alerting:
-    """A finding becomes an alert, one to one; the same finding again becomes nothing. A KeyedStep without values."""
+    """A finding becomes an alert, one to one, and one record for each receiver that wants it; the same finding again
+    becomes nothing. A KeyedStep.
+
+    What the pipeline says of itself becomes one an occasion. Its values are when each thing was last said, in ms.
+    """
 
     _DAY = 24 * _HOUR
     #: Days of findings whose ids are kept.
     _KEPT = 3
 
+    def __init__(self, route: Callable[[Alert], Sequence[str]] = lambda _: ()) -> None:
+        """``route``: names of the receivers of an alert (:class:`streams.routing.Routes`)."""
+        self._route = route
+
     def fold(self, record: Record, fresh: bool, state: PartitionState) -> Sequence[Output]:
         finding = decode_finding(record.value)
+        if finding.detector == DETECTOR:
+            if opens(finding, state.values):
+                return self._told(finding)
+            state.counts["held"] += 1
+            return ()
         if finding.timely:
             state.watermarks.observe(finding.time)
         day = (finding.time if finding.timely else state.watermarks.current) // self._DAY
@@ -311,23 +399,21 @@ class Alerting:
             state.counts["repeated"] += 1
             return ()
         state.seen.add(day, record.event)
-        alert = Alert(
-            id=digest("alert", finding.id),
-            revision=1,
-            entity=finding.entity,
-            severity=finding.severity,
-            title=finding.title,
-            reason=finding.reason,
-            status="open",
-            first_seen=finding.time,
-            last_seen=finding.time,
-            findings=(finding,),
+        return self._told(finding)
+
+    def _told(self, finding: Finding) -> Sequence[Output]:
+        alert = alert_of(finding)
+        value, mark = encode_alert(alert), fingerprint(alert.id)
+        return (
+            Output(topics.ALERTS, finding.entity.encode(), value, mark),
+            *(Output(topics.NOTIFICATIONS, name.encode(), value, mark) for name in self._route(alert)),
         )
-        key, value, mark = finding.entity.encode(), encode_alert(alert), fingerprint(alert.id)
-        return Output(topics.ALERTS, key, value, mark), Output(topics.NOTIFICATIONS, key, value, mark)
 
-    def dump(self, key: bytes, value: Any) -> bytes:
-        raise TypeError("alerting keeps nothing by key")
+    def dump(self, key: bytes, value: int) -> bytes:
+        return orjson.dumps([SCHEMA, value])
 
-    def load(self, key: bytes, raw: bytes) -> Any:
-        raise TypeError("alerting keeps nothing by key")
+    def load(self, key: bytes, raw: bytes) -> int:
+        schema, value = orjson.loads(raw)
+        if schema > SCHEMA:
+            raise NewerSchema(f"an occasion of schema {schema}; this worker reads {SCHEMA}: upgrade it")
+        return int(value)

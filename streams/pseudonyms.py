@@ -9,6 +9,9 @@ Three spellings of a patient are one identity: ``Patient/123``, ``https://ehr/fh
 ``Patient/123/_history/4``. The server's address is left out because services log references both ways; two EHRs that
 give the same id to two people need an identifier instead. An identifier (``system|value``) and anything else is an
 identity of its own: nothing here knows that a record number and a reference mean one person.
+
+An identifier as HL7 v2 writes it (CX, ``123^^^HOSP&1.2.3&ISO``), as audit messages do too, is FHIR's identifier of that
+system: ``urn:oid:1.2.3|123``; ``HOSP|123`` where the authority has a name alone.
 """
 
 from __future__ import annotations
@@ -23,19 +26,32 @@ from typing import Final
 __all__ = ["Pseudonyms", "canonical"]
 
 _REFERENCE: Final = re.compile(r"(?:.*/)?(Patient/[A-Za-z0-9\-.]{1,64})(?:/_history(?:/[^/]*)?)?/?")
-_KEPT: Final = 32_768
+#: How FHIR writes a system of each of HL7 v2's universal id types (table 0301).
+_SYSTEMS: Final = {"ISO": "urn:oid:", "UUID": "urn:uuid:", "GUID": "urn:uuid:", "URI": "", "DNS": ""}
+_KEPT: Final = 16_384
 _TOKENS: Final = 4_096
 
 
 def canonical(raw_id: str) -> str:
     """The one spelling of a patient's id that is hashed; see the module's text."""
     raw_id = raw_id.strip()
+    if "^" in raw_id:
+        return _of_cx(raw_id)
     found = _REFERENCE.fullmatch(raw_id)
     return found[1] if found else raw_id
 
 
+def _of_cx(text: str) -> str:
+    """``system|value`` of an identifier as HL7 v2 writes it, where it says whose number it is."""
+    value, *rest = text.split("^")
+    name, _, universal = (rest[2] if len(rest) > 2 else "").partition("&")
+    number, _, kind = universal.partition("&")
+    system = f"{_SYSTEMS[kind.upper()]}{number}" if number and kind.upper() in _SYSTEMS else number or name
+    return f"{system}|{value}" if value and system else value or text
+
+
 class Pseudonyms:
-    """Keyed, deterministic, one way. Keeps up to 65,536 recent answers; not for use from several threads."""
+    """Keyed, deterministic, one way. Keeps up to 32,768 recent answers; not for use from several threads."""
 
     def __init__(
         self,

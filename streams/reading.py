@@ -1,7 +1,11 @@
 """Records from bytes and from files, whatever the files are like; what cannot be read is told with file and line.
 
-A file is JSON lines, one JSON value over several lines, a JSON array, CloudTrail's ``{"Records": [...]}`` or a FHIR
-Bundle, each also gzipped; ``-`` is standard input. JSON lines are read one at a time.
+A record is JSON; where it is none, its first bytes say whether it is XML, syslog or HL7 v2 (:mod:`streams.wire`).
+
+A file is JSON lines, one JSON value over several lines, a JSON array, a FHIR Bundle, lines of VPC flow logs, or what a
+cloud wraps records in (:mod:`streams.wrappers`); a delimited table with a header (``.csv``, ``.tsv``) or lines of text;
+or holds audit messages in XML, syslog messages or HL7 v2 (:mod:`streams.framing`); each also gzipped. ``-`` is standard
+input. Lines and rows are read one at a time.
 """
 
 from __future__ import annotations
@@ -10,16 +14,25 @@ import gzip
 import io
 import sys
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Any, NamedTuple, cast
 
 import orjson
 
-from streams.sources.base import BadRecord
+from streams.delimited import rows
+from streams.framing import pieces
+from streams.sources.base import BadRecord, Source
+from streams.sources.catalog import recognise
+from streams.sources.vpc_flow import flow_header, flow_line
+from streams.wire import is_other, parse_other
+from streams.wrappers import DEEPEST, unwrap
 
-__all__ = ["Item", "parse", "read_files"]
+__all__ = ["FORMS", "Item", "parse", "read_files", "record_of"]
+
+#: What the records of a file are written as; ``auto`` goes by its name and by what is in it.
+FORMS = ("auto", "json", "csv", "lines")
 
 #: Bytes of one record; Kafka takes no more either.
 LIMIT = 4 * 1024 * 1024
@@ -34,13 +47,22 @@ class Item(NamedTuple):
     line: int
     record: Mapping[str, Any] | None
     error: str | None
+    raw: bytes | None = None  #: as it was, where it is no JSON
+    member: str = ""  #: which of the records that lay in that one: ``.2``, or ``.2.1`` where they held some themselves
+
+    @property
+    def place(self) -> str:
+        """Names the record to a person, and no other."""
+        return f"{self.file}:{self.line}{self.member}"
 
 
 def parse(raw: bytes) -> Mapping[str, Any]:
-    """One JSON object. Raises BadRecord that says where it breaks off, and quotes nothing."""
+    """One record as a Mapping. Raises BadRecord that says where it breaks off, and quotes nothing."""
     try:
         record = orjson.loads(raw)
     except orjson.JSONDecodeError as exc:
+        if is_other(raw):
+            return parse_other(raw, parse)
         where = f"at character {exc.pos}" if raw else "it is empty"
         raise BadRecord(f"the record is no JSON: {_why(exc)} {where}") from None
     except RecursionError:
@@ -50,20 +72,63 @@ def parse(raw: bytes) -> Mapping[str, Any]:
     return record
 
 
+def record_of(raw: bytes, source: Source) -> Mapping[str, Any]:
+    """The record of ``source``: one JSON object, or a line of text where the source reads such, as ``message``.
+
+    Raises BadRecord, as :func:`parse` does.
+    """
+    try:
+        return parse(raw)
+    except BadRecord:
+        if not getattr(source, "lines", False) or raw.lstrip()[:1] in (b"{", b"["):
+            raise
+    return {"message": _text(raw)}
+
+
+def _text(raw: bytes) -> str:
+    try:
+        return raw.decode().rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise BadRecord("the line is no UTF-8") from None
+
+
 def _why(exc: orjson.JSONDecodeError) -> str:
     """orjson's reason without the position it repeats."""
     return exc.msg.partition(":")[0] or "broken"
 
 
-def read_files(files: Iterable[str]) -> Iterator[Item]:
-    """Every record of ``files``, in order. Never raises for what a file holds."""
+def read_files(files: Iterable[str], form: str = "auto") -> Iterator[Item]:
+    """Every record of ``files``, in order; ``form`` is one of :data:`FORMS`. Never raises for what a file holds."""
     for name in files:
         try:
             with _open(name) as stream:
-                yield from _read(name, stream)
+                for item in _READERS[_form(name) if form == "auto" else form](name, stream):
+                    yield from _opened(item)
+        except BadRecord as exc:
+            yield Item(name, 1, None, str(exc))
         except (OSError, EOFError, zlib.error) as exc:
             reason = exc.strerror if isinstance(exc, OSError) and exc.strerror else str(exc) or type(exc).__name__
             yield Item(name, 0, None, f"the file cannot be read: {reason}")
+
+
+def _opened(item: Item, depth: int = 0) -> Iterator[Item]:
+    """The record itself, or those in it where no source reads it as it stands."""
+    held = None if item.record is None or depth >= DEEPEST else unwrap(item.record)
+    if held is None or _known(item):
+        yield item
+        return
+    for number, member in enumerate(held, 1):
+        inner = Item(item.file, item.line, None, "the record is JSON, but no object", member=f"{item.member}.{number}")
+        if isinstance(member, dict):
+            inner = inner._replace(record=member, error=None)
+        yield from _opened(inner, depth + 1)
+
+
+def _known(item: Item) -> bool:
+    try:
+        return item.record is not None and bool(recognise(item.record))
+    except BadRecord:
+        return False
 
 
 @contextmanager
@@ -78,6 +143,37 @@ def _open(name: str) -> Iterator[IO[bytes]]:
             yield buffered
 
 
+def _form(name: str) -> str:
+    suffix = Path(name.lower().removesuffix(".gz")).suffix
+    return {".csv": "csv", ".tsv": "csv", ".log": "log"}.get(suffix, "json")
+
+
+def _log(name: str, stream: IO[bytes]) -> Iterator[Item]:
+    """A log is records or text, and its first line tells."""
+    head = cast(io.BufferedReader, stream).peek(512).lstrip()
+    first = head.partition(b"\n")[0].decode("ascii", "replace")
+    records = head[:1] in (b"{", b"[") or is_other(head) or flow_header(first) or flow_line(first)
+    yield from (_read if records else _texts)(name, stream)
+
+
+def _rows(name: str, stream: IO[bytes]) -> Iterator[Item]:
+    for number, row in rows(stream):
+        yield Item(name, number, None, row) if isinstance(row, str) else Item(name, number, row, None)
+
+
+def _texts(name: str, stream: IO[bytes]) -> Iterator[Item]:
+    for number, line in enumerate(stream, 1):
+        if not line.strip():
+            continue
+        if len(line) > LIMIT:
+            yield Item(name, number, None, f"the line has {len(line)} bytes where {LIMIT} are allowed")
+            continue
+        try:
+            yield Item(name, number, {"message": _text(line)}, None)
+        except BadRecord as exc:
+            yield Item(name, number, None, str(exc))
+
+
 def _read(name: str, stream: IO[bytes]) -> Iterator[Item]:
     first = b""
     number = 0
@@ -89,7 +185,7 @@ def _read(name: str, stream: IO[bytes]) -> Iterator[Item]:
         return
     value = _value(first)
     if value is None:
-        yield from _whole(name, first, stream, number)
+        yield from (_pieces if is_other(first) else _whole)(name, first, stream, number)
         return
     if isinstance(value, list) or _members(value) is not None:
         yield from _several(name, value)
@@ -102,13 +198,27 @@ def _read(name: str, stream: IO[bytes]) -> Iterator[Item]:
             yield _line(name, number, line)
 
 
-def _line(name: str, number: int, line: bytes) -> Item:
+def _line(name: str, number: int, line: bytes, fields: Sequence[str] = ()) -> Item:
+    """One line: JSON, or of VPC flow logs, with ``fields`` where a header named them."""
     if len(line) > LIMIT:
         return Item(name, number, None, f"the record has {len(line)} bytes where {LIMIT} are allowed")
     try:
         return Item(name, number, parse(line.strip()), None)
     except BadRecord as exc:
-        return Item(name, number, None, str(exc))
+        flow = flow_line(line.decode("ascii", "replace"), fields)
+        return Item(name, number, flow, None) if flow else Item(name, number, None, str(exc))
+
+
+def _pieces(name: str, first: bytes, stream: IO[bytes], number: int) -> Iterator[Item]:
+    """Records that are no JSON. Each is told by the line it begins on."""
+    for piece in pieces(first, stream, number, LIMIT):
+        if piece.content is None:
+            yield Item(name, piece.line, None, f"the record has more than the {LIMIT} bytes that are allowed")
+            continue
+        try:
+            yield Item(name, piece.line, parse(piece.content), None, piece.content)
+        except BadRecord as exc:
+            yield Item(name, piece.line, None, str(exc))
 
 
 def _value(raw: bytes) -> Any:
@@ -128,18 +238,21 @@ def _whole(name: str, first: bytes, stream: IO[bytes], number: int) -> Iterator[
         if value is not None:
             yield from _several(name, value)
             return
-    yield _line(name, number, first)
+    fields = flow_header(first.decode("ascii", "replace")) or ()
+    if not fields:
+        yield _line(name, number, first)
     for line in io.BytesIO(rest) if rest else stream:
         number += 1
         if line.strip():
-            yield _line(name, number, line)
+            yield _line(name, number, line, fields)
 
 
 def _members(value: Any) -> list[Any] | None:
     if isinstance(value, dict):
-        if isinstance(value.get("Records"), list):
-            records: list[Any] = value["Records"]
-            return records
+        for wrapper in ("Records", "records"):
+            if isinstance(value.get(wrapper), list):
+                records: list[Any] = value[wrapper]
+                return records
         if value.get("resourceType") == "Bundle" and isinstance(value.get("entry"), list):
             return [entry.get("resource") if isinstance(entry, dict) else None for entry in value["entry"]]
     return value if isinstance(value, list) else None
@@ -153,3 +266,11 @@ def _several(name: str, value: Any) -> Iterator[Item]:
 
 def _no_object(name: str, number: int) -> Item:
     return Item(name, number, None, "the record is JSON, but no object")
+
+
+_READERS: dict[str, Callable[[str, IO[bytes]], Iterator[Item]]] = {
+    "json": _read,
+    "csv": _rows,
+    "lines": _texts,
+    "log": _log,
+}

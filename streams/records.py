@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-__all__ = ["WATERMARK", "Control", "Output", "RawRecord", "Record"]
+__all__ = ["OWN", "WATERMARK", "Control", "Output", "RawRecord", "Record"]
 
 #: Header key of a watermark, the one kind of control record there is.
 WATERMARK = "watermark"
+#: Header key of what a worker says of the pipeline itself: no other record led to it, so it has no lineage.
+OWN = "own"
 
 
 class RawRecord(NamedTuple):

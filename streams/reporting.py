@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from faust.types import TP
 
+from streams import topics
+from streams.conditions import Look
+from streams.handlers import KeyedHandler
 from streams.lanes import Lanes
-from streams.topics import INPUTS
+from streams.tallies import Skews, Tally
 from streams.transport import BatchApp
 
 __all__ = ["Reporter"]
+
+#: The partition whose owner speaks for all workers: its state holds what each of them said of every input.
+_SPEAKER = TP(topics.EVENTS, 0)
 
 
 class Reporter:
@@ -21,17 +29,38 @@ class Reporter:
         self._app = app
         self._last: tuple[float, int] | None = None
 
-    def report(self, *, now: float) -> dict[str, Any]:
-        """``now``: seconds since the epoch. Throughput counts source events; lag counts records of all topics."""
+    def look(
+        self, *, now: float, tallies: Mapping[tuple[str, str], Tally], skews: Skews, store: str, kafka: str
+    ) -> Look:
+        """Everything by which the pipeline is judged. ``store``, ``kafka``: as in :class:`streams.conditions.Look`."""
         lanes = self._lanes.status()
-        events = sum(lane.records for lane in lanes if lane.topic in INPUTS)
+        lag: Counter[tuple[str, str]] = Counter()
+        for lane in lanes:
+            lag[lane.step, lane.topic] += self._lag(TP(lane.topic, lane.partition), lane.position)
+        speaker = self._lanes.handler(_SPEAKER)
+        silences = speaker.state.watermarks.silences(int(now * 1000)) if isinstance(speaker, KeyedHandler) else {}
+        return Look(
+            lanes=lanes,
+            lag=lag,
+            dead={key: tally.dead for key, tally in tallies.items()},
+            losses=self._lanes.losses(),
+            silent={source: silence / 1000 for source, silence in silences.items()},
+            skew=skews.take(),
+            store=store,
+            kafka=kafka,
+        )
+
+    def report(self, look: Look, *, now: float) -> dict[str, Any]:
+        """``now``: seconds since the epoch. Throughput counts source events; lag counts records of all topics."""
+        lanes = look.lanes
+        events = sum(lane.records for lane in lanes if lane.topic in topics.INPUTS)
         then, before = self._last or (now, events)
         self._last = (now, events)
         return {
             "time": int(now * 1000),
             "partitions": len(lanes),
             "records_per_second": max(0, events - before) / (now - then) if now > then else 0.0,
-            "lag": sum(self._lag(TP(lane.topic, lane.partition), lane.position) for lane in lanes),
+            "lag": sum(look.lag.values()),
             "stopped": [
                 f"{lane.step} {lane.topic}[{lane.partition}]: {lane.stopped}" for lane in lanes if lane.stopped
             ],

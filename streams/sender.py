@@ -22,7 +22,8 @@ from aiokafka.errors import KafkaError
 from streams import producers
 from streams.blocks import LIMIT, pack
 from streams.lineage import BLOCK, HEADER, NO_POSITION, Lineage, Position
-from streams.records import Control, Output
+from streams.records import OWN, Control, Output
+from streams.refusals import missing_permission
 from streams.topics import BLOCKS
 
 __all__ = ["DeliveryFailed", "Sender"]
@@ -68,8 +69,10 @@ class Sender:
                 self._producer = producer
             return self._producer
 
-    async def send(self, topic_id: bytes, partition: int, derived: Iterable[tuple[int, Sequence[Output]]]) -> int:
-        """Send the outputs of consecutive records of one source partition. Returns how many there were.
+    async def send(
+        self, topic_id: bytes, partition: int, derived: Iterable[tuple[int, Sequence[Output]]]
+    ) -> Mapping[str, int]:
+        """Send the outputs of consecutive records of one source partition. Returns how many went to each topic.
 
         ``derived`` gives each record's offset and its outputs, in offset order. Raises DeliveryFailed.
         """
@@ -86,7 +89,10 @@ class Sender:
                     for target, placed in targets.items()
                 }
             )
-        return sum(map(len, targets.values()))
+        counts: dict[str, int] = defaultdict(int)
+        for (topic, _), placed in targets.items():
+            counts[topic] += len(placed)
+        return counts
 
     async def control(self, control: Control) -> None:
         """Send one control record to every partition of its topic. Raises DeliveryFailed."""
@@ -99,7 +105,19 @@ class Sender:
             await _all(sent)
         except KafkaError as exc:
             await self._abandon(producer)
-            raise DeliveryFailed(f"{control.header} to {control.topic}: {exc!r}") from exc
+            told = missing_permission(exc, self._client, topic=f"Write Topic {control.topic}")
+            raise DeliveryFailed(told or f"{control.header} to {control.topic}: {exc!r}") from exc
+
+    async def tell(self, output: Output) -> None:
+        """Send what a worker says of the pipeline: a record that no other led to. Raises DeliveryFailed."""
+        producer = await self._ready()
+        topic, key, value, *_ = output
+        try:
+            partition = crc32(key) % self._partitions[topic]
+            await _all([await producer.send(topic, value, key=key, partition=partition, headers=[(OWN, b"")])])
+        except KafkaError as exc:
+            await self._abandon(producer)
+            raise DeliveryFailed(f"{OWN} to {topic}: {exc!r}") from exc
 
     async def _deliver(self, messages: Mapping[tuple[str, int], Sequence[_Message]]) -> None:
         producer = await self._ready()
@@ -124,7 +142,9 @@ class Sender:
                 acked[target] = metadata.offset
         except KafkaError as exc:
             await self._abandon(producer)
-            raise DeliveryFailed(repr(exc)) from exc
+            topic = exc.args[0] if exc.args else ", ".join(sorted({topic for topic, _ in messages}))
+            told = missing_permission(exc, self._client, topic=f"Write Topic {topic}")
+            raise DeliveryFailed(told or repr(exc)) from exc
 
     async def _abandon(self, producer: AIOKafkaProducer) -> None:
         """A producer that failed once may have a gap in its sequence: the next send starts a new one."""

@@ -17,19 +17,19 @@ import orjson
 from streams import seen
 from streams.blocks import Block
 from streams.lineage import SCHEMA, Marks, NewerSchema
-from streams.records import WATERMARK, Output, Record
+from streams.records import OWN, WATERMARK, Output, Record
 from streams.seen import SeenIds
 from streams.watermarks import Watermarks
 
-__all__ = ["BadDerived", "KeyedStep", "PartitionState", "Values"]
+__all__ = ["COUNTS", "BadDerived", "KeyedStep", "PartitionState", "Values"]
 
 PARTITION = b"\x00partition"
 
-#: Records that were not taken, and why; a step may count more.
-_COUNTS = ("duplicate", "repeated", "late")
+#: Records that were not taken any further, and why; a step may count other things beside them.
+COUNTS = ("duplicate", "repeated", "late", "untimely", "held")
 
 #: Live values kept beside their bytes, so that busy keys are not decoded again for every batch.
-_LIVE = 4096
+_LIVE = 2048
 
 
 class BadDerived(Exception):
@@ -64,36 +64,43 @@ class PartitionState:
         self.watermarks = Watermarks()
         self.seen = SeenIds()
         self.values = Values(step.dump, step.load)
-        self.counts = dict.fromkeys(_COUNTS, 0)
+        self.counts = dict.fromkeys(COUNTS, 0)
         self._durable = self._partition_record()
 
     # Reading
 
     def fold(
-        self, blocks: Sequence[Block], replacements: Mapping[int, Sequence[Output]]
+        self,
+        blocks: Sequence[Block],
+        replacements: Mapping[int, Sequence[Output]],
+        *,
+        before: Callable[[int], None] | None = None,
     ) -> list[tuple[int, Sequence[Output]]]:
         """Take blocks in log order; give each one's offset and outputs, for those that have any.
 
-        ``replacements`` holds, by place, what to put out instead for records known to be bad. Raises BadDerived, after
-        which the state is as it was at the last flush, and NewerSchema.
+        ``replacements`` holds, by place, what to put out instead for records known to be bad; ``before`` is told each
+        other's place before it is taken. Raises BadDerived, after which the state is as it was at the last flush, and
+        NewerSchema.
         """
         self.seen.look_up([record.event for block in blocks for record in block.records])
         derived: list[tuple[int, Sequence[Output]]] = []
         for block in blocks:
             if block.offset < self.position:
                 continue
-            outputs = self._take(block, replacements)
+            outputs = self._take(block, replacements, before)
             if outputs:
                 derived.append((block.offset, outputs))
             self.position = block.offset + 1
         return derived
 
-    def _take(self, block: Block, replacements: Mapping[int, Sequence[Output]]) -> list[Output]:
+    def _take(
+        self, block: Block, replacements: Mapping[int, Sequence[Output]], before: Callable[[int], None] | None
+    ) -> list[Output]:
         outputs: list[Output] = []
         records = block.records
         fold: Callable[[Record, bool, PartitionState], Sequence[Output]] = self._step.fold
         if block.lineage is None:
-            fold = partial(_control, block.control)
+            fold = partial(_control, fold, block.control)
         elif dropped := self.marks.accept(block.lineage, block.positions):
             self.counts["duplicate"] += dropped
             records = records[dropped:]
@@ -101,6 +108,8 @@ class PartitionState:
             if record.place in replacements:
                 outputs.extend(replacements[record.place])
                 continue
+            if before is not None:
+                before(record.place)
             try:
                 outputs.extend(fold(record, self.seen.fresh(record.event), self))
             except NewerSchema:
@@ -164,11 +173,16 @@ class PartitionState:
         self.position = saved["position"]
         self.marks = Marks(saved["marks"])
         self.watermarks = Watermarks(saved["watermarks"])
-        self.counts = {**dict.fromkeys(_COUNTS, 0), **saved["counts"]}
+        self.counts = {**dict.fromkeys(COUNTS, 0), **saved["counts"]}
 
 
-def _control(kind: str, record: Record, fresh: bool, state: PartitionState) -> tuple[()]:
-    """Take a control record. Raises on any other that no step of ours derived."""
+_Fold = Callable[[Record, bool, PartitionState], Sequence[Output]]
+
+
+def _control(fold: _Fold, kind: str, record: Record, fresh: bool, state: PartitionState) -> Sequence[Output]:
+    """Take a record without lineage. Raises on one that is nobody's of ours."""
+    if kind == OWN:
+        return fold(record, True, state)
     if kind != WATERMARK:
         raise ValueError("neither derived from another record nor a control record")
     state.watermarks.take(record.value)

@@ -3,7 +3,7 @@
 ===============  ==================  =========================  =========  ==================  =====================
 topic            key                 value                      kept       written by          read by
 ===============  ==================  =========================  =========  ==================  =====================
-audit.ehr        any                 raw bytes, FHIR            3 days     emitters            ingest
+audit.ehr        any                 raw bytes, FHIR, ATNA, HL7 3 days     emitters            ingest
 audit.iot        device              raw bytes, devices         3 days     emitters            ingest
 audit.cloud      any                 raw bytes, cloud audit     3 days     emitters            ingest
 dead.letters     source position     sealed bytes, clear reason 30 days    every step          dead-letter commands
@@ -12,16 +12,18 @@ views            patient, device or  Events, in blocks          7 days     inges
                  address
 findings         entity              Finding                    30 days    ingest, behave      alert
 alerts           entity              Alert                      30 days    alert               index
-notifications    entity              Alert                      30 days    alert               notify
+notifications    receiver            Alert                      30 days    alert               notify
 *.state          entity              state of a step            compacted  the step            the step
 installation     keys, epoch         ids of the keys            for ever   workers, keys       every worker
 vault            pseudonym           sealed identifier          compacted  ingest              reveal
 ===============  ==================  =========================  =========  ==================  =====================
 
-A block (:mod:`streams.blocks`) lies where the keys of all its lines belong. ``alerts`` and ``notifications`` carry the
-same, each for a reader of its own, so that a store that is away delays nobody's pager. Every topic has the same number
-of partitions, fixed when ``wardwatch setup`` creates them. ``audit.*`` carries the broker's own time (LogAppendTime):
-what "in the future" means must not depend on when a record is read again.
+A block (:mod:`streams.blocks`) lies where the keys of all its lines belong. ``notifications`` carries an alert once for
+each receiver that wants it, beside ``alerts``, so that a store that is away delays nobody's pager, and all that is for
+one receiver lies in one partition. In ``findings`` lies also what workers say of the pipeline itself, which no record
+led to (:mod:`streams.watch`). Every topic has the same number of partitions, fixed when ``wardwatch setup`` creates
+them. ``audit.*`` carries the broker's own time (LogAppendTime): what "in the future" means must not depend on when a
+record is read again.
 """
 
 from __future__ import annotations

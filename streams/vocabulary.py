@@ -1,8 +1,9 @@
-"""Words of published vocabularies that events are described with: ECS, FHIR R4, DICOM, HL7 purpose of use.
+"""Words of published vocabularies that events are described with: ECS, FHIR R4, DICOM, HL7 purpose of use and v2.
 
 Such a word identifies nobody, also where a patient happens to be called ``Read``; so :mod:`streams.privacy` lets it
 pass, and a source may release it as it stands. Sources: ECS field reference (allowed values of ``event.*``), FHIR R4
-resource list and ``restful-interaction``, DICOM PS3.16 CID 400 to 405, HL7 v3 ActReason below PurposeOfUse.
+resource list and ``restful-interaction``, DICOM PS3.16 CID 400 to 405, HL7 v3 ActReason below PurposeOfUse, HL7
+v2's trigger events.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ remote-service-start remote-service-stop local-service-start local-service-stop
 application-activity audit-log-used dicom-transfer-begin dicom-access dicom-transfer dicom-study-delete export import
 network-entry order-record patient-record procedure-record query security-alert user-authentication
 disclose consent-decision rest fhir AuthZ-Consent Disclosure
+admit transfer discharge register pre-admit change-to-inpatient change-to-outpatient cancel-admit cancel-transfer
+cancel-discharge swap link unlink merge move change-identifier query-response provenance atna hl7v2
 """
 
 _DICOM: Final = [str(code) for code in (*range(110100, 110115), *range(110120, 110143), *range(110150, 110156))]
@@ -72,8 +75,20 @@ SubstanceSourceMaterial SubstanceSpecification SupplyDelivery SupplyRequest Task
 TestReport TestScript ValueSet VerificationResult VisionPrescription
 """
 
-#: Every resource type of FHIR R4.
-RESOURCES: Final = frozenset(_RESOURCES.split())
+_OTHER_RELEASES: Final = """
+ActorDefinition AdministrableProductDefinition ArtifactAssessment BiologicallyDerivedProductDispense Citation
+ClinicalUseDefinition ConditionDefinition DeviceAssociation DeviceDispense DeviceUsage EncounterHistory EvidenceReport
+FormularyItem GenomicStudy ImagingSelection Ingredient InventoryItem InventoryReport ManufacturedItemDefinition
+MedicinalProductDefinition MolecularDefinition NutritionIntake NutritionProduct ObservationDefinition
+PackagedProductDefinition Permission RegulatedAuthorization RequestOrchestration Requirements SubscriptionStatus
+SubscriptionTopic SubstanceDefinition TestPlan Transport
+BodySite Conformance DataElement DeviceComponent DeviceUseRequest DiagnosticOrder EligibilityRequest
+EligibilityResponse ExpansionProfile ImagingManifest ImagingObjectSelection MedicationOrder OrderResponse
+ProcedureRequest ProcessRequest ProcessResponse ReferralRequest Sequence ServiceDefinition
+"""
+
+#: Every resource type of FHIR R4, and those that R5, STU3 and DSTU2 have beside it.
+RESOURCES: Final = frozenset(_RESOURCES.split()) | frozenset(_OTHER_RELEASES.split())
 
 #: Every word that may leave ingest unexamined.
 WORDS: Final = (

@@ -146,6 +146,20 @@ class Watermarks:
         """On a topic without control records the highest event time seen stands in for the watermark."""
         self.current = max(self.current, time)
 
+    def silences(self, now: int) -> dict[str, int]:
+        """How long, in ms until ``now``, nothing came from each source on any input that it ever came on.
+
+        An input that is behind says nothing of the time that it has not reached.
+        """
+        last: dict[str, int] = {}
+        known: dict[str, int] = {}
+        for heard in self._inputs.values():
+            reached = now if heard.quiet else heard.received
+            for source, (_, received) in heard.sources.items():
+                last[source] = max(received, last.get(source, 0))
+                known[source] = min(reached, known.get(source, reached))
+        return {source: max(0, known[source] - last[source]) for source in last}
+
     def save(self) -> dict[str, Any]:
         return {
             "current": self.current,

@@ -16,6 +16,7 @@ import uvloop
 from streams import logs
 from streams.admin import SetupError
 from streams.agents import Worker, build
+from streams.refusals import missing_permission
 from streams.settings import Settings
 from streams.sinks.store import StoreError
 
@@ -31,9 +32,11 @@ LEAVING = 5.0
 
 def run(settings: Settings, *, loglevel: str = "WARNING") -> int:
     """Run until SIGTERM or SIGINT; gives the exit code. Raises SetupError before anything starts."""
-    logs.set_up(loglevel)
+    logs.set_up(loglevel, settings.log_format)
     uvloop.install()
     worker = build(settings)
+    if worker.metrics is not None:
+        worker.metrics.serve(settings.metrics_address, settings.metrics_port)
     _set_up_memory()
     process = _Process(
         worker.app,
@@ -42,6 +45,7 @@ def run(settings: Settings, *, loglevel: str = "WARNING") -> int:
         quiet=True,
         redirect_stdouts=False,
     )
+    process.spinner = None  # it moves a terminal's cursor, also in a log that a machine reads
 
     @worker.app.on_before_shutdown.connect(weak=False)  # type: ignore[untyped-decorator]
     async def finish(*_: object, **__: object) -> None:
@@ -53,8 +57,18 @@ def run(settings: Settings, *, loglevel: str = "WARNING") -> int:
     try:
         process.execute_from_commandline()
     except SystemExit as exc:
+        if told := _not_allowed(worker):
+            log.critical(told)
         return exc.code if isinstance(exc.code, int) else 1
     return 0
+
+
+def _not_allowed(worker: Worker) -> str:
+    """What Kafka stopped to allow a worker that read, where that is why it ended; empty else."""
+    reason = worker.app.crash_reason
+    group = f"Read Group {worker.settings.application}"
+    topic = f"Read Topic {reason.args[0]}" if reason is not None and reason.args else ""
+    return missing_permission(reason, worker.client, group=group, topic=topic) if reason is not None else ""
 
 
 def _set_up_memory() -> None:

@@ -2,6 +2,10 @@
 
 A server that cannot be had is an error, never a skip. Chromium may be missing: then the summary says so, and
 ``WARDWATCH_REQUIRE_BROWSER=1`` makes it a failure. ``bench`` runs only when ``-m`` asks for it.
+
+The whole run is done by two processes: most of it waits for something. A file is one process's, and so is all that
+kills clusters or uses Elasticsearch, so that neither two such runs share the cores nor two Elasticsearches the memory.
+Both are told by where a test lies, since that is all that xdist's scheduler hears of it.
 """
 
 from __future__ import annotations
@@ -13,11 +17,19 @@ import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
+from hypothesis import settings as hypothesis_settings
 from playwright.async_api import Browser, async_playwright
 from servers.elasticsearch_server import TestElasticsearch
+from servers.quick_java import take_notes, use_notes
+from xdist.scheduler import LoadScopeScheduling
 
 from streams.embedded.kafka import EmbeddedKafka
+
+# A busy machine is no defect.
+hypothesis_settings.register_profile("wardwatch", deadline=None)
+hypothesis_settings.load_profile("wardwatch")
 
 #: Fixtures that tell by themselves what a test needs; the mark of the same kind follows from them.
 MARK_OF_FIXTURE = {
@@ -26,6 +38,16 @@ MARK_OF_FIXTURE = {
     "chromium": "browser",
     "outside_data": "outside_data",
 }
+
+#: Where tests kill clusters or use Elasticsearch.
+_HEAVY = (
+    "tests/deploy/",
+    "tests/faults/",
+    "tests/servers/",
+    "tests/dashboards/kibana/",
+    "tests/streams/commands/test_doctor.py",
+    "tests/streams/sinks/test_elasticsearch.py",
+)
 
 _CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 _CHROMIUM_OPTIONS = [
@@ -58,6 +80,7 @@ def kafka(server_folder: Path) -> Iterator[str]:
     broker.start()
     yield broker.bootstrap
     broker.stop()
+    take_notes(broker)
 
 
 @pytest.fixture(scope="session")
@@ -107,16 +130,52 @@ async def browser(chromium: str) -> AsyncIterator[Browser]:
         await browser.close()
 
 
+# What a test needs is told by what it asserts: the machine is shared, by the other half of the run if by nobody else.
+hypothesis.settings.register_profile("shared", deadline=None)
+hypothesis.settings.load_profile("shared")
+
+
+def pytest_configure() -> None:
+    use_notes()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Two for the whole run; what somebody picked runs here, where it can be watched and interrupted."""
+    whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    return 2 if whole and config.option.markexpr != "bench" else 0
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling:
+    return ByFile(config, log)
+
+
+class ByFile(LoadScopeScheduling):
+    """Hands out whole files; all of :data:`_HEAVY` to one process."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "heavy" if file.startswith(_HEAVY) else file
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
         for fixture, mark in MARK_OF_FIXTURE.items():
             if fixture in getattr(item, "fixturenames", ()):
                 item.add_marker(mark)
+    items.sort(key=_turn)
     if "bench" not in config.option.markexpr:
         benches = [item for item in items if item.get_closest_marker("bench")]
         if benches:
             items[:] = [item for item in items if not item.get_closest_marker("bench")]
             config.hook.pytest_deselected(items=benches)
+
+
+def _turn(item: pytest.Item) -> int:
+    """What takes long comes first, so that two processes end together."""
+    if item.nodeid.startswith(_HEAVY):
+        return 0
+    return 1 if item.get_closest_marker("kafka") else 2
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

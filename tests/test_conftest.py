@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+from conftest import ByFile
 from playwright.async_api import Browser
 
 ROOT = Path(__file__).parents[1]
@@ -59,3 +61,24 @@ def test_what_measures_runs_only_when_asked_for(tmp_path: Path) -> None:
     assert code == 1
     assert "AssertionError: measured" in output
     assert "AssertionError: ran" not in output
+
+
+def test_what_runs_in_two_processes_is_handed_out_by_the_file(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        case = f"    Path({str(tmp_path)!r}, f'{name}.{{os.getpid()}}').touch()\n"
+        text = "import os\nfrom pathlib import Path\n" + "".join(f"def test_{n}():\n{case}" for n in range(8))
+        (tmp_path / f"test_{name}.py").write_text(text)
+    code, output = pytest_in("/nowhere", tmp_path, "-n", "2", "-k", "not page")
+    assert code == 0, output
+    (one,), (two,) = tmp_path.glob("one.*"), tmp_path.glob("two.*")
+    assert one.suffix != two.suffix
+
+
+def test_what_kills_clusters_or_uses_elasticsearch_is_one_process_s(request: pytest.FixtureRequest) -> None:
+    scheduler = ByFile.__new__(ByFile)
+    heavy = {"faults", "elasticsearch"}
+    for item in request.session.items:
+        if heavy & {mark.name for mark in item.iter_markers()}:
+            assert scheduler._split_scope(item.nodeid) == "heavy", item.nodeid
+    assert scheduler._split_scope("tests/faults/test_faults.py::test_x") == "heavy"
+    assert scheduler._split_scope("tests/streams/test_lanes.py::test_x[a::b]") == "tests/streams/test_lanes.py"

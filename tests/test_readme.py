@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import fnmatch
+import inspect
 import json
+import logging
 import re
 import subprocess
 import sys
 import time
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import typer.main
@@ -17,12 +21,21 @@ import yaml
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.admin import NewTopic
 
+from detectors.registry import registered
+from detectors.rules import starter_rules
 from streams import cli
-from streams.emitter import TOPICS
+from streams.conditions import KINDS, Look
+from streams.emitter import TOPICS, DeviceEvent, Emitter, Spool
 from streams.keys import load_keys
-from streams.settings import Receiver, Settings
+from streams.metrics import Metrics
+from streams.receivers import AnyReceiver, WebhookReceiver
+from streams.security import Security
+from streams.settings import KafkaSecurity, Settings
+from streams.sinks.attempts import RETRIES
 from streams.sinks.elasticsearch import ALERTS, FINDINGS
 from streams.sinks.webhook import decode_secret, sign
+from streams.sources.catalog import SOURCES
+from streams.state import COUNTS
 
 ROOT = Path(__file__).parents[1]
 PAPERS = {path.relative_to(ROOT).as_posix(): path.read_text() for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]}
@@ -86,16 +99,69 @@ def test_the_emitter_s_example_emits(kafka: str) -> None:
         admin.create_topics([NewTopic(name, 1, 1) for name in missing])
     admin.close()
     consumer = KafkaConsumer(bootstrap_servers=kafka)
-    partitions = [
-        TopicPartition(name, n) for name in set(TOPICS.values()) for n in consumer.partitions_for_topic(name) or ()
-    ]
+    inputs = set(TOPICS.values())
+    partitions = [TopicPartition(name, n) for name in inputs for n in consumer.partitions_for_topic(name) or ()]
     before = consumer.end_offsets(partitions)
     assert "127.0.0.1:8901" in example
     exec(example.replace("127.0.0.1:8901", kafka), {})
     after = consumer.end_offsets(partitions)
     consumer.close()
     grown = [tp.topic for tp in partitions for _ in range(after[tp] - before[tp])]
-    assert sorted(grown) == sorted(set(TOPICS.values()))
+    assert sorted(grown) == sorted(inputs)
+
+
+@pytest.mark.kafka
+def test_what_the_emitter_s_paper_shows_runs(
+    kafka: str, tmp_path: Path, unique: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each block as it stands, at another address and in another folder; what they emit arrives."""
+    admin = KafkaAdminClient(bootstrap_servers=kafka)
+    missing = set(TOPICS.values()) - set(admin.list_topics())
+    if missing:
+        admin.create_topics([NewTopic(name, 1, 1) for name in missing])
+    admin.close()
+    (command,) = re.findall(r"^    (openssl .*)$", PAPERS["docs/emitter.md"], re.MULTILINE)
+    made = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True)
+    monkeypatch.setenv("SPOOL_KEY", made.stdout.strip())
+    scope: dict[str, Any] = {}
+    for block in blocks("docs/emitter.md", "python"):
+        exec(block.replace("127.0.0.1:8901", kafka).replace("/var/spool/pump-gateway", str(tmp_path / "spool")), scope)
+        if "spool" in block:
+            spooling = scope["emitter"]
+    device = DeviceEvent(device="pump-1", type="infusion-pump", event="alarm", action="occlusion", id=f"{unique}-1")
+    asyncio.run(scope["report"](device.record()))
+    scope["configure"](spooling)
+    scope["opened"](f"Practitioner/synthetic-{unique}", "Patient/synthetic-1")
+    logging.getLogger("audit").handlers.clear()
+    spooling.close()
+    assert spooling.spooled == 0
+    consumer = KafkaConsumer(bootstrap_servers=kafka, enable_auto_commit=False)
+    for topic, wanted in (("audit.iot", f"{unique}-1"), ("audit.ehr", f"Practitioner/synthetic-{unique}")):
+        partitions = [TopicPartition(topic, n) for n in consumer.partitions_for_topic(topic)]
+        consumer.assign(partitions)
+        consumer.seek_to_beginning(*partitions)
+        ends, found = consumer.end_offsets(partitions), 0
+        while any(consumer.position(tp) < ends[tp] for tp in partitions):
+            found += sum(
+                wanted.encode() in record.value
+                for records in consumer.poll(timeout_ms=500).values()
+                for record in records
+            )
+        assert found == 1, topic
+    consumer.close()
+
+
+def test_the_defaults_the_emitter_s_paper_tells_are_those_it_has() -> None:
+    paper, given = PAPERS["docs/emitter.md"], inspect.signature(Emitter).parameters
+    spool = inspect.signature(Spool).parameters
+    for told in (
+        f"`buffer` bytes ({given['buffer'].default // 1024**2} MB)",
+        f"`max_block` seconds ({given['max_block'].default:.0f})",
+        f'`when_full="{given["when_full"].default}"` | the default',
+        f"`spool_after` seconds ({given['spool_after'].default:.0f})",
+        f"`Spool(..., fsync={spool['fsync'].default})` by default",
+    ):
+        assert told in paper, told
 
 
 def test_the_address_of_the_example_is_where_up_serves() -> None:
@@ -175,17 +241,103 @@ def test_every_setting_is_in_its_table_and_no_other() -> None:
     for name, default in rows:
         value = Settings.model_fields[name].get_default(call_default_factory=True)
         told = value.get_secret_value() if hasattr(value, "get_secret_value") else value
+        told = "" if name == "kafka_security" else told
         assert default == (json.dumps(told) if isinstance(told, bool | list | dict) else str(told)), name
-    for name in Receiver.model_fields:
-        assert f"`{name}`" in PAPERS["docs/settings.md"]
+
+
+def test_every_field_of_a_receiver_is_told_and_one_of_each_kind_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (text,) = blocks("docs/receivers.md", "toml")
+    authorities = tmp_path / "hospital-ca.pem"
+    authorities.touch()
+    assert "/etc/wardwatch/hospital-ca.pem" in text
+    (tmp_path / "wardwatch.toml").write_text(text.replace("/etc/wardwatch/hospital-ca.pem", str(authorities)))
+    monkeypatch.chdir(tmp_path)
+    settings = Settings()
+    kinds = {type(receiver) for receiver in settings.receivers.values()}
+    rows = re.findall(r"^\| `(\w+)` \| .*\| .*\| .*\| .*\|$", PAPERS["docs/receivers.md"], re.MULTILINE)
+    assert {receiver.kind for receiver in settings.receivers.values()} == set(rows)
+    assert len(kinds) == len(get_args(get_args(AnyReceiver)[0]))
+    for kind in kinds:
+        for name in kind.model_fields:
+            assert f"`{name}`" in PAPERS["docs/receivers.md"], name
+    defaults = dict(re.findall(r"^\| `(\w+)` \| `(\w+)` \| [^|]*\|$", PAPERS["docs/receivers.md"], re.M))
+    assert len(defaults) >= 4
+    for name, default in defaults.items():
+        assert str(WebhookReceiver.model_fields[name].default) == default, name
+    sources = {source.name for source in SOURCES}
+    finders = {d.name for d in registered()} | {rule.title for rule in starter_rules().rules} | {"sigma"}
+    shown = re.findall(r"`(fhir|device|cloud\*|rate\.\*)`", PAPERS["docs/receivers.md"])
+    assert len(shown) == 4
+    for glob in [*shown, *(g for r in settings.receivers.values() for g in (*r.sources, *r.detectors))]:
+        assert fnmatch.filter(sources | finders, glob), f"{glob} matches nothing there is"
+    told = re.search(r"tried at once,\nthen after (.*),\sover restarts", PAPERS["docs/receivers.md"])
+    assert told is not None
+    assert told[1] == "5 seconds, 5 and 30 minutes, 2, 5, 10, 14, 20 and 24 hours"
+    hours = [number * 3600 for number in (2, 5, 10, 14, 20, 24)]
+    assert (5, 5 * 60, 30 * 60, *hours) == RETRIES
+
+
+def test_every_alert_of_the_pipeline_is_in_its_table_and_no_other() -> None:
+    rows = re.findall(
+        r"^\| `pipeline\.(\w+)` \| (\w+) \| [^|]* \| ([^|]*) \|$", PAPERS["docs/operations.md"], re.MULTILINE
+    )
+    assert {name: severity for name, severity, _ in rows} == {name: kind.severity for name, kind in KINDS.items()}
+    at_once = {name for name, _, limit in rows if limit == "at once"}
+    assert at_once == {"lost", "dead_letters"}
+    limits = set(re.findall(r"`(\w+_(?:after|limit))`", PAPERS["docs/operations.md"]))
+    assert limits == {name for name in Settings.model_fields if name.endswith(("_after", "_limit"))} - {
+        "idle_after",
+        "stuck_after",
+    }
+
+
+def test_every_metric_is_in_its_table_and_no_other(tmp_path: Path) -> None:
+    rows = re.findall(r"^\| `(wardwatch_\w+)` \| ([^|]*)\| ([^|]*)\|$", PAPERS["docs/operations.md"], re.MULTILINE)
+    metrics = Metrics(tmp_path)
+    metrics.update(Look(), {}, now=0, rate=0)
+    names = {f"{family.name}_total" if family.type == "counter" else family.name for family in metrics.collect()}
+    assert [name for name, *_ in rows if name not in names] == []
+    assert len(rows) == len(names)
+    (filtered,) = (text for name, _, text in rows if "filtered" in name)
+    assert re.findall(r"`(\w+)`", filtered) == list(COUNTS)
+
+
+def test_every_setting_of_a_secured_kafka_is_in_its_table_and_no_other(tmp_path: Path) -> None:
+    paper = PAPERS["docs/kafka-security.md"]
+    rows = re.findall(r"^\| `(\w+)` \| (?:`([^`]*)`)? ?\|", paper, re.MULTILINE)
+    assert [name for name, _ in rows] == list(KafkaSecurity.model_fields)
+    defaults = [field.default for field in KafkaSecurity.model_fields.values()]
+    told = [d.get_secret_value() if hasattr(d, "get_secret_value") else d for d in defaults]
+    assert [default for _, default in rows] == told
+    (tmp_path / "password").write_text("synthetic")
+    shown = tomllib.loads(blocks("docs/kafka-security.md", "toml")[0])["kafka_security"]
+    assert KafkaSecurity(**{**shown, "password_file": str(tmp_path / "password")}).security.sasl
+    (example,) = blocks("docs/kafka-security.md", "python")
+    exec(example.rpartition("emitter = ")[0], {})
 
 
 def test_environment_names_are_settings() -> None:
     known = {f"WARDWATCH_{name.upper()}" for name in Settings.model_fields}
-    known |= {f"WARDWATCH_RECEIVERS__ONCALL__{name.upper()}" for name in Receiver.model_fields}
-    known |= {"WARDWATCH_CONFIG", "WARDWATCH_PYTHON", "WARDWATCH_LONG", "WARDWATCH_REQUIRE_BROWSER"}
+    known |= {f"WARDWATCH_RECEIVERS__ONCALL__{name.upper()}" for name in WebhookReceiver.model_fields}
+    known |= {f"{Security.PREFIX}{name.upper()}" for name in KafkaSecurity.model_fields} | {Security.PREFIX}
+    known |= {
+        "WARDWATCH_CONFIG",
+        "WARDWATCH_SECRETS",
+        "WARDWATCH_PYTHON",
+        "WARDWATCH_LONG",
+        "WARDWATCH_REQUIRE_BROWSER",
+    }
     known |= {f"WARDWATCH_TEST_{name}" for name in ("KAFKA", "ELASTICSEARCH", "DATA")}
-    for paper in ("README.md", "CONTRIBUTING.md", "docs/settings.md", "docs/extending.md"):
+    for paper in (
+        "README.md",
+        "CONTRIBUTING.md",
+        "docs/settings.md",
+        "docs/extending.md",
+        "docs/receivers.md",
+        "docs/kafka-security.md",
+    ):
         assert set(re.findall(r"WARDWATCH_\w*[A-Z]", PAPERS[paper])) <= known, paper
 
 

@@ -17,14 +17,15 @@ if TYPE_CHECKING:
 __all__ = ["keys_or_exit", "settings_or_exit"]
 
 
-def settings_or_exit() -> Settings:
-    """Those of the environment and the settings file. Raises pydantic's errors where one cannot be what it is."""
+def settings_or_exit(**given: str) -> Settings:
+    """Those of the environment and the settings file, but for what is ``given``. Raises pydantic's errors where one
+    cannot be what it is."""
     import tomllib  # noqa: PLC0415
 
     from streams.settings import Settings  # noqa: PLC0415
 
     try:
-        return Settings()
+        return Settings(**given)  # type: ignore[arg-type]  # they are parsed
     except tomllib.TOMLDecodeError as exc:
         fail(f"the settings file {os.environ.get('WARDWATCH_CONFIG', 'wardwatch.toml')} is no TOML: {exc}")
 

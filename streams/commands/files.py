@@ -14,7 +14,7 @@ from detectors.rules.findings import finding as rule_finding
 from streams.pipeline import Reader, Released
 from streams.reading import Item, read_files
 from streams.sources.base import BadRecord
-from streams.sources.catalog import by_name, recognise
+from streams.sources.known import CATALOG, Sources
 
 __all__ = ["Memory", "detect", "normalise", "rules_of"]
 
@@ -27,18 +27,28 @@ def rules_of(paths: Sequence[Path], errors: TextIO) -> RuleSet:
     return rules
 
 
-def normalise(files: Iterable[str], *, source: str, reader: Reader, now: int, out: TextIO, errors: TextIO) -> int:
+def normalise(
+    files: Iterable[str],
+    *,
+    source: str,
+    reader: Reader,
+    now: int,
+    out: TextIO,
+    errors: TextIO,
+    sources: Sources = CATALOG,
+    form: str = "auto",
+) -> int:
     """One ECS document a line, in input order; errors with file and line. The exit code: 1 if there were any.
 
-    ``now``: ms since the epoch, against which dates in the future are told.
+    ``now``: ms since the epoch, against which dates in the future are told. ``form``: :data:`streams.reading.FORMS`.
     """
     failed = False
-    for item in read_files(files):
+    for item in read_files(files, form):
         try:
-            released = _read(item, source, reader, now)
+            released = _read(item, source, reader, now, sources)
         except BadRecord as exc:
             failed = True
-            print(f"{item.file}:{item.line}: {exc}", file=errors)
+            print(f"{item.place}: {exc}", file=errors)
             continue
         out.write(orjson.dumps(document(released.event)).decode() + "\n")
     return 1 if failed else 0
@@ -69,6 +79,8 @@ def detect(
     now: int,
     out: TextIO,
     errors: TextIO,
+    sources: Sources = CATALOG,
+    form: str = "auto",
 ) -> int:
     """One JSON object per finding, in input order. ``source`` ``raw`` skips normalising and gating by log source.
 
@@ -76,16 +88,16 @@ def detect(
     """
     failed = False
     memory = Memory(detectors)
-    for item in read_files(files):
+    for item in read_files(files, form):
         try:
             if source == "raw":
                 findings = _raw(item, rules)
             else:
-                released = _read(item, source, reader, now)
+                released = _read(item, source, reader, now, sources)
                 findings = [*released.findings, *memory.inspect(released)]
         except BadRecord as exc:
             failed = True
-            print(f"{item.file}:{item.line}: {exc}", file=errors)
+            print(f"{item.place}: {exc}", file=errors)
             continue
         for finding in findings:
             out.write(orjson.dumps(_line(item, finding)).decode() + "\n")
@@ -114,14 +126,14 @@ class Memory:
                 yield from detector.inspect(event, key, state, self._watermark)
 
 
-def _read(item: Item, source: str, reader: Reader, now: int) -> Released:
+def _read(item: Item, source: str, reader: Reader, now: int, sources: Sources) -> Released:
     record = _record(item)
-    found = recognise(record) if source == "auto" else by_name(source)
-    return reader.read(record, found, fallback_id=lambda: f"{item.file}:{item.line}", received=now)
+    found = sources.recognise(record) if source == "auto" else sources.by_name(source)
+    return reader.read(record, found, fallback_id=lambda: item.place, received=now)
 
 
 def _raw(item: Item, rules: RuleSet) -> list[Finding]:
-    event = Event(id=f"{item.file}:{item.line}", time=0, source="raw", actor="record:raw")
+    event = Event(id=item.place, time=0, source="raw", actor="record:raw")
     return [rule_finding(match, event, "actor") for match in rules.match(_record(item), {}, None)]
 
 

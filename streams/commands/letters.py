@@ -19,6 +19,7 @@ from detectors.base import digest
 from streams import topics
 from streams.admin import topic_ids
 from streams.deadletters import DeadLetter, open_letter
+from streams.permissions import roles
 from streams.settings import Settings
 
 __all__ = ["Envelope", "Replay", "envelopes", "open_envelope", "replay"]
@@ -28,6 +29,8 @@ _LARGEST = 1024 * 1024 - 128
 #: Letters, and bytes of them, that are sent before the broker has to have them all.
 _BATCH = 500
 _BATCH_BYTES = 16 * 1024 * 1024
+#: What whoever runs these commands must be allowed.
+OPERATOR = roles()["operator"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,7 @@ def envelopes(settings: Settings) -> Iterator[Envelope]:
 
     Raises SetupError where the topic is missing, and kafka's errors where no broker answers.
     """
-    topic_ids(settings)
+    topic_ids(settings, only=[topics.DEAD_LETTERS], needed=[acl for acl in OPERATOR if acl.operation == "Read"])
     answered: set[bytes] = set()
     for record in _records(settings):
         if record.value is None:
@@ -73,7 +76,8 @@ def envelopes(settings: Settings) -> Iterator[Envelope]:
 
 def _records(settings: Settings) -> Iterator[Any]:
     """What lies in ``dead.letters`` at this moment."""
-    consumer = KafkaConsumer(bootstrap_servers=settings.kafka.split(","), enable_auto_commit=False)
+    client = settings.security.kafka_python()
+    consumer = KafkaConsumer(bootstrap_servers=settings.kafka.split(","), enable_auto_commit=False, **client)
     try:
         partitions = [TopicPartition(topics.DEAD_LETTERS, n) for n in range(settings.partitions)]
         consumer.assign(partitions)
@@ -108,15 +112,18 @@ def replay(settings: Settings, private_key: bytes, wanted: Callable[[Envelope], 
     """Send what is ``wanted`` to where it came from, under its key, headers and event id, and answer its letters.
 
     What counted meanwhile counts once: a record without an id of its own gets the one it would have had where it lay.
-    Raises kafka's errors where the broker does not take them; what is not answered by then stays open.
+    Raises SetupError where Kafka does not allow it, and kafka's errors where the broker does not take them; what is not
+    answered by then stays open.
     """
     done = Replay()
+    topic_ids(settings, only=[topics.DEAD_LETTERS, *topics.INPUTS], needed=OPERATOR)
     producer = KafkaProducer(
         bootstrap_servers=settings.kafka.split(","),
         acks="all",
         enable_idempotence=True,
         linger_ms=20,
         max_request_size=_LARGEST,
+        **settings.security.kafka_python(),
     )
     batch: list[tuple[Envelope, Any]] = []
     size = 0

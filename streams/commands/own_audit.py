@@ -56,7 +56,9 @@ def tell(settings: Settings, action: str, *, outcome: str = "success", **said: s
         **{name: value for name, value in said.items() if value},
     }
     try:
-        emitter = Emitter(settings.kafka, producer="wardwatch", bootstrap_timeout_ms=_PATIENCE_MS)
+        emitter = Emitter(
+            settings.kafka, producer="wardwatch", security=settings.security, bootstrap_timeout_ms=_PATIENCE_MS
+        )
     except KafkaTimeoutError as exc:
         raise SetupError(f"no Kafka answers at {settings.kafka}: start it, or name another in WARDWATCH_KAFKA") from exc
     try:

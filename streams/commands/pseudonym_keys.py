@@ -15,6 +15,7 @@ from streams.commands.own_audit import tell
 from streams.epochs import Epoch
 from streams.installation import Installation, agree
 from streams.keys import Keys, activate, key_path, remove, spare
+from streams.permissions import roles
 from streams.settings import Settings
 
 __all__ = ["KeyRow", "NotDone", "PseudonymKeys"]
@@ -41,7 +42,8 @@ class PseudonymKeys:
 
     def __init__(self, settings: Settings, keys: Keys, *, now: int) -> None:
         """``now``: ms since the epoch. Raises SetupError where Kafka is not set up, or keys are another's."""
-        topic_ids(settings)
+        needed = roles(settings.application)["identity"]
+        topic_ids(settings, only=[topics.INSTALLATION, *topics.INPUTS], needed=needed)
         self._settings = settings
         self._keys = keys
         self._now = now
@@ -128,7 +130,8 @@ class PseudonymKeys:
     def _not_taken(self, after: Epoch) -> list[str]:
         """Input partitions with records from before ``after`` was settled that the workers have not committed."""
         commits = committed(self._settings)
-        consumer = KafkaConsumer(bootstrap_servers=self._settings.kafka.split(","), enable_auto_commit=False)
+        client = self._settings.security.kafka_python()
+        consumer = KafkaConsumer(bootstrap_servers=self._settings.kafka.split(","), enable_auto_commit=False, **client)
         try:
             tps = [TopicPartition(t, n) for t in topics.INPUTS for n in range(self._settings.partitions)]
             begins, ends = consumer.beginning_offsets(tps), consumer.end_offsets(tps)

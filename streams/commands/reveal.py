@@ -12,6 +12,7 @@ from streams.admin import topic_ids
 from streams.commands.own_audit import tell
 from streams.identifiers import identifiers_of
 from streams.keys import Keys
+from streams.permissions import OWN_TOPIC, Acl
 from streams.pseudonyms import Pseudonyms
 from streams.settings import Settings
 from streams.sources.own import is_subject
@@ -19,6 +20,8 @@ from streams.vault import Identity, open_identity
 
 __all__ = ["LONGEST_REASON", "NotRevealed", "Revealed", "in_vault", "reveal"]
 
+#: What Kafka must allow before anybody is asked about.
+NEEDED = (Acl("Read", "Topic", topics.VAULT), Acl("Write", "Topic", OWN_TOPIC))
 #: Characters of a reason.
 LONGEST_REASON = 500
 
@@ -82,10 +85,11 @@ def _spellings(identifier: str) -> set[str]:
 
 def in_vault(settings: Settings, pseudonym: str) -> bytes | None:
     """The newest entry under ``pseudonym``; None where there is none. Reads one partition of ``vault``."""
-    topic_ids(settings)
+    topic_ids(settings, only=[topics.VAULT, OWN_TOPIC], needed=NEEDED)
     key = pseudonym.encode("utf-8", "replace")
     tp = TopicPartition(topics.VAULT, crc32(key) % settings.partitions)
-    consumer = KafkaConsumer(bootstrap_servers=settings.kafka.split(","), enable_auto_commit=False)
+    client = settings.security.kafka_python()
+    consumer = KafkaConsumer(bootstrap_servers=settings.kafka.split(","), enable_auto_commit=False, **client)
     try:
         consumer.assign([tp])
         consumer.seek_to_beginning(tp)

@@ -17,6 +17,7 @@ from streams.admin import committed, topic_ids
 from streams.codecs import alert_document, decode_alert
 from streams.commands.alert_line import alert_line
 from streams.commands.letters import envelopes
+from streams.permissions import roles
 from streams.settings import Settings
 from streams.sinks.store import AlertStore, StoreError
 
@@ -58,11 +59,12 @@ class Status:
 def read_status(settings: Settings, *, seconds: float = 2.0, sleep: Callable[[float], None] = time.sleep) -> Status:
     """Ask Kafka twice, ``seconds`` apart, and the embedded store if it is here.
 
-    Raises SetupError where no broker answers or topics are missing.
+    Raises SetupError where no broker answers, topics are missing, or Kafka does not allow it.
     """
-    topic_ids(settings)
+    topic_ids(settings, needed=roles(settings.application)["console"])
     status = Status(int(time.time() * 1000))
-    consumer = KafkaConsumer(bootstrap_servers=settings.kafka.split(","), enable_auto_commit=False)
+    client = settings.security.kafka_python()
+    consumer = KafkaConsumer(bootstrap_servers=settings.kafka.split(","), enable_auto_commit=False, **client)
     try:
         partitions = [TopicPartition(t, n) for t in (*READERS, topics.DEAD_LETTERS) for n in range(settings.partitions)]
         begins = consumer.beginning_offsets(partitions)

@@ -45,15 +45,26 @@ def sentences(exc: Exception) -> list[str]:
     from streams.commands.pseudonym_keys import NotDone  # noqa: PLC0415
     from streams.commands.reveal import NotRevealed  # noqa: PLC0415
     from streams.embedded.jars import EmbeddedError  # noqa: PLC0415
+    from streams.refusals import Refused  # noqa: PLC0415
     from streams.sinks.store import StoreError  # noqa: PLC0415
 
     if isinstance(exc, ValidationError):
-        named = ("__".join(str(part) for part in error["loc"]).upper() for error in exc.errors())
-        return [f"setting WARDWATCH_{name}: {error['msg']}" for name, error in zip(named, exc.errors(), strict=True)]
+        return [_setting(error["loc"], error["msg"]) for error in exc.errors()]
     if isinstance(exc, SettingsError):
+        return [str(exc)]
+    if isinstance(exc, Refused):
         return [str(exc)]
     if isinstance(exc, KafkaError):
         return [f"Kafka does not do it ({type(exc).__name__}): {exc}"]
     if isinstance(exc, SetupError | EmbeddedError | StoreError | NotRevealed | NotDone):
         return [str(exc)]
     return []
+
+
+def _setting(place: tuple[int | str, ...], message: str) -> str:
+    """One wrong setting, by the name it has in the environment; of several that do not fit, their own sentence."""
+    from streams.receivers import KIND  # noqa: PLC0415
+
+    message = message.removeprefix("Value error, ")
+    name = "__".join(str(part) for part in place if not str(part).startswith(KIND)).upper()
+    return f"setting WARDWATCH_{name}: {message}" if name else message

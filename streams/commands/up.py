@@ -28,6 +28,9 @@ __all__ = ["Demo", "run"]
 
 #: Seconds a worker may take until it says that it runs.
 _READY = 60.0
+#: Times within so many seconds that a worker is started again.
+_OFTEN = 12
+_LATELY = 600.0
 #: Ports that are used unless told otherwise, and where the other commands look without a setting.
 _PORT = 8900
 _FOLDER = Path("~/.wardwatch")
@@ -80,6 +83,11 @@ def _check_ports(port: int) -> None:
 def _start(tree: _Tree, kafka: EmbeddedKafka, folder: Path, port: int, demo: Demo | None) -> None:
     began = time.monotonic()
     settings = Settings(kafka=kafka.bootstrap, data_dir=folder)
+    if settings.security.protocol != "PLAINTEXT":
+        raise EmbeddedError(
+            "up starts a Kafka of its own, on loopback and without TLS: take kafka_security out of the settings, or "
+            "start a worker beside the Kafka that you have"
+        )
     _check_folder(folder)
     AlertStore(settings.store_path).close()
     _say("starting Kafka")
@@ -91,6 +99,7 @@ def _start(tree: _Tree, kafka: EmbeddedKafka, folder: Path, port: int, demo: Dem
     tree.start("worker", ["streams.worker"], environment)
     tree.start("console", ["dashboards.console", "--store", str(settings.store_path), "--port", str(port)], environment)
     _wait_for_worker(tree, settings, started)
+    tree.keep("worker")
     print(f"ready after {time.monotonic() - began:.1f} s")
     print(f"  web page  http://127.0.0.1:{port}")
     print(f"  Kafka     {kafka.bootstrap}")
@@ -169,17 +178,21 @@ def _say(what: str) -> None:
 
 
 class _Tree:
-    """Child processes by name. One that ends takes the rest along; so does the end of this process."""
+    """Child processes by name. One that ends and is not kept takes the rest along; so does the end of this process."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._started: dict[str, tuple[Sequence[str], Mapping[str, str]]] = {}
+        self._ends: dict[str, list[float]] = {}
         self._read: dict[str, int] = {}
 
     def start(self, name: str, module: Sequence[str], environment: Mapping[str, str]) -> None:
         """``module`` and its arguments, in a process that ends with this one, its output in ``NAME.log``."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        with (self._folder / f"{name}.log").open("wb") as log:
+        again = name in self._started
+        self._started[name] = (module, environment)
+        with (self._folder / f"{name}.log").open("ab" if again else "wb") as log:
             self._children[name] = subprocess.Popen(  # noqa: S603  # our own modules
                 [sys.executable, "-m", "streams.embedded.child", *module],
                 env={**os.environ, **environment, PARENT: str(os.getpid())},
@@ -188,6 +201,10 @@ class _Tree:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+
+    def keep(self, name: str) -> None:
+        """Start ``name`` again whenever it ends, unless that is too often."""
+        self._ends[name] = []
 
     def said(self, name: str) -> list[str]:
         """Whole lines that child ``name`` wrote since this was last asked."""
@@ -201,14 +218,30 @@ class _Tree:
         return whole.decode(errors="replace").splitlines()
 
     def check(self) -> None:
-        """Raises EmbeddedError where a child has ended."""
-        for name, child in self._children.items():
+        """Raises EmbeddedError where a child has ended for good."""
+        for name, child in list(self._children.items()):
             code = child.poll()
-            if code is not None:
+            if code is not None and self._start_again(name):
+                print(
+                    f"the {name} ended ({code}) and is started again (log: {self._folder / f'{name}.log'})", flush=True
+                )
+            elif code is not None:
                 log = self._folder / f"{name}.log"
                 lines = log.read_text(errors="replace").strip().splitlines()
                 last = lines[-1] if lines else "it said nothing"
                 raise EmbeddedError(f"the {name} ended ({code}): {last} (log: {log})")
+
+    def _start_again(self, name: str) -> bool:
+        """A record that kills the worker is found by starting it three times (:mod:`streams.crashes`)."""
+        ends = self._ends.get(name)
+        if ends is None:
+            return False
+        now = time.monotonic()
+        ends[:] = [end for end in ends if end > now - _LATELY] + [now]
+        if len(ends) > _OFTEN:
+            return False
+        self.start(name, *self._started[name])
+        return True
 
     def stop(self) -> None:
         for child in reversed(self._children.values()):

@@ -55,7 +55,10 @@ def main() -> None:
         patients=5 * arguments.staff,
         devices=max(8, arguments.staff // 2),
     )
-    with Emitter(Settings().kafka, producer="synthetic-hospital", max_block=60, linger_ms=20) as emitter:
+    settings = Settings()
+    with Emitter(
+        settings.kafka, producer="synthetic-hospital", security=settings.security, max_block=60, linger_ms=20
+    ) as emitter:
         summaries = {story.name: story.summary for story in STORIES}
         told = ""
         for emission in day(hospital, now=now, rate=arguments.rate):

@@ -19,7 +19,17 @@ from elasticsearch import ApiError, AsyncElasticsearch, TransportError
 
 from detectors.base import SEVERITIES, Alert, Finding
 
-__all__ = ["ALERTS", "FINDINGS", "Elasticsearch", "Refused", "StoreUnavailable", "alert_source", "index_of"]
+__all__ = [
+    "ALERTS",
+    "FINDINGS",
+    "Elasticsearch",
+    "Refused",
+    "StoreUnavailable",
+    "alert_source",
+    "index_of",
+    "templates",
+    "without_password",
+]
 
 ALERTS = "wardwatch-alerts"
 FINDINGS = "wardwatch-findings"
@@ -46,11 +56,19 @@ class Refused(NamedTuple):
 class Elasticsearch:
     """The store of one worker."""
 
-    def __init__(self, url: str, *, api_key: str = "", timeout: float = 30) -> None:
-        """``timeout``: seconds for one request."""
+    def __init__(
+        self, url: str, *, api_key: str = "", username: str = "", password: str = "", timeout: float = 30
+    ) -> None:
+        """``api_key`` wins over ``username``. ``timeout``: seconds for one request."""
         # Retries are the caller's: a failed batch holds its partition, and says so.
-        self._client = AsyncElasticsearch(url, api_key=api_key or None, request_timeout=timeout, max_retries=0)
-        self._url = _without_password(url)
+        self._client = AsyncElasticsearch(
+            url,
+            api_key=api_key or None,
+            basic_auth=(username, password) if username and not api_key else None,
+            request_timeout=timeout,
+            max_retries=0,
+        )
+        self._url = without_password(url)
 
     async def write(self, alerts: Sequence[Alert]) -> list[Refused]:
         """Write alerts and their findings; those that can never be mapped are given back. Raises StoreUnavailable."""
@@ -107,6 +125,16 @@ class Elasticsearch:
     def _unavailable(self, exc: Exception) -> StoreUnavailable:
         return StoreUnavailable(f"Elasticsearch at {self._url}: {type(exc).__name__}: {_cause(exc)}")
 
+    async def check(self) -> None:
+        """Raise StoreUnavailable where no server answers. One that refuses this question may take alerts still."""
+        try:
+            await self._client.info()
+        except ApiError as exc:
+            if exc.status_code >= 500:
+                raise self._unavailable(exc) from exc
+        except TransportError as exc:
+            raise self._unavailable(exc) from exc
+
     async def set_up(self) -> list[str]:
         """Put the index templates; give their names. Raises StoreUnavailable."""
         try:
@@ -120,7 +148,8 @@ class Elasticsearch:
         await self._client.close()
 
 
-def _without_password(url: str) -> str:
+def without_password(url: str) -> str:
+    """``url`` as it may be told."""
     parts = urlsplit(url)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 

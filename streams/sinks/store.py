@@ -71,6 +71,7 @@ class AlertStore:
                 self._db.execute("pragma journal_mode = wal")
                 self._db.execute("pragma synchronous = full")
                 self._db.executescript(_SCHEMA)
+            self._db.execute("select 1 from alerts limit 1")  # one that is being made has no tables yet
             self._db.row_factory = sqlite3.Row
         except sqlite3.Error as exc:
             if hasattr(self, "_db"):

@@ -39,11 +39,19 @@ class Draft:
     address: str = ""  #: ``address:…``
     #: Every string in the record that identifies a patient: ids, record numbers, names, contact data.
     identifiers: set[str] = field(default_factory=set)
+    #: What rules see instead of the record, where names of the record's own would hide those of ECS.
+    shown: Mapping[str, Any] | None = None
+    logsource: LogSource | None = None  #: a constant, where the record is of another service than its source's others
+    #: What rules find under a name in place of the record's own; it leaves ingest no more than the record does.
+    aliases: dict[str, Any] | None = None
 
 
 @runtime_checkable
 class Source(Protocol):
-    """One kind of log. Stateless; :func:`streams.sources.checks.check_source` holds each to the contract."""
+    """One kind of log. Stateless; :func:`streams.sources.checks.check_source` holds each to the contract.
+
+    One whose records may also be lines of text has ``lines = True`` beside this, and reads them from ``message``.
+    """
 
     name: str  #: what ``--source`` takes, e.g. ``fhir``
     topic: str  #: the topic its records arrive on, e.g. ``audit.ehr``

@@ -10,36 +10,10 @@ from typing import Any, NoReturn
 from detectors.purity import pure
 from streams.identifiers import identifiers_of
 from streams.sources.base import BadRecord, Draft, Source
+from streams.sources.ecs import EXPECTED
 
-__all__ = ["EXPECTED", "SourceCheckError", "check_source"]
+__all__ = ["SourceCheckError", "check_source"]
 
-#: ECS 9: each category and the types expected beside it
-#: (https://www.elastic.co/docs/reference/ecs/ecs-allowed-values-event-category).
-EXPECTED = {
-    category: frozenset(types.split())
-    for category, types in {
-        "api": "access admin allowed change creation deletion denied end info start user",
-        "authentication": "start end info",
-        "configuration": "access change creation deletion info",
-        "database": "access change info error",
-        "driver": "change end info start",
-        "email": "info",
-        "file": "access change creation deletion info",
-        "host": "access change end info start",
-        "iam": "admin change creation deletion group info user",
-        "intrusion_detection": "allowed denied info",
-        "library": "start",
-        "malware": "info",
-        "network": "access allowed connection denied end info protocol start",
-        "package": "access change deletion info installation start",
-        "process": "access change end info start",
-        "registry": "access change creation deletion",
-        "session": "start end info",
-        "threat": "indicator",
-        "vulnerability": "info",
-        "web": "access error info",
-    }.items()
-}
 _OUTCOMES = frozenset({"success", "failure", "unknown"})
 _OWN = "wardwatch."
 _STRANGE: tuple[Any, ...] = (

@@ -1,8 +1,9 @@
 """FHIR R4 AuditEvent: who touched which patient's data, as an EHR reports it.
 
 Reads every profile of IHE BALP 1.1 (create, read, update, delete, query, disclosure, consent decision, SAML and OAuth
-users) and DICOM's own events (login, emergency override, audit started and stopped). Other releases of FHIR are refused
-by name. Only what is released and what identifies a patient is looked at; a record is refused where that is malformed.
+users) and DICOM's own events (login, emergency override, audit started and stopped). Other releases of FHIR have
+sources of their own, which bring a record into this shape. Only what is released and what identifies a patient is
+looked at; a record is refused where that is malformed.
 
 - The actor is the agent that requested; where none did, a human, else BALP's client, else the first that has a name.
 - The address is that agent's, else the client's, from where it acted.
@@ -21,12 +22,13 @@ from streams.sources.base import BadRecord, Draft, LogSource
 from streams.sources.fhir_agents import name_of, read_agents
 from streams.sources.fhir_contained import add_contained, resolved
 from streams.sources.fhir_patients import Malformed, add_patient, add_query, kind_of, short, text, typed
+from streams.sources.fhir_release import release_of
 from streams.sources.fhir_shape import explain
-from streams.sources.fhir_terms import ACTIONS, CLIENTS, INTERACTIONS, LETTERS, OUTCOMES, Meaning
+from streams.sources.fhir_terms import ACTIONS, CLIENTS, INTERACTIONS, LETTERS, OUTCOMES, RECORDS, Meaning
 from streams.sources.times import instant
 from streams.vocabulary import RESOURCES
 
-__all__ = ["FHIR", "FhirAuditEvent"]
+__all__ = ["FHIR", "FhirAuditEvent", "read"]
 
 _Json = Mapping[str, Any]
 _NONE: Final[dict[str, Any]] = {}
@@ -73,12 +75,12 @@ class FhirAuditEvent:
     )
 
     def recognises(self, record: _Json) -> bool:
-        return record.get("resourceType") == "AuditEvent"
+        return record.get("resourceType") == "AuditEvent" and release_of(record) == "R4"
 
     def normalise(self, record: _Json) -> Draft:
         """Read one AuditEvent. Raises BadRecord, which names the element and quotes nothing."""
         try:
-            return _read(record)
+            return read(record)
         except BadRecord:
             raise
         except Exception as exc:
@@ -89,7 +91,8 @@ class FhirAuditEvent:
 FHIR: Final = FhirAuditEvent()
 
 
-def _read(record: _Json) -> Draft:
+def read(record: _Json) -> Draft:
+    """The draft of a record in the shape of R4; other releases are brought into it. Raises anything on what is none."""
     if record["resourceType"] != "AuditEvent" or "code" in record:
         raise Malformed
     type_code = text(record["type"]["code"])
@@ -166,7 +169,7 @@ def _meaning(type_code: str, subtypes: Any, letter: str) -> tuple[Meaning, str]:
             return meaning, code
         first = first or code
     if meaning := ACTIONS.get(type_code):
-        return meaning, ""
+        return (meaning._replace(type=["change"]) if letter in "CUD" and type_code in RECORDS else meaning), ""
     category, types = LETTERS[letter]
     return Meaning(text(first or type_code), category, types), first
 

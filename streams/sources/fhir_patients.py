@@ -11,6 +11,7 @@ from urllib.parse import unquote_plus
 
 from streams.pseudonyms import canonical
 from streams.sources.base import Draft
+from streams.sources.query_people import people_of
 from streams.vocabulary import RESOURCES
 
 __all__ = ["Malformed", "add_patient", "add_query", "kind_of", "leaves", "note", "short", "text", "typed"]
@@ -140,6 +141,8 @@ def add_query(query: str, draft: Draft) -> list[str]:
         draft.identifiers.add(value)
         for one in unquote_plus(value).split(","):
             draft.identifiers |= {one, one.rpartition("|")[2], one.rpartition("/")[2], _PREFIX.sub("", one)} - {""}
+    if plain[:1] == "<" or plain[:3] == "MSH":  # IHE's queries, which no URL asks
+        draft.identifiers |= people_of(plain)[1]
     for reference, id_ in _IN_PATH.findall(plain):
         draft.identifiers |= {reference, id_}
     for part in plain.partition("?")[0].replace("/", " ").split():

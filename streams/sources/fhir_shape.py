@@ -8,29 +8,31 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-__all__ = ["explain"]
+from streams.sources.fhir_release import SOURCE_OF, Release, release_of
+
+__all__ = ["AGENT", "CODING", "CONCEPT", "ENTITY", "IDENTIFIER", "REFERENCE", "explain", "other_release", "wrong"]
 
 _KINDS: Final = {dict: "an object", list: "a list", str: "a string", bool: "true or false", int: "a number"}
 _KINDS_OF: Final = _KINDS | {float: "a number", type(None): "null"}
 
-_CODING: Final = {"system": str, "code": str, "display": str}
-_CONCEPT: Final = {"coding": [_CODING], "text": str}
-_IDENTIFIER: Final = {"system": str, "value": str, "type": _CONCEPT}
-_REFERENCE: Final = {"reference": str, "display": str, "identifier": _IDENTIFIER}
-_AGENT: Final = {
-    "type": _CONCEPT,
-    "role": [_CONCEPT],
-    "who": _REFERENCE,
+CODING: Final = {"system": str, "code": str, "display": str}
+CONCEPT: Final = {"coding": [CODING], "text": str}
+IDENTIFIER: Final = {"system": str, "value": str, "type": CONCEPT}
+REFERENCE: Final = {"reference": str, "display": str, "identifier": IDENTIFIER}
+AGENT: Final = {
+    "type": CONCEPT,
+    "role": [CONCEPT],
+    "who": REFERENCE,
     "altId": str,
     "name": str,
     "requestor": bool,
     "network": {"address": str, "type": str},
-    "purposeOfUse": [_CONCEPT],
+    "purposeOfUse": [CONCEPT],
 }
-_ENTITY: Final = {
-    "what": _REFERENCE,
-    "type": _CODING,
-    "role": _CODING,
+ENTITY: Final = {
+    "what": REFERENCE,
+    "type": CODING,
+    "role": CODING,
     "name": str,
     "description": str,
     "query": str,
@@ -41,16 +43,16 @@ _SHAPE: Final = {
     "resourceType": str,
     "id": str,
     "contained": [{"resourceType": str}],
-    "type": _CODING,
-    "subtype": [_CODING],
+    "type": CODING,
+    "subtype": [CODING],
     "action": str,
     "recorded": str,
     "outcome": str,
     "outcomeDesc": str,
-    "purposeOfEvent": [_CONCEPT],
-    "agent": [_AGENT],
-    "source": {"site": str, "observer": _REFERENCE, "type": [_CODING]},
-    "entity": [_ENTITY],
+    "purposeOfEvent": [CONCEPT],
+    "agent": [AGENT],
+    "source": {"site": str, "observer": REFERENCE, "type": [CODING]},
+    "entity": [ENTITY],
 }
 _REQUIRED: Final = ("type", "recorded", "agent", "source")
 
@@ -59,10 +61,10 @@ def explain(record: Mapping[str, Any]) -> str:
     """One sentence on what is wrong with ``record`` as an R4 AuditEvent."""
     if (kind := record.get("resourceType")) != "AuditEvent":
         return f"resourceType: {'missing' if kind is None else 'not AuditEvent'}; this source reads FHIR R4 AuditEvents"
-    if version := _version(record):
-        return f"AuditEvent: looks like FHIR {version}; this source reads R4: convert it before it is sent"
-    if wrong := _wrong(record, _SHAPE, ""):
-        return wrong
+    if other := other_release(record, "R4"):
+        return other
+    if found := wrong(record, _SHAPE):
+        return found
     for name in _REQUIRED:
         if not record.get(name):
             return f"{name}: missing or empty; R4 requires it"
@@ -78,37 +80,26 @@ def explain(record: Mapping[str, Any]) -> str:
     return "AuditEvent: some reference, identifier or code in it is empty or incomplete"
 
 
-def _version(record: Mapping[str, Any]) -> str:
-    """Another release than R4 that the record's elements belong to; "" where they do not tell."""
-    if "event" in record or "participant" in record or "object" in record:
-        return "DSTU2"
-    if isinstance(record.get("outcome"), dict) or (
-        "type" not in record
-        and ("code" in record or "category" in record or "occurredDateTime" in record or "occurredPeriod" in record)
-    ):
-        return "R5"
-    source = record.get("source")
-    if isinstance(source, dict) and "observer" not in source and "identifier" in source:
-        return "STU3"
-    agents = record.get("agent")
-    if isinstance(agents, list) and any(isinstance(a, dict) and ("userId" in a or "reference" in a) for a in agents):
-        return "STU3"
-    return ""
+def other_release(record: Mapping[str, Any], own: Release) -> str:
+    """What to say of an AuditEvent of another release than ``own``; "" where it is none."""
+    if (found := release_of(record)) == own:
+        return ""
+    return f"AuditEvent: looks like FHIR {found}; this source reads {own}: send it as source {SOURCE_OF[found]}"
 
 
-def _wrong(value: Any, shape: Any, path: str) -> str:
-    """The first element whose kind is not the one R4 gives it."""
+def wrong(value: Any, shape: Any, path: str = "", release: str = "R4") -> str:
+    """The first element whose kind is not the one that ``shape`` gives it; "" where all are."""
     wanted = shape if isinstance(shape, type) else type(shape)
     good = isinstance(value, Mapping) if wanted is dict else type(value) is wanted
     if not good:
         kind = _KINDS_OF.get(type(value), "something else")
-        return f"{path}: is {kind}, R4 wants {_KINDS[wanted]}"
+        return f"{path}: is {kind}, {release} wants {_KINDS[wanted]}"
     if isinstance(shape, dict):
         for name, inner in shape.items():
-            if name in value and (wrong := _wrong(value[name], inner, f"{path}.{name}" if path else name)):
-                return wrong
+            if name in value and (found := wrong(value[name], inner, f"{path}.{name}" if path else name, release)):
+                return found
     elif isinstance(shape, list):
         for place, item in enumerate(value):
-            if wrong := _wrong(item, shape[0], f"{path}[{place}]"):
-                return wrong
+            if found := wrong(item, shape[0], f"{path}[{place}]", release):
+                return found
     return ""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-__all__ = ["ACTIONS", "CLIENTS", "INTERACTIONS", "LETTERS", "OUTCOMES", "PATIENT_ROLES", "Meaning"]
+__all__ = ["ACTIONS", "CLIENTS", "INTERACTIONS", "LETTERS", "OUTCOMES", "PATIENT_ROLES", "RECORDS", "Meaning"]
 
 
 class Meaning(NamedTuple):
@@ -88,6 +88,9 @@ ACTIONS: Final = {
     "110113": _m("security-alert", "configuration", "info"),
     "110114": _m("user-authentication", "authentication", "info"),
 }
+
+#: Types that tell what kind of record was touched, and leave to ``action`` whether it was read or changed.
+RECORDS: Final = frozenset({"110109", "110110", "110111"})
 
 #: ``AuditEvent.action``, where no code above is known: ECS's category and type.
 LETTERS: Final = {

@@ -21,13 +21,13 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "faults")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "faults")]
 
 from cluster import Cluster  # noqa: E402
 from cpu import cpu_seconds, resident_mb  # noqa: E402
 from load import fill, records  # noqa: E402
 from meter import read_meter  # noqa: E402
-from oracle import read_topic  # noqa: E402
+from topic_reading import read_topic  # noqa: E402
 
 from streams import topics  # noqa: E402
 from streams.blocks import unpack  # noqa: E402
@@ -103,7 +103,7 @@ def pipeline(cluster: Cluster, events: int, profile: str) -> dict[str, float]:
 
 def count_views(cluster: Cluster) -> int:
     """Views lie in blocks; watermarks between them are none."""
-    logs = read_topic(cluster.settings, topics.VIEWS).values()
+    logs = read_topic(cluster.settings.kafka, topics.VIEWS).values()
     return sum(len(unpack(record).records) for log in logs for record in log)
 
 

@@ -25,7 +25,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "faults")]
 from cluster import Cluster  # noqa: E402
 from kafka import KafkaProducer  # noqa: E402
 from load import fill  # noqa: E402
-from oracle import read_topic  # noqa: E402
+from topic_reading import read_topic  # noqa: E402
 
 from streams import topics  # noqa: E402
 from streams.codecs import decode_alert  # noqa: E402
@@ -107,7 +107,7 @@ def recovery(cluster: Cluster, at: float) -> dict[str, float]:
         if not taken and all(commits.get(key, 0) > end for key, end in targets.items()):
             taken = time.time() - at
         if not alerting:
-            logs = read_topic(cluster.settings, topics.ALERTS)
+            logs = read_topic(cluster.settings.kafka, topics.ALERTS)
             later = [p for p, log in logs.items() if any(decode_alert(r.value).last_seen > at * 1000 for r in log)]
             if len(later) == len(logs):
                 alerting = time.time() - at

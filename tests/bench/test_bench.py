@@ -42,6 +42,10 @@ def test_a_million_events_leave_a_worker_small() -> None:
     assert found["memory_mb_after"] - found["memory_mb_idle"] <= 150
 
 
+def test_emitting_costs_less_than_twice_what_bare_kafka_python_does() -> None:
+    assert measured("bench_emitter.py")["cpu_ratio"] >= 0.5
+
+
 def test_an_alert_is_in_elasticsearch_within_a_second() -> None:
     assert measured("bench_latency.py")["p99"] < 1
 

@@ -162,6 +162,9 @@ def run(folder: Path, day: Day, *, seed: int, elasticsearch: str = "", settle: f
         oncall, pager = stack.enter_context(receiving()), stack.enter_context(receiving())
         links = {"receiver": stack.enter_context(closing(Link(*oncall.server.server_address[:2])))}
         environment = {
+            "WARDWATCH_PRIVATE_HOSTS": '["127.0.0.1"]',
+            # Early in the day, so that the pipeline's own alert of it is among those that must count once.
+            "WARDWATCH_DEAD_LETTER_LIMIT": "20",
             "WARDWATCH_RECEIVERS__ONCALL__URL": f"http://127.0.0.1:{links['receiver'].port}/hook",
             "WARDWATCH_RECEIVERS__ONCALL__MINIMUM_SEVERITY": "informational",
             "WARDWATCH_RECEIVERS__PAGER__URL": pager.url,

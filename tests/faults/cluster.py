@@ -117,6 +117,7 @@ class Cluster:
             "WARDWATCH_DATA_DIR": str(self.folder / "data"),
             "WARDWATCH_SESSION_TIMEOUT": "3",
             "WARDWATCH_IDLE_AFTER": "2",
+            "WARDWATCH_DEAD_LETTER_LIMIT": "0",  # poison is what they are given
             **self._environment,
         }
         with patch.dict(os.environ, self.environment):

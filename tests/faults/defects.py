@@ -1,10 +1,13 @@
-"""Defects that records meet: a detector that fails half way through some events, a source that refuses good records.
+"""Defects that records meet: a detector that fails half way through some events, a source that refuses good records,
+ones that end the whole process.
 
 The oracle has the detector too: what it fails on is a matter of the event alone.
 """
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -74,4 +77,44 @@ def _refusing(normalise: Callable[[Any, Mapping[str, Any]], Draft]) -> Callable[
     return refuse
 
 
-DEFECTS: dict[str, Callable[[], None]] = {f.__name__: f for f in (fragile_detector, defective_sources)}
+class Killing:
+    """A detector that takes all the memory there is, as far as the kernel lets it."""
+
+    name = "killing"
+    entity: EntityKind = "device"
+
+    def new(self) -> None:
+        return None
+
+    def inspect(self, event: Event, key: str, state: None, watermark: int) -> Iterable[Finding]:
+        if event.id == KILLERS[0]:
+            os.kill(os.getpid(), signal.SIGKILL)  # what the kernel does then
+        return ()
+
+    def save(self, state: None) -> list[Any]:
+        return []
+
+    def load(self, saved: list[Any]) -> None:
+        return None
+
+
+#: Ids of the device events that end the process: one in the detector, one in the source.
+KILLERS = ("synthetic-killer-of-detectors", "synthetic-killer-of-sources")
+
+
+def killed_by_records() -> None:
+    """A detector is killed by one event, and the devices' source never comes back from another."""
+    registry._REGISTERED = (*registry._REGISTERED, Killing())  # type: ignore[misc]
+    normalise = DeviceEvent.normalise
+
+    def endless(self: Any, record: Mapping[str, Any]) -> Draft:
+        while record.get("id") == KILLERS[1]:
+            pass
+        return normalise(self, record)
+
+    DeviceEvent.normalise = endless  # type: ignore[method-assign]
+
+
+DEFECTS: dict[str, Callable[[], None]] = {
+    f.__name__: f for f in (fragile_detector, defective_sources, killed_by_records)
+}

@@ -11,7 +11,7 @@ from unittest.mock import patch
 
 import orjson
 from defects import Fragile
-from kafka import KafkaConsumer, TopicPartition
+from topic_reading import read_topic
 
 from detectors import registry
 from detectors.base import Alert
@@ -24,17 +24,18 @@ from streams.blocks import Block, address, unpack
 from streams.changelog import Changelog
 from streams.codecs import decode_alert
 from streams.deadletters import DeadLetters
-from streams.deliveries import Notify
 from streams.epochs import Epochs
 from streams.installation import agree
 from streams.keys import load_keys
 from streams.lineage import Marks
+from streams.notify import Notify
 from streams.pipeline import Alerting, Behave, Ingest, Reader
 from streams.records import Output, RawRecord
+from streams.routing import Routes
 from streams.settings import Settings
 from streams.state import BadDerived, KeyedStep, PartitionState
 
-__all__ = ["Judgement", "judge", "read_topic", "reader"]
+__all__ = ["Judgement", "judge", "reader"]
 
 #: Kafka records folded at a time; the state is flushed after each lot, as a worker does it.
 LOT = 25
@@ -75,25 +76,6 @@ class Judgement:
             self.wrong.append(f"{what}: {got!r:.80}, not {want!r:.80}")
 
 
-def read_topic(settings: Settings, topic: str) -> dict[int, list[Any]]:
-    """Every record of a topic, by partition, in offset order."""
-    consumer = KafkaConsumer(
-        bootstrap_servers=settings.kafka, enable_auto_commit=False, isolation_level="read_committed"
-    )
-    try:
-        partitions = [TopicPartition(topic, n) for n in range(settings.partitions)]
-        consumer.assign(partitions)
-        consumer.seek_to_beginning(*partitions)
-        ends = consumer.end_offsets(partitions)
-        found: dict[int, list[Any]] = {tp.partition: [] for tp in partitions}
-        while any(consumer.position(tp) < ends[tp] for tp in partitions):
-            for tp, records in consumer.poll(timeout_ms=500, max_records=5000).items():
-                found[tp.partition].extend(record for record in records if record.offset < ends[tp])
-        return found
-    finally:
-        consumer.close()
-
-
 def reader(settings: Settings) -> Reader:
     """The product's own, with the installation's keys."""
     keys = load_keys(settings.home)
@@ -127,10 +109,14 @@ class _Judge:
         self._inputs([kind for kind in VIEW_KINDS if any(d.entity == kind for d in detectors)])
         self._step(topics.EVENTS, "behave", Behave(detectors, kinds=["actor"]))
         self._step(topics.VIEWS, "behave", Behave(detectors, kinds=VIEW_KINDS))
-        self._step(topics.FINDINGS, "alert", Alerting())
-        self._step(topics.NOTIFICATIONS, "notify", Notify(self.settings.receivers, self.letters))
+        self._step(topics.FINDINGS, "alert", Alerting(Routes(self.settings.receivers).of))
+        self._step(
+            topics.NOTIFICATIONS,
+            "notify",
+            Notify(self.settings.receivers, self.letters, public_url=self.settings.public_url),
+        )
         self._accepted(topics.ALERTS)
-        letters = {r.key.decode() for rs in read_topic(self.settings, topics.DEAD_LETTERS).values() for r in rs}
+        letters = {r.key.decode() for rs in read_topic(self.settings.kafka, topics.DEAD_LETTERS).values() for r in rs}
         self.judgement.expect("dead letters", letters, self.dead)
         self.judgement.counts[topics.DEAD_LETTERS] = len(letters)
         return self.judgement
@@ -147,7 +133,7 @@ class _Judge:
     def _inputs(self, views: Sequence[Any]) -> None:
         ingest = Ingest(reader(self.settings), self.letters, views=views)
         for topic in topics.INPUTS:
-            for partition, records in read_topic(self.settings, topic).items():
+            for partition, records in read_topic(self.settings.kafka, topic).items():
                 for r in records:
                     raw = RawRecord(topic, partition, r.offset, r.timestamp, r.value or b"", dict(r.headers))
                     if self.refused(raw):
@@ -158,7 +144,7 @@ class _Judge:
 
     def _accepted(self, topic: str) -> dict[int, list[Block]]:
         """The log of each partition; what readers take of it is compared with what is wanted."""
-        logs = {p: [unpack(r) for r in rs] for p, rs in read_topic(self.settings, topic).items()}
+        logs = {p: [unpack(r) for r in rs] for p, rs in read_topic(self.settings.kafka, topic).items()}
         taken: Derived = Counter()
         for log in logs.values():
             marks = Marks()
@@ -196,7 +182,12 @@ class _Judge:
             )
             self.judgement.expect(name, *self._comparable(held, state, keyed))
             derived += self._fold(
-                state, [block for block in log if block.offset >= held.position], topic, partition, step
+                # What a worker said of the pipeline when it was told to end waits for the next.
+                state,
+                [b for b in log if b.offset >= held.position and b.lineage],
+                topic,
+                partition,
+                step,
             )
             self._expect(self.ids[topic], partition, derived)
 

@@ -28,6 +28,7 @@ def check(judgement: Judgement, day: Day) -> None:
     assert counts["emitted"] == day.events
     assert counts["events"] > day.events, "some were sent twice"
     assert counts["dead.letters"] == day.poisons + sum(judgement.bad.values())
+    assert counts["alerts of the pipeline"] == bool(day.poisons), "many workers, many starts, one occasion"
     for place in ("findings of rules", "failing events", "entities", "deliveries at pager"):
         assert counts[place], f"there was nothing to compare: {place}"
     assert counts["deliveries at oncall"] == counts["stored"] == counts["indexed"] == counts["alerts"] > 0

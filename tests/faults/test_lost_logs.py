@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 from cluster import Cluster
 from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
-from oracle import read_topic
+from topic_reading import read_topic
 from traffic import Traffic
 
 from streams import topics
 from streams.admin import create_topics, topic_ids
 from streams.blocks import unpack
+from streams.conditions import KINDS
 from streams.sinks.store import AlertStore
 
 pytestmark = pytest.mark.faults
@@ -105,7 +106,9 @@ def test_ingest_whose_topic_was_made_again_stops_until_it_is_started_anew(cluste
 
 def derived_from(cluster: Cluster, topic_id: bytes) -> int:
     """How many records of ``events`` come from a topic."""
-    blocks = [unpack(record) for records in read_topic(cluster.settings, topics.EVENTS).values() for record in records]
+    blocks = [
+        unpack(record) for records in read_topic(cluster.settings.kafka, topics.EVENTS).values() for record in records
+    ]
     return sum(len(block.records) for block in blocks if block.lineage and block.lineage.topic == topic_id)
 
 
@@ -136,6 +139,16 @@ def test_records_gone_before_they_were_taken_are_told_with_their_number(cluster:
         )
         assert said.count(line) == 1
     until(lambda: 55 in facts(cluster, "lost"))
+    until(lambda: told(cluster, KINDS["lost"].title) == 2)
+
+
+def told(cluster: Cluster, title: str) -> int:
+    """How many alerts of that title the page shows."""
+    store = AlertStore(cluster.settings.store_path, read_only=True)
+    try:
+        return sum(alert["title"] == title for alert in store.alerts(limit=10_000))
+    finally:
+        store.close()
 
 
 def facts(cluster: Cluster, name: str) -> list[Any]:

@@ -14,7 +14,7 @@ from mishaps import MISHAPS, Chance
 from switches import SWITCHES
 
 from streams.settings import Settings
-from streams.sinks import webhook
+from streams.sinks import attempts
 from streams.worker import run
 
 #: Seconds between attempts at a receiver: those of days, so short that a run sees many of them.
@@ -27,7 +27,7 @@ def main() -> int:
     parser.add_argument("--log", type=Path, required=True)
     parser.add_argument("wrong", nargs="*")
     options = parser.parse_args()
-    webhook.RETRIES = RETRIES  # type: ignore[assignment]
+    attempts.RETRIES = RETRIES  # type: ignore[assignment]
     for number, wrong in enumerate(options.wrong):
         name, _, every = wrong.partition("=")
         if every:

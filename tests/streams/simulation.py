@@ -18,6 +18,7 @@ from nacl.public import PrivateKey
 from simulated_kafka import Changelog, Logged, Partition, Pause
 from simulated_rules import FindingsLast, Rules
 from simulated_step import Counting, fold, is_bad
+from standing_in import NO_JOURNAL
 
 from streams import topics
 from streams.blocks import address, pack
@@ -28,6 +29,7 @@ from streams.lineage import BLOCK, NO_POSITION, Lineage, Position, fingerprint
 from streams.records import Output
 from streams.sender import DeliveryFailed
 from streams.state import BadDerived, PartitionState
+from streams.tallies import Tally
 from streams.transport import Batch
 
 TOPIC = b"\x01" * 16
@@ -195,9 +197,11 @@ class World:
             self,  # type: ignore[arg-type]
             Changelog(self.partitions[number], self.rules),  # type: ignore[arg-type]
             LETTERS,
+            journal=NO_JOURNAL,
             stage="behave",
             topic_id=TOPIC,
             now=lambda: next(clock) * 0.1,
+            tally=Tally(),
         )
 
     async def send(self, topic_id: bytes, partition: int, derived: Iterable[tuple[int, Sequence[Output]]]) -> None:

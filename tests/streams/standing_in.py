@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import os
+from collections import Counter
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from streams.crashes import CrashJournal
 from streams.lineage import HEADER, NO_POSITION, Lineage, Position
 from streams.records import Output
 from streams.transport import Batch
 
-__all__ = ["TOPIC", "Memory", "Sent", "batch_of", "derived"]
+__all__ = ["NO_JOURNAL", "TOPIC", "Memory", "Sent", "batch_of", "derived"]
 
 TOPIC = b"\x07" * 16
+#: One on a disk that takes nothing, which is no reason to stop.
+NO_JOURNAL = CrashJournal(Path(os.devnull))
 
 
 class Memory:
@@ -48,11 +54,15 @@ class Sent:
         self.outputs: list[Output] = []
         self.calls = 0
 
-    async def send(self, topic_id: bytes, partition: int, derived: Sequence[tuple[int, Sequence[Output]]]) -> int:
+    async def send(
+        self, topic_id: bytes, partition: int, derived: Sequence[tuple[int, Sequence[Output]]]
+    ) -> dict[str, int]:
         self.calls += 1
+        counts: Counter[str] = Counter()
         for _, outputs in derived:
             self.outputs += outputs
-        return 0
+            counts.update(output.topic for output in outputs)
+        return counts
 
 
 def derived(offset: int, value: bytes, *, key: bytes = b"k", event: int = 1) -> Any:

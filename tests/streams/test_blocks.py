@@ -48,6 +48,12 @@ def test_a_control_record_has_no_lineage() -> None:
     assert not block.foreign
 
 
+def test_what_a_worker_says_of_the_pipeline_has_no_lineage() -> None:
+    block = unpack(SimpleNamespace(offset=4, key=b"k", value=b"{}", headers=(("own", b""),)))
+    assert (block.lineage, block.control, block.records) == (None, "own", (Record(4 << 20, b"k", b"{}", 0),))
+    assert not block.foreign
+
+
 def test_a_block_of_a_newer_schema_is_told() -> None:
     newer = message(0, [(1, 0)])
     newer.value = newer.value.replace(b"[1,", b"[2,", 1)

@@ -4,27 +4,41 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from base64 import b64encode
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-import httpx
 import orjson
 import pytest
 from nacl.public import PrivateKey
 from receiving import receiving
 from standardwebhooks.webhooks import Webhook
-from standing_in import TOPIC, Memory, Sent, batch_of, derived
+from standing_in import NO_JOURNAL, TOPIC, Memory, Sent, batch_of, derived
 from synthetic_alerts import alert
 
 from detectors.base import Alert
-from streams import deliveries
+from streams import notify
 from streams.codecs import encode_alert
 from streams.deadletters import DeadLetters, open_letter
-from streams.deliveries import DeliveryHandler, Notify
+from streams.deliveries import DeliveryHandler
 from streams.handlers import FLUSH_BATCHES
-from streams.settings import Receiver
-from streams.sinks import webhook
+from streams.notify import Delivery, Notify
+from streams.receivers import (
+    AlertmanagerReceiver,
+    AnyReceiver,
+    PagerDutyReceiver,
+    SlackReceiver,
+    TeamsReceiver,
+    WebhookReceiver,
+)
+from streams.routing import Routes
+from streams.sinks import attempts
+from streams.sinks.addresses import Addresses
+from streams.sinks.catalog import make_sinks
+from streams.sinks.exchange import HttpSink, client_for, tls_context
+from streams.sinks.webhook import compose_with, judge
+from streams.tallies import Tally
 
 KEY = bytes(range(32))
 PRIVATE = PrivateKey.generate()
@@ -40,15 +54,19 @@ class Clock:
 
 
 class Running:
-    def __init__(self, handler: DeliveryHandler, memory: Memory, sent: Sent, clock: Clock) -> None:
+    def __init__(self, handler: DeliveryHandler, memory: Memory, sent: Sent, clock: Clock, routes: Routes) -> None:
         self.handler = handler
+        self._routes = routes
         self.memory = memory
         self.sent = sent
         self.clock = clock
         self._offset = handler.state.position
 
     async def take(self, *alerts: Alert, flush: bool = True) -> None:
-        records = [derived(self._offset + n, encode_alert(taken)) for n, taken in enumerate(alerts)]
+        asked = [(taken, name) for taken in alerts for name in self._routes.of(taken)]
+        records = [
+            derived(self._offset + n, encode_alert(taken), key=name.encode()) for n, (taken, name) in enumerate(asked)
+        ]
         self._offset += len(records)
         await self.handler.process(batch_of("notifications", records))
         if flush:
@@ -67,35 +85,41 @@ class Running:
 
 @asynccontextmanager
 async def running(
-    urls: dict[str, str],
+    urls: dict[str, str | AnyReceiver],
     *,
     memory: Memory | None = None,
     clock: Clock | None = None,
     minimum: Any = "low",
-    keys: Sequence[bytes] = (KEY,),
+    secret: str | None = None,
 ) -> AsyncIterator[Running]:
     memory, sent, clock = memory or Memory(), Sent(), clock or Clock()
-    receivers = {name: Receiver(url=url, minimum_severity=minimum) for name, url in urls.items()}
-    async with httpx.AsyncClient() as client:
-        handler = DeliveryHandler(
-            Notify(receivers, LETTERS),
-            sent,
-            memory,
-            LETTERS,
-            stage="notify",
-            topic_id=TOPIC,
-            now=lambda: 0.0,
-            receivers=receivers,
-            signing=dict.fromkeys(receivers, keys),
-            client=client,
-            clock=clock,
-            chance=lambda: 0.5,
-        )
-        await handler.open()
-        try:
-            yield Running(handler, memory, sent, clock)
-        finally:
-            await handler.close()
+    receivers: dict[str, AnyReceiver] = {
+        name: WebhookReceiver(url=at, minimum_severity=minimum, secret=secret) if isinstance(at, str) else at
+        for name, at in urls.items()
+    }
+    sinks = make_sinks(receivers, private_hosts=["127.0.0.1"], webhook_key=KEY)
+    handler = DeliveryHandler(
+        Notify(receivers, LETTERS),
+        sent,
+        memory,
+        LETTERS,
+        journal=NO_JOURNAL,
+        stage="notify",
+        tally=Tally(),
+        topic_id=TOPIC,
+        now=lambda: 0.0,
+        receivers=receivers,
+        sinks=sinks,
+        clock=clock,
+        chance=lambda: 0.5,
+    )
+    await handler.open()
+    try:
+        yield Running(handler, memory, sent, clock, Routes(receivers))
+    finally:
+        await handler.close()
+        for sink in sinks.values():
+            await sink.close()
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -125,6 +149,10 @@ async def test_an_alert_arrives_signed_and_is_forgotten() -> None:
         # the second implementation checks the age against the real clock, so only its signature is asked for
         signed = Webhook(KEY).sign(got.headers["webhook-id"], _at(got.headers["webhook-timestamp"]), got.body.decode())
         assert got.headers["webhook-signature"] == signed
+
+
+def _secret(key: bytes) -> str:
+    return "whsec_" + b64encode(key).decode()
 
 
 def _at(seconds: str) -> Any:
@@ -217,7 +245,7 @@ async def test_severity_below_the_receiver_s_minimum_is_not_sent() -> None:
 
 
 async def test_what_waits_for_one_receiver_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deliveries, "MAX_PENDING", 2)
+    monkeypatch.setattr(notify, "MAX_PENDING", 2)
     async with running({"dead": "http://127.0.0.1:9/"}) as run:
         await run.take(alert("a"), alert("b"), alert("c"))
         assert run.pending() == 2
@@ -235,15 +263,15 @@ async def test_a_huge_answer_is_not_read() -> None:
 async def test_what_a_dead_receiver_leaves_waiting_costs_nothing_to_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     """20,000 waiting deliveries are read once, when the partition is opened, and not again for every attempt."""
     memory, clock = Memory(), Clock()
-    step = Notify({"dead": Receiver(url="http://127.0.0.1:9/")}, LETTERS)
+    step = Notify({"dead": WebhookReceiver(url="http://127.0.0.1:9/")}, LETTERS)
     for number in range(20_000):
         name = f"synthetic-{number}"
-        waiting = deliveries.Delivery("dead", name, b"{}", attempts=3, due=int(clock.now * 1000) + number)
+        waiting = Delivery("dead", name, b"{}", attempts=3, due=int(clock.now * 1000) + number)
         memory.held[name.encode()] = step.dump(name.encode(), waiting)
     loads = 0
     load = Notify.load
 
-    def counted(self: Notify, key: bytes, raw: bytes) -> deliveries.Delivery:
+    def counted(self: Notify, key: bytes, raw: bytes) -> Delivery:
         nonlocal loads
         loads += 1
         return load(self, key, raw)
@@ -280,6 +308,49 @@ async def test_what_waits_for_a_receiver_no_longer_set_becomes_dead_letters() ->
             await until(lambda: run.pending() == 0 and len(receiver.received) == 1)
 
 
+async def test_a_receiver_that_was_gone_for_eight_hours_misses_nothing_and_delays_no_other() -> None:
+    """Every kind at once; what came while one was away comes when it is back, each under the id it had."""
+    memory, clock, away, hours = Memory(), Clock(), True, (0, 2, 4, 6)
+    answer = lambda _: (503, {}, b"") if away else (200, {}, b"")  # noqa: E731
+    with receiving(answer) as gone, receiving() as there:
+        urls: dict[str, str | AnyReceiver] = {
+            "webhook": gone.url,
+            "pagerduty": PagerDutyReceiver(kind="pagerduty", routing_key="0" * 32, url=gone.url),
+            "slack": SlackReceiver(kind="slack", url=gone.url),
+            "teams": TeamsReceiver(kind="teams", url=gone.url),
+            "alertmanager": AlertmanagerReceiver(kind="alertmanager", url=gone.url),
+            "other": there.url,
+        }
+        async with running(urls, memory=memory, clock=clock) as run:
+            for hour in hours:
+                await run.take(alert(f"hour {hour}"))
+                await run.pass_time(2 * 3600)
+            assert len(there.received) == len(hours)
+            assert run.pending() == 5 * len(hours)
+        away = False
+        before = len(gone.received)
+        clock.now += 12 * 3600  # the longest of the delays that begin within eight hours
+        async with running(urls, memory=memory, clock=clock) as run:
+            await until(lambda: run.pending() == 0)
+            assert run.sent.outputs == []
+        arrived = gone.received[before:]
+        assert len(arrived) == 5 * len(hours)
+        ids = [got.headers["webhook-id"] for got in arrived if "webhook-id" in got.headers]
+        assert sorted(ids) == sorted(f"{alert(f'hour {hour}').id}.1.webhook" for hour in hours)
+
+
+async def test_what_a_receiver_refuses_for_good_is_a_dead_letter_at_once() -> None:
+    with receiving(lambda n: (400, {}, b"invalid_blocks") if n == 0 else (200, {}, b"")) as receiver:
+        async with running({"chat": SlackReceiver(kind="slack", url=receiver.url)}) as run:
+            await run.take(alert("a"))
+            await until(lambda: len(run.sent.outputs) == 1)
+            await run.take(alert("b"))
+            await until(lambda: run.pending() == 0)
+            assert len(receiver.received) == 2, "the receiver itself is not given up"
+        letter = open_letter(run.sent.outputs[0].value, bytes(PRIVATE))
+    assert letter.reason == "receiver chat did not take it in 1 attempts: status 400"
+
+
 async def test_the_attempts_made_are_remembered_over_a_restart() -> None:
     memory, clock = Memory(), Clock()
     with receiving(lambda _: (500, {}, b"")) as receiver:
@@ -309,7 +380,7 @@ async def test_an_answer_that_could_not_be_kept_is_kept_by_the_next_flush() -> N
 
 async def test_while_a_secret_is_replaced_both_sign() -> None:
     with receiving() as receiver:
-        async with running({"oncall": receiver.url}, keys=[KEY, KEY[::-1]]) as run:
+        async with running({"oncall": receiver.url}, secret=f"{_secret(KEY)} {_secret(KEY[::-1])}") as run:
             await run.take(alert("a"))
             await until(lambda: run.pending() == 0)
         (got,) = receiver.received
@@ -331,7 +402,7 @@ async def test_no_answer_and_no_name_ends_the_attempts(name: str, headers: dict[
 
 
 async def test_a_receiver_that_answers_by_the_byte_is_given_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(webhook, "TIMEOUT", 0.5)
+    monkeypatch.setattr(attempts, "TIMEOUT", 0.5)
 
     async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError):
@@ -343,13 +414,14 @@ async def test_a_receiver_that_answers_by_the_byte_is_given_up_in_time(monkeypat
         hung_up.set()
 
     hung_up = asyncio.Event()
-    async with await asyncio.start_server(drip, "127.0.0.1", 0) as server, httpx.AsyncClient() as client:
+    async with await asyncio.start_server(drip, "127.0.0.1", 0) as server:
         host, port = server.sockets[0].getsockname()
+        client = client_for(Addresses(["127.0.0.1"]), tls_context(None))
+        sink = HttpSink(f"http://user:password@{host}:{port}/", client, compose_with([KEY]), judge)
         async with asyncio.timeout(5):
-            outcome = await webhook.post(
-                client, f"http://user:password@{host}:{port}/", keys=[KEY], webhook_id="i", body=b"{}", now=0
-            )
+            outcome = await sink.attempt("i", b"{}", 0)
         await asyncio.wait_for(hung_up.wait(), 5)
+        await sink.close()
     assert outcome.verdict == "retry"
     assert "password" not in outcome.detail
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from nacl.public import PrivateKey
-from standing_in import TOPIC, Memory, Sent, batch_of, derived
+from standing_in import NO_JOURNAL, TOPIC, Memory, Sent, batch_of, derived
 
 from streams import topics
 from streams.deadletters import DeadLetters, open_letter
@@ -18,6 +18,7 @@ from streams.lineage import HEADER, NewerSchema, TopicReplaced
 from streams.pipeline import Ingest
 from streams.records import WATERMARK, Output, Record
 from streams.state import PartitionState
+from streams.tallies import Skews, Tally
 from streams.watermarks import InputClocks
 
 PRIVATE = PrivateKey.generate()
@@ -41,7 +42,7 @@ class Collecting:
 
 
 async def keyed(
-    records: list[Any], *, memory: Memory | None = None, topic_id: bytes = TOPIC
+    records: list[Any], *, memory: Memory | None = None, topic_id: bytes = TOPIC, tally: Tally | None = None
 ) -> tuple[KeyedHandler, Memory, Sent]:
     """A handler that has taken ``records`` and flushed."""
     memory, sent = memory or Memory(), Sent()
@@ -50,9 +51,11 @@ async def keyed(
         sent,  # type: ignore[arg-type]
         memory,  # type: ignore[arg-type]
         LETTERS,
+        journal=NO_JOURNAL,
         stage="collect",
         topic_id=topic_id,
         now=lambda: 0.0,
+        tally=tally or Tally(),
     )
     await handler.open()
     async with asyncio.timeout(5):
@@ -113,9 +116,12 @@ async def test_odd_headers_do_not_stop_ingest(headers: list[Any]) -> None:
         Ingest(reader, LETTERS),
         sent,  # type: ignore[arg-type]
         clocks,
+        journal=NO_JOURNAL,
         topic_id=TOPIC,
         name="audit.ehr/0",
         now=lambda: 0.0,
+        tally=Tally(),
+        skews=Skews(),
     )
     await handler.open()
     record = foreign(0, headers, value=None)

@@ -9,7 +9,7 @@ from typing import Any
 
 from faust.types import TP
 
-from streams.lanes import Lane, Lanes
+from streams.lanes import Lane, Lanes, Loss
 from streams.lineage import NewerSchema, TopicReplaced
 from streams.transport import Batch
 
@@ -283,3 +283,31 @@ async def test_one_stopped_partition_holds_no_other() -> None:
     assert lanes.status() == []
     lanes.assign([TP("topic", 0)])
     assert lanes.status() == [], "a rebalance while the worker ends starts nothing"
+
+
+async def test_what_was_lost_is_told_once_also_of_a_lane_that_is_gone() -> None:
+    lanes = Lanes(Standing(start=18))
+    lanes.register("topic", "step", lambda partition: Recording())
+    lanes.assign([T])
+    lanes.put(batch(0, 5))
+    lanes.put(batch(20, expected=5))
+    await settle()
+    await lanes.release([T])
+    assert lanes.losses() == [Loss("step", "topic", 0, 5, 13)]
+    assert lanes.losses() == []
+
+
+async def test_a_lane_that_holds_something_says_so_until_it_is_durable() -> None:
+    handler = Recording(durable=False)
+    running = lane(handler)
+    assert not running.status.holding
+    handler.fail = failing = lambda batch: (_ for _ in ()).throw(ConnectionError("no broker"))
+    running.put(batch(0))
+    await settle()
+    assert (running.status.holding, running.status.cause) == (True, ConnectionError)
+    assert handler.fail is failing
+    handler.fail = lambda batch: None
+    await settle()
+    assert (running.status.holding, running.status.cause) == (True, ConnectionError), "taken, and not durable"
+    await running.release()
+    assert (running.status.holding, running.status.cause) == (False, None)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import sys
 
-from streams.logs import Sparing
+from streams.logs import Json, Sparing
 
 
 def said(sparing: Sparing, name: str, at: float, text: str = "no node %s", *args: object) -> str | None:
@@ -31,3 +33,24 @@ def test_ours_is_always_said_and_memory_is_bounded() -> None:
     for number in range(5000):
         assert said(sparing, "faust", 1000, f"{number} %s")
     assert len(sparing._said) <= 1000
+
+
+def test_a_line_of_json_is_one_object_with_the_names_of_ecs() -> None:
+    try:
+        raise ValueError("synthetic")
+    except ValueError:
+        record = logging.LogRecord(
+            "streams.x", logging.WARNING, __file__, 1, 'a "%s"\nof two lines', (b"\xff",), sys.exc_info()
+        )
+    record.created = 0.5
+    line = Json().format(record)
+    assert "\n" not in line
+    told = json.loads(line)
+    assert "ValueError: synthetic" in told.pop("error.stack_trace")
+    assert told.pop("process.pid") == record.process
+    assert told == {
+        "@timestamp": "1970-01-01T00:00:00.500+00:00",
+        "log.level": "warning",
+        "log.logger": "streams.x",
+        "message": "a \"b'\\xff'\"\nof two lines",
+    }

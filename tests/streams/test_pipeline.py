@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from nacl.public import PrivateKey
+from synthetic_alerts import alert
 
 from detectors.registry import registered
 from detectors.rules import starter_rules
 from streams import topics
 from streams.agents import VIEW_KINDS
 from streams.blocks import Block
+from streams.codecs import encode_finding
 from streams.deadletters import DeadLetters, open_letter
 from streams.demo.records import audit_event, device_event
 from streams.lineage import NO_POSITION, Lineage, Position
-from streams.pipeline import Behave, Ingest, Reader
+from streams.pipeline import Alerting, Behave, Ingest, Reader
 from streams.privacy import Pseudonyms
 from streams.records import Output, RawRecord, Record
 from streams.state import PartitionState
@@ -98,6 +101,23 @@ def test_an_event_about_thousands_of_patients_grows_with_their_number_not_its_sq
         assert said["patients"] == said["fields"]["wardwatch.patient"] == [output.key.decode()]
     (event,) = [json.loads(output.value) for output in outputs if output.topic == topics.EVENTS]
     assert len(event["patients"]) == 3000
+
+
+def test_an_alert_is_queued_once_for_each_receiver_that_wants_it() -> None:
+    finding = alert("a").findings[0]
+    state = PartitionState(Alerting(lambda one: ["chat", "pager"] if one.severity == "high" else []))
+    outputs = [
+        [
+            (output.topic, output.key)
+            for output in state._step.fold(Record(n, b"", encode_finding(found), n + 1), True, state)
+        ]
+        for n, found in enumerate([finding, replace(finding, severity="low")])
+    ]
+    entity = finding.entity.encode()
+    assert outputs == [
+        [(topics.ALERTS, entity), (topics.NOTIFICATIONS, b"chat"), (topics.NOTIFICATIONS, b"pager")],
+        [(topics.ALERTS, entity)],
+    ]
 
 
 @pytest.mark.parametrize(

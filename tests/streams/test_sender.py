@@ -7,11 +7,11 @@ import os
 import signal
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
-from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from kafka import KafkaAdminClient
 from kafka.admin import NewTopic
+from topic_reading import read_topic
 
 from streams.changelog import Changelog
 from streams.embedded.kafka import EmbeddedKafka
@@ -28,28 +28,14 @@ def create(kafka: str, topic: str, partitions: int) -> None:
     admin.close()
 
 
-def read(kafka: str, topic: str, partitions: int) -> dict[int, list[Any]]:
-    consumer = KafkaConsumer(bootstrap_servers=kafka, enable_auto_commit=False)
-    tps = [TopicPartition(topic, n) for n in range(partitions)]
-    consumer.assign(tps)
-    consumer.seek_to_beginning(*tps)
-    found: dict[int, list[Any]] = {n: [] for n in range(partitions)}
-    ends = consumer.end_offsets(tps)
-    while any(consumer.position(tp) < ends[tp] for tp in tps):
-        for tp, records in consumer.poll(timeout_ms=500).items():
-            found[tp.partition] += records
-    consumer.close()
-    return found
-
-
 async def test_records_of_every_size_arrive_in_order_and_linked(kafka: str, unique: str) -> None:
     create(kafka, unique, 2)
     sender = Sender(client={"bootstrap_servers": kafka}, partitions={unique: 2})
     sizes = [1, 10, 2_000_000, 5, 990_000, 20_000, 3_900_000, *[1] * 20_000, 700_000, 700_000]
     derived = [(n, [Output(unique, b"%d" % (n % 7), b"v" * size)]) for n, size in enumerate(sizes)]
-    assert await sender.send(SOURCE, 3, derived) == len(sizes)
+    assert await sender.send(SOURCE, 3, derived) == {unique: len(sizes)}
     await sender.close()
-    found = await asyncio.to_thread(read, kafka, unique, 2)
+    found = await asyncio.to_thread(read_topic, kafka, unique)
     assert sum(map(len, found.values())) == len(sizes)
     for records in found.values():
         previous = NO_POSITION
@@ -66,7 +52,7 @@ async def test_a_record_larger_than_its_topic_takes_is_said_to_be(kafka: str, un
     sender = Sender(client={"bootstrap_servers": kafka}, partitions={unique: 1})
     with pytest.raises(DeliveryFailed, match="MessageSizeTooLarge"):
         await sender.send(SOURCE, 0, [(0, [Output(unique, b"k", b"v" * 5_000_000)])])
-    assert await sender.send(SOURCE, 0, [(1, [Output(unique, b"k", b"v")])]) == 1
+    assert await sender.send(SOURCE, 0, [(1, [Output(unique, b"k", b"v")])]) == {unique: 1}
     await sender.close()
 
 

@@ -134,3 +134,39 @@ def test_a_topic_made_again_counts_from_its_start() -> None:
 def test_a_newer_word_stops_the_reader() -> None:
     with pytest.raises(NewerSchema, match="a watermark of schema 2"):
         Watermarks().take(b'{"v":2}')
+
+
+def silences(now: float, *words: bytes) -> dict[str, float]:
+    """Seconds, from what is saved."""
+    marks = Watermarks()
+    for word in words:
+        marks.take(word)
+    return {source: ms / 1000 for source, ms in Watermarks(marks.save()).silences(int(now * 1000)).items()}
+
+
+def test_a_source_s_silence_is_that_on_all_its_inputs() -> None:
+    one, two = Owner("audit.iot/0"), Owner("audit.iot/1")
+    one.take("audit.iot/0", 5, {"device": 1}, now=100)
+    two.take("audit.iot/1", 5, {"device": 1, "other": 1}, now=130)
+    said = [one.word(now=1000), two.word(now=1000)]
+    assert silences(1000, *said) == {"device": 870, "other": 870}
+    two.take("audit.iot/1", 9, {"other": 1}, now=900)
+    goes_on = two.word(now=902)
+    assert silences(1000, *said, goes_on) == {"device": 770, "other": 0}, "told by what else came there"
+
+
+def test_what_is_not_taken_yet_is_no_silence() -> None:
+    """Neither a backlog nor a batch that fails says that a source is quiet."""
+    behind, stuck = Owner(EHR), Owner(EHR)
+    behind.take(EHR, 5, {"fhir": 1}, now=100, end=50)
+    assert silences(1000, behind.word(now=1000)) == {"fhir": 0}
+    stuck.take(EHR, 5, {"fhir": 1}, now=100)
+    stuck.clocks.taking(EHR)
+    assert silences(1000, stuck.word(now=1000)) == {"fhir": 0}
+
+
+def test_a_new_owner_knows_when_a_source_was_heard_last() -> None:
+    old, new = Owner(EHR), Owner(EHR, now=500)
+    old.take(EHR, 5, {"fhir": 1}, now=100)
+    new.ends[EHR] = 5
+    assert silences(1000, old.word(now=400), new.word(now=1000)) == {"fhir": 900}

@@ -16,6 +16,7 @@ from sigma.rule import SigmaRule
 from detectors.rules import RuleSet, load
 from streams.pipeline import Reader
 from streams.pseudonyms import Pseudonyms
+from streams.reading import read_files
 from streams.sources.base import BadRecord
 from streams.sources.catalog import recognise
 from streams.sources.cloudtrail import CLOUDTRAIL
@@ -140,28 +141,49 @@ def test_gating_by_log_source_changes_no_cloudtrail_hit(cloud: RuleSet) -> None:
         assert gated == raw
 
 
-def test_cloudtrail_hits_are_the_same_on_the_way_through_ingest(cloud: RuleSet) -> None:
+#: What ingest finds and the engines were not asked or could not know: Google's fields have other names in the rules,
+#: the audit log of AKS lies as a text inside a record of Azure Monitor, and "553" is 553. By rule, lines of that file.
+MORE = {
+    "cisco_duo_mfa_bypass_via_bypass_code.yml": {406},
+    "onelogin_user_account_locked.yml": {822, 823},
+    "gcp_bucket_modified_or_deleted.yml": {422},
+    "gcp_dns_zone_modified_or_deleted.yml": {435, 436},
+    "gcp_firewall_rule_modified_or_deleted.yml": {439},
+    "kubernetes_audit_change_admission_controller.yml": {611},
+    "kubernetes_audit_exec_into_container.yml": {651, 756, 765},
+    "kubernetes_audit_unauthorized_unauthenticated_actions.yml": {659, 732},
+    "kubernetes_audit_secrets_enumeration.yml": {747},
+}
+
+
+def test_hits_are_the_same_on_the_way_through_ingest(cloud: RuleSet, tmp_path: Path) -> None:
     """Recognised, normalised, matched with its ECS fields and gated by log source: every hit, and no other."""
     reader = Reader(cloud, Pseudonyms(b"0" * 32, "k"))
+    paths = {rule.id: Path(rule.path).name for rule in cloud.rules}
     expected: dict[str, set[tuple[int, str]]] = {}
     for hit in lines("sigma_match/cloud_rules_expected_detections.jsonl"):
         expected.setdefault(hit["events_file"], set()).add((hit["line"], hit["rule_id"]))
     for name, hits in expected.items():
+        file = tmp_path / "events.jsonl"
+        file.write_text("\n".join(json.dumps(line["event"]) for line in lines(name)))
         found = set()
         unread = set()
-        for number, line in enumerate(lines(name), 1):
-            if line.get("log_type", "AWS.CloudTrail") != "AWS.CloudTrail":
-                unread.add(number)
-                continue
+        for item in read_files([str(file)]):
             try:
-                released = reader.read(line["event"], recognise(line["event"]), fallback_id=lambda: "x", received=0)
+                assert item.record is not None
+                released = reader.read(item.record, recognise(item.record), fallback_id=lambda: "x", received=0)
             except BadRecord:
-                unread.add(number)
+                unread.add(item.line)
                 continue
-            found |= {(number, finding.rule["id"]) for finding in released.findings}
-        assert found == {hit for hit in hits if hit[0] not in unread}, name
-        # Of the unit tests that are CloudTrail's, those that no longer say when anything happened.
-        assert len(unread) == (647 if name.startswith("panther") else 0)
+            found |= {(item.line, finding.rule["id"]) for finding in released.findings}
+        assert {hit for hit in hits if hit[0] not in unread} - found == set(), name
+        more: dict[str, set[int]] = {}
+        for line, rule in found - hits:
+            more.setdefault(paths[rule], set()).add(line)
+        assert more == (MORE if name.startswith("panther") else {}), name
+        # Two of the unit tests no longer say when anything happened, and are CloudTrail's, whose records always do.
+        missed = {line for line, _ in hits} & unread
+        assert missed == ({46, 67} if name.startswith("panther") else set())
 
 
 def test_findings_of_public_rules_name_their_authors(cloud: RuleSet) -> None:

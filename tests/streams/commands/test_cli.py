@@ -9,10 +9,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from kafka import KafkaProducer
 
 from streams import topics
 from streams.demo.records import audit_event, cloudtrail, device_event
@@ -43,6 +45,11 @@ class Shell:
             check=False,
             timeout=120,
         )
+
+    def run_together(self, *commands: list[str]) -> Iterator[subprocess.CompletedProcess[str]]:
+        """Several at once, for those that wait for something."""
+        with ThreadPoolExecutor() as pool:
+            yield from pool.map(lambda command: self.run(*command), commands)
 
 
 @pytest.fixture
@@ -89,6 +96,16 @@ def test_normalize_writes_ecs_in_order_and_errors_with_their_place(shell: Shell,
     assert "synthetic-000001" not in result.stdout
 
 
+def test_times_without_an_offset_are_where_the_ehr_stands(shell: Shell, tmp_path: Path) -> None:
+    message = tmp_path / "adt.hl7"
+    message.write_text("MSH|^~\\&|ADT|H|||20260105090000||ADT^A01|c-1\nPID|1||synthetic-0001^^^H\n")
+    refused = shell.run("normalize", str(message))
+    assert refused.returncode == 1
+    assert f"{message}:1: MSH-7 has no offset from UTC" in refused.stderr
+    shell.environment["WARDWATCH_EHR_ZONE"] = "Europe/Berlin"
+    assert json.loads(shell.run("normalize", str(message)).stdout)["@timestamp"] == 1_767_600_000_000
+
+
 def test_detect_gives_one_object_a_finding(shell: Shell) -> None:
     result = shell.run("detect", "--only-rules", "-", stdin=lines(DEVICE, AUDIT, TRAIL))
     findings = [json.loads(line) for line in result.stdout.splitlines()]
@@ -127,9 +144,8 @@ def test_a_broken_rule_is_told_and_costs_itself(shell: Shell, tmp_path: Path) ->
     [
         (("normalize", "--source", "cloudtrial", "-"), "did you mean cloudtrail"),
         (("detect", "--rules", "/nowhere", "-"), "/nowhere is not there"),
-        (("setup",), "no Kafka answers at 127.0.0.1:9: start it, or name another in WARDWATCH_KAFKA"),
         (("worker", "--log-level", "loud"), "--log-level loud is none of DEBUG, INFO, WARNING and ERROR"),
-        (("emit", "-"), "no Kafka answers at 127.0.0.1:9"),
+        (("syslog", "--cert", "/nowhere", "--key", "/nowhere"), "/nowhere is no file: name a certificate in --cert"),
         (("dead-letters", "replay", "x/0/0", "--all"), "name positions or choose, not both"),
         (("dead-letters", "replay"), "name positions, or choose by --all, --producer or --reason"),
     ],
@@ -139,6 +155,14 @@ def test_what_cannot_be_done_is_one_sentence(shell: Shell, arguments: tuple[str,
     assert result.returncode == 1
     assert told in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_without_kafka_a_command_is_one_sentence(shell: Shell) -> None:
+    told = "no Kafka answers at 127.0.0.1:9: start it, or name another in WARDWATCH_KAFKA"
+    for result in shell.run_together(["setup"], ["status"], ["emit", "-"]):
+        assert result.returncode == 1
+        assert told in result.stderr
+        assert "Traceback" not in result.stderr
 
 
 def test_a_wrong_setting_is_named(shell: Shell) -> None:
@@ -175,6 +199,7 @@ def test_a_wrong_settings_file_is_told(shell: Shell, tmp_path: Path, text: str |
         ("RECEIVERS__ONCALL__MINIMUM_SEVERITY", "urgent", "Input should be 'informational', "),
         ("ELASTICSEARCH", "elasticsearch:9200", "String should match pattern"),
         ("SESSION_TIMEOUT", "0", "greater than or equal to 1.5"),
+        ("EHR_ZONE", "Europe/Berln", "there is no time zone Europe/Berln"),
     ],
 )
 def test_what_a_setting_cannot_be_is_told_before_it_is_needed(shell: Shell, name: str, value: str, told: str) -> None:
@@ -231,7 +256,31 @@ def test_a_data_folder_that_is_none_is_one_sentence(shell: Shell, tmp_path: Path
     assert result.stderr.endswith("cannot be used (Not a directory): name another folder in WARDWATCH_DATA_DIR\n")
 
 
-COMMANDS = ["up", "worker", "setup", "status", "emit", "normalize", "detect", "dead-letters"]
+COMMANDS = [
+    "up",
+    "worker",
+    "setup",
+    "acls",
+    "status",
+    "emit",
+    "intake",
+    "syslog",
+    "normalize",
+    "detect",
+    "schemas",
+    "config",
+    "doctor",
+    "completion",
+    "dead-letters",
+    "sources",
+    "notify",
+]
+GROUPS = {"dead-letters": ("list", "show", "replay"), "sources": ("list", "check"), "notify": ("list", "test")}
+#: Each command that does something, those of a group by their whole names.
+WHOLE = [
+    *(command for command in COMMANDS if command not in GROUPS),
+    *(f"{group} {name}" for group, names in GROUPS.items() for name in names),
+]
 
 
 def test_help_names_every_command(shell: Shell) -> None:
@@ -241,7 +290,7 @@ def test_help_names_every_command(shell: Shell) -> None:
     assert "..." not in told.partition("Commands:\n")[2], "what a command does is not cut short"
 
 
-@pytest.mark.parametrize("command", [*COMMANDS[:-1], "dead-letters list", "dead-letters show", "dead-letters replay"])
+@pytest.mark.parametrize("command", WHOLE)
 def test_every_option_is_explained(shell: Shell, command: str) -> None:
     told = shell.run(*command.split(), "--help").stdout
     options = re.findall(r"^  (?:-h, )?(--[a-z-]+(?: [A-Z]+)?)(.*(?:\n {8,}\S.*)*)", told, re.MULTILINE)
@@ -300,7 +349,9 @@ def running(tmp_path: Path) -> Iterator[Shell]:
 def settled(shell: Shell, done: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
     """The status once nothing lags and it is ``done``."""
     for _ in range(60):
-        status: dict[str, Any] = json.loads(shell.run("status", "--json", "--seconds", "0.5").stdout)
+        result = shell.run("status", "--json", "--seconds", "0.5")
+        assert result.returncode == 0, result.stderr
+        status: dict[str, Any] = json.loads(result.stdout)
         if not any(status["lag"].values()) and done(status):
             return status
     raise AssertionError(status)
@@ -322,8 +373,9 @@ def test_from_emit_to_dead_letters_and_back(running: Shell, tmp_path: Path) -> N
     assert re.search(r"^worker +\S+: runs$", told, re.MULTILINE)
     assert "last alert    " in told
 
-    listed = running.run("dead-letters", "list", "--json").stdout
+    listed = running.run("dead-letters", "list", "--json", "--producer", "wardwatch-emit").stdout
     letter = json.loads(listed)
+    assert letter["headers"] == {"source": "fhir", "producer": "wardwatch-emit"}
     assert letter["reason"].startswith("recorded")
     assert "synthetic-000001" not in listed
     assert "sealed" not in listed
@@ -344,6 +396,18 @@ def test_from_emit_to_dead_letters_and_back(running: Shell, tmp_path: Path) -> N
     again = json.loads(running.run("dead-letters", "list", "--json").stdout)
     assert again["position"] != letter["position"]
     assert len(running.run("dead-letters", "list", "--replayed").stdout.splitlines()) == 2
+
+    # One record that holds two: what can be read of it counts, and the other's letter is its alone.
+    undated = {**TRAIL, "eventID": "c-undated", "eventTime": "yesterday"}
+    producer = KafkaProducer(bootstrap_servers=running.environment["WARDWATCH_KAFKA"])
+    producer.send("audit.cloud", json.dumps({"Records": [undated, {**TRAIL, "eventID": "c-2"}]}).encode()).get(30)
+    producer.close()
+    settled(running, lambda found: sum(found["alerts"].values()) == 3 and found["dead_letters"] == 2)
+    open_letters = map(json.loads, running.run("dead-letters", "list", "--json").stdout.splitlines())
+    (position,) = [found["position"] for found in open_letters if found["topic"] == "audit.cloud"]
+    assert position.endswith(".1")
+    assert json.loads(running.run("dead-letters", "show", position).stdout) == undated
+    assert running.run("dead-letters", "replay", position).stdout == "1 record sent again\n"
 
     (Path(running.environment["WARDWATCH_DATA_DIR"]) / "keys" / "dead-letters.private").unlink()
     refused = running.run("dead-letters", "show", again["position"])
@@ -381,10 +445,10 @@ def test_without_topics_one_sentence_says_what_to_run(tmp_path: Path) -> None:
     broker.start()
     try:
         shell = Shell(tmp_path / "home", broker.bootstrap)
-        for command in (["worker"], ["status"], ["dead-letters", "list"]):
-            result = shell.run(*command)
+        for result in shell.run_together(["worker"], ["status"], ["dead-letters", "list"]):
             assert result.returncode == 1
-            assert re.fullmatch(r"wardwatch: topics are missing \(.*\): run wardwatch setup\n", result.stderr), command
+            told = r"wardwatch: topics are missing \(.*\): run wardwatch setup\n"
+            assert re.fullmatch(told, result.stderr), result.args
         made = shell.run("setup").stdout
         assert made.startswith(
             f"topics         {len(topics.ALL)} made (4 partitions, 1 replica each): audit.ehr, audit.iot"
@@ -392,3 +456,31 @@ def test_without_topics_one_sentence_says_what_to_run(tmp_path: Path) -> None:
         assert "elasticsearch  not set" in made
     finally:
         broker.stop()
+
+
+def test_emit_check_says_per_line_what_is_wrong_and_sends_nothing(shell: Shell, tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    path.write_text(lines(TRAIL, {**TRAIL, "eventTime": "yesterday"}, {"a": 1}, "nonsense"))
+    checked = shell.run("emit", "--check", str(path))  # no Kafka answers here, and none is asked
+    assert checked.returncode == 1
+    told = checked.stderr.splitlines()
+    assert told[0] == f"{path}:2: eventTime is no RFC 3339 date and time"
+    assert told[1].startswith(f"{path}:3: the record has the shape of no source known here")
+    assert told[2].startswith(f"{path}:4: the record is no JSON")
+    assert told[3] == "1 events are right, 3 are not, 1 cloudtrail; nothing was sent"
+    path.write_text(lines(TRAIL))
+    assert shell.run("emit", "--check", str(path)).returncode == 0
+
+
+@pytest.mark.kafka
+def test_acls_on_a_kafka_that_lets_everybody_do_everything_says_so(kafka: str, tmp_path: Path) -> None:
+    told = Shell(tmp_path / "home", kafka).run("acls", "deploy/kafka/acls.toml")
+    assert told.returncode == 1
+    assert told.stderr.startswith(f"wardwatch: Kafka at {kafka} has no authorizer, so that everybody may do everything")
+
+
+def test_settings_that_cannot_work_are_one_sentence(shell: Shell) -> None:
+    shell.environment |= {"WARDWATCH_KAFKA_SECURITY__PROTOCOL": "SASL_SSL"}
+    told = shell.run("status")
+    assert told.returncode == 1
+    assert told.stderr == "wardwatch: setting WARDWATCH_KAFKA_SECURITY: SCRAM-SHA-512 needs a username\n"

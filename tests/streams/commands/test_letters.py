@@ -8,7 +8,8 @@ from typing import Any
 
 import orjson
 import pytest
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
+from topic_reading import read_topic
 
 from detectors.base import digest
 from streams import topics
@@ -16,9 +17,9 @@ from streams.admin import create_topics
 from streams.commands import letters
 from streams.commands.letters import Envelope, envelopes, replay
 from streams.deadletters import DeadLetters, open_letter
-from streams.deliveries import Delivery, letter
 from streams.embedded.kafka import EmbeddedKafka
 from streams.keys import Keys, load_keys
+from streams.notify import Delivery, letter
 from streams.pipeline import Ingest, Reader
 from streams.records import Output, RawRecord
 from streams.settings import Settings
@@ -26,14 +27,24 @@ from streams.settings import Settings
 MANY = 3000
 
 
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    one = EmbeddedKafka(tmp_path_factory.mktemp("letters") / "kafka", port=0)
+    one.start()
+    yield one.bootstrap
+    one.stop()
+
+
 @pytest.fixture
-def settings(tmp_path: Path) -> Iterator[Settings]:
-    broker = EmbeddedKafka(tmp_path / "kafka", port=0)
-    broker.start()
-    made = Settings(kafka=broker.bootstrap, data_dir=tmp_path / "home", partitions=2)
+def settings(broker: str, tmp_path: Path) -> Settings:
+    """Topics without a record: what was there is deleted."""
+    made = Settings(kafka=broker, data_dir=tmp_path / "home", partitions=2)
     create_topics(made)
-    yield made
-    broker.stop()
+    admin = KafkaAdminClient(bootstrap_servers=broker)
+    partitions = [TopicPartition(name, n) for name in (topics.DEAD_LETTERS, *topics.INPUTS) for n in range(2)]
+    admin.delete_records(dict.fromkeys(partitions, -1))  # all there are
+    admin.close()
+    return made
 
 
 @pytest.fixture
@@ -60,17 +71,7 @@ def send(settings: Settings, written: list[Output]) -> None:
 
 
 def lying_in(settings: Settings, topic: str) -> list[Any]:
-    consumer = KafkaConsumer(bootstrap_servers=settings.kafka, enable_auto_commit=False)
-    partitions = [TopicPartition(topic, n) for n in range(settings.partitions)]
-    consumer.assign(partitions)
-    consumer.seek_to_beginning(*partitions)
-    ends = consumer.end_offsets(partitions)
-    found: list[Any] = []
-    while any(consumer.position(tp) < ends[tp] for tp in partitions):
-        for records in consumer.poll(timeout_ms=500).values():
-            found += records
-    consumer.close()
-    return found
+    return [record for records in read_topic(settings.kafka, topic).values() for record in records]
 
 
 def every(envelope: Envelope) -> bool:

@@ -274,3 +274,21 @@ def test_it_says_when_kafka_ends_and_takes_the_rest_along(tmp_path: Path) -> Non
     finally:
         up.process.kill()
     assert gone(folder), processes(folder)
+
+
+def test_a_worker_that_ends_is_started_again_and_not_for_ever(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A record that kills it is found by starting it three times."""
+    tree = command._Tree(tmp_path)
+    tree.start("worker", ["this"], {})  # a module that says something and ends
+    tree.keep("worker")
+
+    def watch() -> None:
+        while True:
+            tree.check()
+            time.sleep(0.01)
+
+    with pytest.raises(EmbeddedError, match=r"the worker ended \(0\)"):
+        watch()
+    assert capsys.readouterr().out.count("is started again") == command._OFTEN

@@ -105,3 +105,10 @@ def test_what_workers_of_long_ago_said_is_forgotten(store: AlertStore) -> None:
     store.set_fact("other", {"time": 0})
     store.drop_facts("worker.", before=3000)
     assert sorted(store.facts()) == ["other", "worker.3", "worker.4"]
+
+
+def test_one_that_is_just_being_made_is_none_yet(tmp_path: Path) -> None:
+    """Its file is there before its tables are: who looks then hears so, and looks again."""
+    (tmp_path / "alerts.sqlite").touch()
+    with pytest.raises(StoreError, match="no such table"):
+        AlertStore(tmp_path / "alerts.sqlite", read_only=True)

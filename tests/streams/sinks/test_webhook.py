@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from base64 import b64encode
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
-from streams.sinks.webhook import RETRIES, decode_secret, judge, retry_delay, sign
+from streams.sinks.attempts import RETRIES, retry_delay
+from streams.sinks.webhook import decode_secret, judge, sign
 
 KEY = bytes(range(32))
 SECRET = "whsec_" + b64encode(KEY).decode()
@@ -34,6 +37,13 @@ def test_the_specification_s_own_example() -> None:
     key = decode_secret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
     signature = sign(key, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}')
     assert signature == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+
+
+def test_the_specification_s_vectors_are_signed_alike(outside_data: Path) -> None:
+    vector = json.loads((outside_data / "standards" / "standard-webhooks-v1.json").read_text())
+    key = decode_secret(vector["secret"])
+    signature = sign(key, vector["webhook-id"], vector["webhook-timestamp"], vector["payload"].encode())
+    assert signature == vector["webhook-signature"]
 
 
 @pytest.mark.parametrize("secret", ["whsec_", "whsec_!!!", "whsec_" + b64encode(b"short").decode(), ""])

@@ -125,7 +125,7 @@ REFUSED: Final = {
     "eventTime is missing": "43-46 67 229-231 247",
     "eventSource is missing": "194-195 604",
     "eventTime is no RFC 3339 date and time": "255",
-    "the record has the shape of no source known here: fhir, device, cloudtrail": "607-608",
+    "the record has the shape of no source known here": "607-608",
 }
 
 #: An hour of a real account: events of each actor, sessions of one role together.

@@ -9,8 +9,17 @@ from time import time as aliased_clock
 from typing import Any
 
 import pytest
+from atna_records import message, participant, patient, query, rfc3881
+from atna_records import record as audit_message
+from broker_records import EMQX_EVENTS, MOSQUITTO_LINES
+from cloud_records import CLOUDS
+from fhir_other_records import DSTU2, PROVENANCE, R5, STU3
+from hl7v2_records import DEMOGRAPHICS, OLD_QUERY, SMALL
+from hl7v2_records import record as hl7_message
+from test_azure_iot import SAID as AZURE_IOT_RECORDS
 
 from streams.demo.records import audit_event, cloudtrail, device_event
+from streams.emitter import TOPICS, _recognise
 from streams.sources.base import BadRecord, Draft, LogSource, Source
 from streams.sources.catalog import SOURCES, by_name, recognise
 from streams.sources.checks import SourceCheckError, check_source
@@ -146,6 +155,43 @@ GOOD["cloudtrail"].append(
 )
 
 
+GOOD |= {
+    "fhir-r5": [
+        R5,
+        {
+            "resourceType": "AuditEvent",
+            "code": {"coding": [{"system": "urn:synthetic", "code": "X-1"}]},
+            "occurredDateTime": "2026-01-05T08:00:00Z",
+            "encounter": {"reference": "Encounter/e-1"},
+            "agent": [{"who": {"reference": "Practitioner/p-1"}}],
+        },
+    ],
+    "fhir-stu3": [STU3],
+    "fhir-dstu2": [DSTU2],
+    "fhir-provenance": [PROVENANCE],
+    "atna": [
+        audit_message(message(objects=patient())),
+        {"@timestamp": "2026-01-05T08:00:01Z", "message": message()},
+        audit_message(
+            rfc3881(
+                message(
+                    "110112",
+                    "ITI-18",
+                    action="E",
+                    people=participant("app", "110153", more='NetworkAccessPointID="192.0.2.1"') + participant("nurse"),
+                    objects=query("<Query><Value>('syn-0001^^^&amp;1.2.3&amp;ISO')</Value></Query>"),
+                )
+            )
+        ),
+    ],
+    "hl7v2": [hl7_message(text) for text in (SMALL, OLD_QUERY, DEMOGRAPHICS)],
+}
+GOOD |= CLOUDS
+GOOD["azure-iot"] = [record for record, _ in AZURE_IOT_RECORDS]
+GOOD["emqx"] = [record for record, _ in EMQX_EVENTS]
+GOOD["mosquitto"] = [{"message": f"1772352000: {line}"} for line, act, *_ in MOSQUITTO_LINES if act != "mqtt-log"]
+
+
 def others(name: str) -> list[dict[str, Any]]:
     return [record for other, records in GOOD.items() if other != name for record in records]
 
@@ -160,6 +206,14 @@ def test_every_field_is_one_of_ecs(source: Source, outside_data: Path) -> None:
     with (outside_data / "ecs" / "ecs_fields.csv").open() as file:
         names = frozenset(row["Field"] for row in csv.DictReader(file))
     check_source(source, GOOD[source.name][:2], [], names)
+
+
+def test_the_emitter_knows_each_by_its_shape_and_sends_it_where_it_is_read() -> None:
+    read = {source.name: source.topic for source in SOURCES}
+    ehr = {name: topic for name, topic in read.items() if topic == "audit.ehr"}
+    assert ehr.items() <= TOPICS.items() <= read.items()
+    for name in ehr:
+        assert {_recognise(record) for record in GOOD[name] if "message" not in record} == {name}
 
 
 class Fine:
@@ -369,7 +423,7 @@ def test_the_catalog_knows_each_by_shape_and_by_name() -> None:
         for record in records:
             assert recognise(record).name == name
             assert recognise(record, by_name(name).topic).name == name
-    with pytest.raises(BadRecord, match=r"shape of no source known here: fhir$"):
+    with pytest.raises(BadRecord, match=r"shape of no source known here: fhir, .*hl7v2"):
         recognise(GOOD["device"][0], "audit.ehr")
     with pytest.raises(ValueError, match="did you mean cloudtrail"):
         by_name("cloudtrial")

@@ -329,27 +329,15 @@ def test_public_rules_unit_tests_are_what_the_table_says(outside_data: Path) -> 
     for number, line in enumerate((outside_data / "panther" / "rule_unit_tests.jsonl").read_text().splitlines(), 1):
         case = json.loads(line)
         if case["log_type"] != "AWS.CloudTrail" and number not in refused:
-            with pytest.raises(BadRecord, match="shape of no source"):
-                recognise(case["event"])
-            continue
+            continue  # of another cloud: test_clouds.py
         tried += 1
         if number in refused:
             with pytest.raises(BadRecord) as said:
                 recognise(case["event"]).normalise(case["event"])
-            assert str(said.value) == refused[number]
+            assert str(said.value).startswith(refused[number])
             continue
         draft = recognise(case["event"]).normalise(case["event"])
         assert draft.actor == f"user:{actors[number]}", number
         assert f"{draft.fields['event.category'][0]} {draft.fields['event.type'][0]}" == kinds[number], number
         assert (draft.fields["event.outcome"] == "failure") == (number in lines(FAILED)), number
     assert tried == len(actors) + len(refused)
-
-
-def test_other_kinds_of_log_are_refused_by_shape(outside_data: Path) -> None:
-    lines = (outside_data / "source_detection" / "raw_event_kind.jsonl").read_text().splitlines()
-    for line in map(json.loads, lines):
-        if line["source"] == "aws_cloudtrail":
-            assert recognise(line["event"]).name == "cloudtrail"
-        else:
-            with pytest.raises(BadRecord, match="shape of no source"):
-                recognise(line["event"])

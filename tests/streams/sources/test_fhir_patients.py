@@ -216,3 +216,14 @@ def test_a_search_gives_away_whom_it_is_about(query: str, identifiers: set[str])
         assert draft.identifiers >= identifiers
         assert "9" not in draft.identifiers
         assert draft.fields["wardwatch.resource"] in (["Observation"], ["Patient"])
+
+
+def test_a_query_that_is_no_url_gives_away_whom_it_is_about() -> None:
+    """IHE's: PIX by HL7 v2 and v3."""
+    for query, listed in (
+        ("MSH|^~\\&|A|B|C|D|20260105||QBP^Q23|1|P|2.5\rQPD|IHE PIX Query|tag|syn-0001^^^&1.2.3&ISO^PI", "syn-0001"),
+        ('<q><patientIdentifier><value root="1.2.3" extension="syn-0001"/></patientIdentifier></q>', "syn-0001"),
+    ):
+        record = event(interaction="search")
+        record["entity"] = [{"type": {"code": "2"}, "query": b64encode(query.encode()).decode()}]
+        assert listed in FHIR.normalise(record).identifiers

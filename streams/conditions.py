@@ -1,0 +1,298 @@
+"""What can go wrong with the pipeline itself, when that is worth a person's time, and what the person is told.
+
+A pure judgement of what a worker sees of itself: no clock, no Kafka, no network. :mod:`streams.watch` looks and tells.
+Nothing that is said here quotes a record: an exception is named, and its words only where they are all ours.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from detectors.base import Finding, Severity, digest
+from streams.lanes import LaneStatus, Loss
+from streams.lineage import NewerSchema, TopicReplaced
+from streams.occasions import DETECTOR, GAP, SUBJECT
+from streams.settings import Settings
+from streams.sinks.elasticsearch import StoreUnavailable
+from streams.sinks.store import StoreError
+
+__all__ = ["KINDS", "Conditions", "Kind", "Look"]
+
+#: Seconds after which what lasts is said again, so that a restart finds it said of late.
+AGAIN: Final = 60.0
+#: Seconds in which dead letters are counted.
+BURST: Final = 300.0
+#: Seconds of silence after which a source is no longer one of this installation.
+GONE: Final = 7 * 24 * 3600.0
+
+_STORES = (StoreUnavailable, StoreError)
+
+
+class Kind(NamedTuple):
+    """One kind of trouble: what it means and what to do about it."""
+
+    severity: Severity
+    title: str
+    meaning: str
+    response: str
+
+
+KINDS: Final[Mapping[str, Kind]] = {
+    "kafka": Kind(
+        "critical",
+        "Kafka cannot be used",
+        "No event is processed and no other alert can be made until it does. What services send meanwhile is kept by "
+        "them, as long as their buffers last.",
+        "Start the brokers, or mend the network between them and the worker. The worker goes on by itself; if it is "
+        "restarted before Kafka answers, it ends at once.",
+    ),
+    "stuck": Kind(
+        "high",
+        "A step of the pipeline is stuck",
+        "Records of this topic wait: what they say is not checked, or not told, until the step goes on. Nothing is "
+        "lost as long as the topic keeps them.",
+        "The worker's log and wardwatch status say why it stopped. Mend that: it tries again by itself every 15 "
+        "seconds.",
+    ),
+    "store": Kind(
+        "high",
+        "A store does not take alerts",
+        "Alerts are made and sent to receivers, and cannot be searched or seen until the store takes them. They wait "
+        "in Kafka, for as long as its topic keeps them.",
+        "Look whether the store runs, has disk left and takes this worker's key. What waits is written by itself.",
+    ),
+    "lag": Kind(
+        "medium",
+        "A step of the pipeline is far behind",
+        "More arrives than is taken, so alerts come late; once it lies longer than the topic keeps it, it is lost.",
+        "Start more workers, up to the number of partitions, or find out which service sends so much more than usual.",
+    ),
+    "lost": Kind(
+        "critical",
+        "Records were deleted before they were processed",
+        "What they said was not checked and never will be: an attack in it goes unseen.",
+        "Keep topics longer than workers may be away (retention.ms, retention.bytes), and get the period from the "
+        "services' own logs: wardwatch emit takes it.",
+    ),
+    "dead_letters": Kind(
+        "medium",
+        "Many records cannot be processed",
+        "What they say is not checked until they are sent again. Usually a service changed the form of its events; it "
+        "may also be somebody who sends what nobody should read.",
+        "wardwatch dead-letters list --count says which service and why. Once that is mended, wardwatch dead-letters "
+        "replay sends them again.",
+    ),
+    "quiet": Kind(
+        "medium",
+        "A source has gone quiet",
+        "Nothing that happens there is seen. Recording that was switched off looks the same as a broken connection.",
+        "Ask those who run the source whether it records and sends. If it is quiet by nature, raise quiet_after.",
+    ),
+    "skew": Kind(
+        "medium",
+        "A source's clock is off",
+        "Events get the wrong time. Those dated too far ahead open and close no window, so the models do not see them; "
+        "late ones may be too late for theirs.",
+        "Set the sender's clock by NTP. If events are late because something held them back, this ends by itself.",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What a worker sees of itself at one time."""
+
+    lanes: Sequence[LaneStatus] = ()
+    lag: Mapping[tuple[str, str], int] = field(default_factory=dict)  #: records behind, by step and topic
+    dead: Mapping[tuple[str, str], int] = field(default_factory=dict)  #: letters so far, by step and topic
+    losses: Sequence[Loss] = ()  #: since the look before
+    silent: Mapping[str, float] = field(default_factory=dict)  #: seconds, by source; by one worker of all
+    skew: Mapping[str, float] = field(default_factory=dict)  #: seconds ahead, by source heard since the look before
+    store: str = ""  #: the exception's name where a store was tried in vain
+    kafka: str = ""  #: our own sentence where Kafka was asked in vain
+
+
+class _Trouble(NamedTuple):
+    kind: str
+    subject: str  #: what it is about, as occasions tell it apart
+    entity: str
+    happened: str
+    lasting: bool = True  #: told only once it has lasted
+
+
+@dataclass(slots=True)
+class _Skew:
+    first: float
+    last: float
+    seconds: float
+
+
+class Conditions:
+    """What was seen before, to tell what lasts. One for each worker; :meth:`judge` at every look."""
+
+    def __init__(self, limits: Settings) -> None:
+        self._limits = limits
+        self._since: dict[tuple[str, str], float] = {}
+        self._said: dict[tuple[str, str], float] = {}
+        self._positions: dict[tuple[str, str, int], tuple[int, float]] = {}
+        self._letters: dict[tuple[str, str], deque[tuple[float, int]]] = {}
+        self._skews: dict[str, _Skew] = {}
+
+    def judge(self, look: Look, *, now: float) -> list[Finding]:
+        """What is to be told of ``look``, taken at ``now`` (seconds since the epoch). Each is said every AGAIN."""
+        found: list[Finding] = []
+        troubles = list(self._troubles(look, now))
+        current = {(trouble.kind, trouble.subject) for trouble in troubles}
+        for memory in (self._since, self._said):
+            for key in memory.keys() - current:
+                del memory[key]
+        for trouble in troubles:
+            key = trouble.kind, trouble.subject
+            since = self._since.setdefault(key, now)
+            lasted = not trouble.lasting or now - since >= self._limits.trouble_after
+            if lasted and now - self._said.get(key, -AGAIN) >= AGAIN:
+                self._said[key] = now
+                found.append(_finding(trouble, now))
+        return found
+
+    @property
+    def lasting(self) -> set[str]:
+        """The kinds that have lasted and last still."""
+        return {kind for kind, _ in self._said}
+
+    def _troubles(self, look: Look, now: float) -> Iterator[_Trouble]:
+        if look.kafka:
+            name = self._limits.application
+            yield _Trouble("kafka", name, f"worker:{name}", f"{look.kafka}.")
+            self._positions.clear()  # every step waits for it, and begins to count when it is back
+        else:
+            yield from self._stuck(look, now)
+        yield from self._behind(look)
+        for loss in look.losses:
+            place = f"{loss.topic}[{loss.partition}]"
+            yield _Trouble(
+                "lost",
+                f"{loss.step} {place} {loss.first}",
+                f"topic:{loss.topic}",
+                f"{loss.records} records of {place} from offset {loss.first} on were gone before {loss.step} came.",
+                lasting=False,
+            )
+        yield from self._bursts(look, now)
+        for source, seconds in look.silent.items():
+            if 0 < self._limits.quiet_after <= seconds < GONE:
+                yield _Trouble(
+                    "quiet", source, f"source:{source}", f"Nothing has come from {source} for {_time(seconds)}."
+                )
+        yield from self._skewed(look, now)
+
+    def _stuck(self, look: Look, now: float) -> Iterator[_Trouble]:
+        """Lanes that hold something, or are stopped, and come no further; those of one step are one trouble."""
+        stuck: dict[tuple[str, str], list[LaneStatus]] = {}
+        stores = False
+        for lane in look.lanes:
+            key = lane.step, lane.topic, lane.partition
+            position, since = self._positions.get(key, (lane.position, now))
+            if not (lane.stopped or lane.holding) or lane.position > position:
+                self._positions.pop(key, None)
+                continue
+            self._positions[key] = position, since
+            if now - since < self._limits.trouble_after:
+                continue
+            if lane.cause is not None and issubclass(lane.cause, _STORES):
+                stores = True
+            else:
+                stuck.setdefault((lane.step, lane.topic), []).append(lane)
+        ours = {(lane.step, lane.topic, lane.partition) for lane in look.lanes}
+        for gone in self._positions.keys() - ours:
+            del self._positions[gone]
+        if stores or look.store:
+            told = f"Alerts cannot be written ({look.store or 'the worker says why in its log'})."
+            yield _Trouble("store", "alerts", "topic:alerts", told, lasting=not stores)
+        for (step, topic), lanes in stuck.items():
+            partitions = ", ".join(str(lane.partition) for lane in lanes)
+            yield _Trouble(
+                "stuck",
+                f"{step} {topic}",
+                f"topic:{topic}",
+                f"{step} of {topic}, partition {partitions}, comes no further: {_why(lanes[0])}.",
+                lasting=False,  # its lanes have lasted
+            )
+
+    def _behind(self, look: Look) -> Iterator[_Trouble]:
+        for (step, topic), records in look.lag.items():
+            if 0 < self._limits.lag_limit < records:
+                yield _Trouble(
+                    "lag", f"{step} {topic}", f"topic:{topic}", f"{step} is {records:,} records of {topic} behind."
+                )
+
+    def _bursts(self, look: Look, now: float) -> Iterator[_Trouble]:
+        for (step, topic), letters in look.dead.items():
+            seen = self._letters.setdefault((step, topic), deque([(now, 0)]))
+            if letters != seen[-1][1]:
+                seen.append((now, letters))
+            while len(seen) > 1 and now - seen[1][0] >= BURST:
+                seen.popleft()
+            recent = letters - seen[0][1]
+            if 0 < self._limits.dead_letter_limit <= recent:
+                yield _Trouble(
+                    "dead_letters",
+                    f"{step} {topic}",
+                    f"topic:{topic}",
+                    f"{recent} records of {topic} became dead letters in {step} within {_time(BURST)}.",
+                    lasting=False,
+                )
+
+    def _skewed(self, look: Look, now: float) -> Iterator[_Trouble]:
+        """Ahead is one sender among many, so others that are right say nothing; behind is all of them, or none."""
+        limit = self._limits.skew_limit
+        for source, seconds in look.skew.items():
+            known = self._skews.get(source)
+            if 0 < limit <= abs(seconds):
+                same = known is not None and (known.seconds > 0) == (seconds > 0)
+                self._skews[source] = _Skew(known.first if known and same else now, now, seconds)
+            elif known is not None and known.seconds < 0:
+                del self._skews[source]
+        for source, skew in list(self._skews.items()):
+            if now - skew.last > self._limits.trouble_after:
+                del self._skews[source]
+            elif skew.last - skew.first >= self._limits.trouble_after:
+                way = "after" if skew.seconds > 0 else "before"
+                told = f"Events of {source} are dated {_time(abs(skew.seconds))} {way} they reached the broker."
+                yield _Trouble("skew", source, f"source:{source}", told, lasting=False)
+
+
+def _why(lane: LaneStatus) -> str:
+    """What stopped a lane, in words only where they are ours and quote nothing."""
+    if lane.cause is None:
+        return "it has not come back from a batch"
+    if issubclass(lane.cause, NewerSchema | TopicReplaced):
+        return lane.stopped.partition(": ")[2] or lane.cause.__name__
+    return lane.cause.__name__
+
+
+def _time(seconds: float) -> str:
+    for size, name in ((86_400, "days"), (3600, "hours"), (60, "minutes")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {name}"
+    return f"{seconds:.0f} seconds"
+
+
+def _finding(trouble: _Trouble, now: float) -> Finding:
+    """What is said of a trouble now. Two workers mostly make the same finding of it, two occasions never do."""
+    kind = KINDS[trouble.kind]
+    name = f"{DETECTOR}.{trouble.kind}"
+    return Finding(
+        id=digest(DETECTOR, trouble.kind, trouble.subject, int(now * 1000) // GAP),
+        detector=DETECTOR,
+        entity=trouble.entity,
+        time=int(now * 1000),
+        severity=kind.severity,
+        title=kind.title,
+        reason=trouble.happened,
+        source=DETECTOR,
+        rule={"id": name, "name": kind.title, "description": kind.meaning, "response": kind.response},
+        evidence={SUBJECT: trouble.subject},
+    )

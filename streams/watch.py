@@ -1,0 +1,163 @@
+"""The pipeline watches itself: what :mod:`streams.conditions` finds becomes alerts through the same topics.
+
+What stops that way itself (Kafka away, the steps that make alerts or deliver them stuck) goes to the receivers and the
+stores directly, under the id that it will have in the topics too, so that a receiver takes the two for one. That is in
+memory only: a worker that ends meanwhile is missed by whoever watches its heartbeat. A receiver's cap does not hold it
+back, and where it is one more of a group the topics bring it again with that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
+
+import httpx
+
+from detectors.base import Alert, Finding
+from streams import topics
+from streams.codecs import encode_finding
+from streams.conditions import Conditions, Look
+from streams.heartbeat import Heartbeat
+from streams.holding import group_of
+from streams.indexing import Stores
+from streams.notify import alert_body, webhook_id
+from streams.occasions import GAP, SUBJECT
+from streams.pipeline import alert_of
+from streams.records import Output
+from streams.routing import Routes
+from streams.sender import DeliveryFailed, Sender
+from streams.settings import Settings
+from streams.sinks.attempts import Sink
+
+__all__ = ["Watch"]
+
+log = logging.getLogger(__name__)
+
+#: Findings that wait for Kafka: a week of one trouble. Beyond it none is added; what lasts is said again later.
+MOST = 1000
+#: Steps without which no alert is made or delivered.
+_NEEDED = ("alert ", "notify ")
+#: What a heartbeat must not hide.
+_ILL = frozenset({"kafka", "stuck", "store"})
+
+
+class Watch:
+    """One worker's. :meth:`take` every look; it never waits, and what it began :meth:`close` ends."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        sender: Sender,
+        stores: Stores,
+        *,
+        sinks: Mapping[str, Sink],
+        client: httpx.AsyncClient,
+        clock: Callable[[], float],
+    ) -> None:
+        """``clock``: seconds since the epoch. ``sinks``: what sends to each receiver. ``client``: the heartbeat's."""
+        self.kafka = ""  #: our sentence while Kafka does not answer
+        self.stores: dict[str, str] = {}  #: stores that do not answer: which, and the exception's name
+        self._settings = settings
+        self._sender = sender
+        self._written = stores
+        self._sinks = sinks
+        self._routes = Routes(settings.receivers)
+        self._clock = clock
+        self._conditions = Conditions(settings)
+        self._waiting: dict[str, Finding] = {}  #: by id, for Kafka to take
+        self._occasions: dict[tuple[str, str], tuple[Finding, int]] = {}  #: told directly: the first, and when last
+        self._reached: set[str] = set()  #: webhook ids, and ids of alerts that the stores have
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        url = settings.heartbeat_url.get_secret_value()
+        self.heartbeat = Heartbeat(url, client) if url else None
+
+    @property
+    def store(self) -> str:
+        """Which stores do not answer, in words; empty where all do."""
+        return ", ".join(f"{name}: {why}" for name, why in self.stores.items())
+
+    @property
+    def well(self) -> bool:
+        return not self.kafka and not self._conditions.lasting & _ILL
+
+    async def beat(self) -> None:
+        """Call the heartbeat's address if there is one and all is well."""
+        if self.heartbeat is not None and self.well:
+            await self.heartbeat.beat()
+
+    def take(self, look: Look) -> None:
+        """Judge what was seen, and have it told."""
+        for finding in self._conditions.judge(look, now=self._clock()):
+            log.warning("%s: %s", finding.title, finding.reason)
+            if _goes_directly(finding):
+                alert = alert_of(self._first(finding))
+                self._begin(alert.id, self._tell_directly(alert))
+            if len(self._waiting) < MOST:
+                self._waiting.setdefault(finding.id, finding)
+        if self._waiting and not self.kafka:
+            self._begin("", self._tell())
+
+    def _first(self, finding: Finding) -> Finding:
+        """The first finding of this one's occasion, as :mod:`streams.occasions` will see it."""
+        key = str(finding.rule["id"]), str(finding.evidence[SUBJECT])
+        first, last = self._occasions.get(key, (finding, finding.time))
+        if finding.time - last > GAP:
+            first = finding
+        self._occasions[key] = first, finding.time
+        return first
+
+    def _begin(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        """Do ``work`` beside everything else, unless what is called ``name`` is still being done."""
+        running = self._tasks.get(name)
+        if running is not None and not running.done():
+            work.close()
+            return
+        self._tasks = {other: task for other, task in self._tasks.items() if not task.done()}
+        self._tasks[name] = asyncio.create_task(work, name=f"watch {name}")
+
+    async def _tell(self) -> None:
+        for finding in list(self._waiting.values()):
+            try:
+                await self._sender.tell(Output(topics.FINDINGS, finding.entity.encode(), encode_finding(finding)))
+            except DeliveryFailed as exc:
+                log.warning("what the pipeline says of itself waits for Kafka: %s", exc)
+                return
+            self._waiting.pop(finding.id, None)
+
+    async def _tell_directly(self, alert: Alert) -> None:
+        """Once to each receiver that takes it, and into the stores; called again every minute for what failed."""
+        await asyncio.gather(*(self._post(name, alert) for name in self._routes.of(alert)))
+        if alert.id not in self._reached:
+            try:
+                await self._written.write([alert], now=int(self._clock() * 1000))
+            except Exception as exc:  # a store may be away as well; the topics will bring it
+                log.warning("an alert of the pipeline is not in every store yet: %s", type(exc).__name__)
+            else:
+                self._reached.add(alert.id)
+
+    async def _post(self, name: str, alert: Alert) -> None:
+        delivery = webhook_id(alert, name)
+        if delivery in self._reached:
+            return
+        minutes = self._settings.receivers[name].group_minutes
+        body = alert_body(alert, group_of(alert, minutes) if minutes else "", self._settings.public_url)
+        outcome = await self._sinks[name].attempt(delivery, body, self._clock())
+        if outcome.verdict == "retry":
+            log.warning("%s did not take an alert of the pipeline (%s); next in a minute", name, outcome.detail)
+        else:
+            self._reached.add(delivery)
+
+    async def close(self) -> None:
+        """End what is under way."""
+        for task in self._tasks.values():
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+
+def _goes_directly(finding: Finding) -> bool:
+    """Whether what it says keeps it from being told by way of the topics."""
+    if finding.rule["id"] == "pipeline.kafka":
+        return True
+    return finding.rule["id"] == "pipeline.stuck" and str(finding.evidence[SUBJECT]).startswith(_NEEDED)

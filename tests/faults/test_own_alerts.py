@@ -1,0 +1,110 @@
+"""The pipeline's own trouble reaches the pager: once, from two workers, and without Kafka.
+
+That their deaths change nothing of it is seen in test_faults.py, where workers die of everything.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from cluster import Cluster
+from kafka import KafkaProducer
+from receiving import Receiver, receiving
+from topic_reading import read_topic
+
+from streams import topics
+from streams.codecs import decode_alert
+from streams.conditions import KINDS
+from streams.occasions import SUBJECT
+from streams.sinks.store import AlertStore
+
+pytestmark = pytest.mark.faults
+
+LETTERS, STORE, KAFKA = (KINDS[kind].title for kind in ("dead_letters", "store", "kafka"))
+
+
+def test_the_pager_is_told_once_of_each_trouble(tmp_path: Path) -> None:
+    with receiving() as pager, receiving() as heart:
+        cluster = Cluster(
+            tmp_path,
+            environment={
+                "WARDWATCH_PRIVATE_HOSTS": '["127.0.0.1"]',
+                "WARDWATCH_RECEIVERS__ONCALL__URL": pager.url,
+                "WARDWATCH_HEARTBEAT_URL": heart.url,
+                "WARDWATCH_ELASTICSEARCH": "http://127.0.0.1:9",
+                "WARDWATCH_TROUBLE_AFTER": "2",
+                "WARDWATCH_TOPIC_CHECK_INTERVAL": "1",
+                "WARDWATCH_DEAD_LETTER_LIMIT": "20",
+            },
+        )
+        cluster.start()
+        try:
+            for _ in range(2):
+                cluster.add_worker()
+            send_garbage(cluster, 400)
+            until(lambda: {LETTERS, STORE} <= set(paged(pager)))
+            until(lambda: len(heart.received) >= 2)  # each worker's when it starts; all is well then
+
+            cluster.kafka.kill()
+            until(lambda: KAFKA in paged(pager))
+            cluster.kafka.start()
+            until(lambda: KAFKA in [alert.title for alert in alerts(cluster)])
+            # A busy machine may have had a step stuck for as long: that is one trouble as well.
+            told = Counter((alert.title, alert.findings[0].evidence[SUBJECT]) for alert in alerts(cluster))
+            assert {title for title, _ in told} >= {LETTERS, STORE, KAFKA}
+            assert set(told.values()) == {1}, told
+            until(lambda: shown(cluster) == {alert.id for alert in alerts(cluster)})
+            until(lambda: {alert.id for alert in alerts(cluster)} <= set().union(*paged(pager).values()))
+            assert [len(paged(pager)[title]) for title in (LETTERS, STORE)] == [1, 1]
+            assert len(paged(pager)[KAFKA]) <= 2, "two, where a ten-minute mark lies between two workers' words"
+        finally:
+            cluster.stop()
+
+
+def send_garbage(cluster: Cluster, count: int) -> None:
+    producer = KafkaProducer(bootstrap_servers=cluster.kafka.bootstrap, acks="all")
+    for number in range(count):
+        producer.send("audit.ehr", b"{", partition=number % cluster.settings.partitions)
+    producer.flush()
+    producer.close()
+
+
+def paged(pager: Receiver) -> dict[str, set[str]]:
+    """Ids of the alerts that the pager was sent, by title."""
+    found: dict[str, set[str]] = {}
+    for got in list(pager.received):
+        alert = orjson.loads(got.body)["data"]
+        found.setdefault(alert["title"], set()).add(alert["id"])
+    return found
+
+
+def alerts(cluster: Cluster) -> list[Any]:
+    """Those in the topic; one that a killed worker wrote may lie there twice, and is taken once."""
+    made = [decode_alert(record.value) for record in records(cluster, topics.ALERTS)]
+    return list({alert.id: alert for alert in made}.values())
+
+
+def records(cluster: Cluster, topic: str) -> list[Any]:
+    return [record for several in read_topic(cluster.settings.kafka, topic).values() for record in several]
+
+
+def shown(cluster: Cluster) -> set[str]:
+    """Ids of the alerts on the page, which the embedded store has while Elasticsearch is away."""
+    store = AlertStore(cluster.settings.store_path, read_only=True)
+    try:
+        return {alert["id"] for alert in store.alerts()}
+    finally:
+        store.close()
+
+
+def until(condition: Callable[[], Any], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "not within the time given"
+        time.sleep(0.2)

@@ -1,0 +1,157 @@
+"""What cannot go through Kafka goes to the receivers and the store directly, once, and is the same alert later."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import orjson
+import pytest
+from receiving import Receiver, receiving
+
+from streams.codecs import decode_finding
+from streams.conditions import Look
+from streams.indexing import Stores
+from streams.lanes import LaneStatus
+from streams.notify import webhook_id
+from streams.pipeline import alert_of
+from streams.records import Output
+from streams.sender import DeliveryFailed
+from streams.settings import Settings
+from streams.sinks.catalog import make_sinks
+from streams.sinks.store import AlertStore
+from streams.watch import Watch
+
+START = 1_780_000_000.0
+AWAY = "no Kafka answers at kafka:9092"
+LEVELS = {"oncall": "low", "quiet": "critical"}
+STUCK = [LaneStatus("notify", "notifications", 0, stopped="synthetic", cause=DeliveryFailed)]
+
+
+class Told:
+    """Stands for the sender: keeps what was told, or cannot."""
+
+    def __init__(self) -> None:
+        self.away = False
+        self.outputs: list[Output] = []
+
+    async def tell(self, output: Output) -> None:
+        if self.away:
+            raise DeliveryFailed("synthetic")
+        self.outputs.append(output)
+
+
+class Running:
+    def __init__(self, watch: Watch, told: Told, store: AlertStore, receiver: Receiver) -> None:
+        self.watch, self.told, self.store, self.receiver = watch, told, store, receiver
+        self.now = START
+
+    async def look(self, *, minutes: float, kafka: str = "", **look: Any) -> None:
+        """Look every half minute for so long."""
+        self.watch.kafka = kafka
+        for _ in range(int(minutes * 2)):
+            self.watch.take(Look(kafka=kafka, **look))
+            await asyncio.gather(*self.watch._tasks.values())
+            self.now += 30
+
+    @property
+    def delivered(self) -> list[str]:
+        return [got.headers["webhook-id"] for got in self.receiver.received]
+
+
+@asynccontextmanager
+async def watching(folder: Path, answer: Any = lambda _: (200, {}, b""), **settings: Any) -> AsyncIterator[Running]:
+    with receiving(answer) as receiver:
+        receivers = {name: {"url": receiver.url, "minimum_severity": level} for name, level in LEVELS.items()}
+        inside = ["127.0.0.1"]
+        made = Settings(receivers=receivers, private_hosts=inside, **settings)  # type: ignore[arg-type]
+        sinks = make_sinks(made.receivers, private_hosts=inside, webhook_key=b"k" * 32)
+        store, told = AlertStore(folder / "alerts.sqlite"), Told()
+        async with httpx.AsyncClient() as client:
+            running: Running
+            watch = Watch(
+                made,
+                told,  # type: ignore[arg-type]
+                Stores(store, None),
+                sinks=sinks,
+                client=client,
+                clock=lambda: running.now,
+            )
+            running = Running(watch, told, store, receiver)
+            yield running
+            await watch.close()
+        for sink in sinks.values():
+            await sink.close()
+        store.close()
+
+
+async def test_without_kafka_receivers_and_store_are_told_once_and_kafka_later(tmp_path: Path) -> None:
+    async with watching(tmp_path) as running:
+        await running.look(minutes=30, kafka=AWAY)
+        assert running.told.outputs == []
+        await running.look(minutes=1)
+        findings = [decode_finding(output.value) for output in running.told.outputs]
+        alert = alert_of(findings[0])
+        assert sorted(running.delivered) == [webhook_id(alert, "oncall"), webhook_id(alert, "quiet")]
+        body = orjson.loads(running.receiver.received[0].body)
+        assert body["data"]["title"] == "Kafka cannot be used"
+        assert [held["id"] for held in running.store.alerts()] == [alert.id]
+        gaps = [later.time - sooner.time for sooner, later in itertools.pairwise(findings)]
+        assert max(gaps) <= 600_000, "to the topics it is one occasion"
+
+
+async def test_a_receiver_that_was_away_is_told_a_minute_later_under_the_same_id(tmp_path: Path) -> None:
+    async with watching(tmp_path, lambda n: (500 if n < 4 else 200, {}, b"")) as running:
+        await running.look(minutes=10, kafka=AWAY)
+        assert len(running.delivered) == 6
+        assert len(set(running.delivered)) == 2
+
+
+async def test_a_stuck_pager_is_told_past_itself_and_any_other_step_is_not(tmp_path: Path) -> None:
+    async with watching(tmp_path) as running:
+        await running.look(minutes=5, lanes=STUCK)
+        assert [name.rpartition(".")[2] for name in running.delivered] == ["oncall"], "quiet wants worse than that"
+        other = LaneStatus("behave", "events", 0, stopped="synthetic", cause=DeliveryFailed)
+        await running.look(minutes=5, lanes=[other])
+        assert len(running.delivered) == 1
+        reasons = {decode_finding(output.value).reason.partition(" ")[0] for output in running.told.outputs}
+        assert reasons == {"notify", "behave"}, "by way of the topics both"
+
+
+async def test_what_kafka_does_not_take_waits_and_is_not_told_twice(tmp_path: Path) -> None:
+    async with watching(tmp_path) as running:
+        running.told.away = True
+        await running.look(minutes=5, store="Elasticsearch: StoreUnavailable")
+        assert running.told.outputs == []
+        running.told.away = False
+        await running.look(minutes=0.5)
+        await running.look(minutes=5)
+        ids = [decode_finding(output.value).id for output in running.told.outputs]
+        assert ids
+        assert len(ids) == len(set(ids))
+
+
+@pytest.mark.parametrize(
+    ("look", "well"),
+    [
+        ({}, True),
+        ({"kafka": AWAY}, False),
+        ({"store": "Elasticsearch: StoreUnavailable"}, False),
+        ({"lanes": STUCK}, False),
+        ({"silent": {"fhir": 20_000.0}}, True),
+    ],
+)
+async def test_a_heart_beats_while_all_is_well(tmp_path: Path, look: dict[str, Any], well: bool) -> None:
+    with receiving() as beats:
+        async with watching(tmp_path, heartbeat_url=beats.url) as running:
+            await running.look(minutes=5, **look)
+            await running.watch.beat()
+            assert len(beats.received) == well
+            await running.look(minutes=1)
+            await running.watch.beat()
+            assert len(beats.received) == 1 + well
