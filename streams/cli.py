@@ -42,7 +42,6 @@ app.add_typer(letters_app, name="dead-letters", short_help="What could not be pr
 app.add_typer(sources_app, name="sources", short_help="Kinds of record, and tables of one's own.", no_args_is_help=True)
 app.add_typer(notify_app, name="notify", short_help="Receivers: list them, test one.", no_args_is_help=True)
 app.add_typer(keys_app, name="keys", short_help="The keys that name patients.", no_args_is_help=True)
-app.command(short_help="Who a pseudonym is; the look is on the record.")(reveal)
 
 Json = Annotated[bool, typer.Option("--json", help="For scripts: one JSON document.")]
 Files = Annotated[
@@ -347,6 +346,7 @@ def schemas(
 
 
 cli_doctor.register(app)
+app.command(short_help="Who a pseudonym is; the look is on the record.")(reveal)
 
 
 def _reader(paths: list[Path]) -> tuple[Any, Any]:

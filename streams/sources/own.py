@@ -61,7 +61,7 @@ class OwnAudit:
             "user.id",
             "wardwatch.key",
             "wardwatch.patient",
-            "wardwatch.subject",
+            "wardwatch.about",
         }
     )
 
@@ -91,7 +91,7 @@ class OwnAudit:
             "user.id": operator,
             "host.name": host,
         }
-        for name, field, shape in (("subject", "wardwatch.subject", _SUBJECT), ("key", "wardwatch.key", _KEY)):
+        for name, field, shape in (("subject", "wardwatch.about", _SUBJECT), ("key", "wardwatch.key", _KEY)):
             if name in record:
                 value = _text(record, name)
                 if not shape.fullmatch(value):
