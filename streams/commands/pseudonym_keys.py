@@ -129,7 +129,7 @@ class PseudonymKeys:
 
     def _not_taken(self, after: Epoch) -> list[str]:
         """Input partitions with records from before ``after`` was settled that the workers have not committed."""
-        commits = committed(self._settings)
+        commits = committed(self._settings, topics.INPUTS)
         client = self._settings.security.kafka_python()
         consumer = KafkaConsumer(bootstrap_servers=self._settings.kafka.split(","), enable_auto_commit=False, **client)
         try:

@@ -15,7 +15,8 @@ from typing import Any
 import orjson
 import pytest
 from cluster import ROOT, Cluster
-from oracle import judge, read_topic
+from oracle import judge
+from topic_reading import read_topic
 
 from streams import topics
 from streams.blocks import unpack
@@ -75,7 +76,7 @@ def emit(cluster: Cluster, run: int) -> None:
 def own_events(cluster: Cluster) -> list[dict[str, Any]]:
     found = [
         orjson.loads(record.value)
-        for records in read_topic(cluster.settings, topics.EVENTS).values()
+        for records in read_topic(cluster.kafka.bootstrap, topics.EVENTS).values()
         for lying in records
         for record in unpack(lying).records
         if b'"source":"wardwatch"' in record.value
@@ -86,7 +87,7 @@ def own_events(cluster: Cluster) -> list[dict[str, Any]]:
 def names(cluster: Cluster, key: str) -> set[str]:
     """Patients' pseudonyms under one key, as events have them."""
     found = set()
-    for records in read_topic(cluster.settings, topics.EVENTS).values():
+    for records in read_topic(cluster.kafka.bootstrap, topics.EVENTS).values():
         for lying in records:
             for record in unpack(lying).records:
                 found |= set(re.findall(rf"patient:{key}\.[a-z2-7]{{24}}", record.value.decode()))
