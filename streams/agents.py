@@ -69,7 +69,7 @@ from streams.vault import Vault
 from streams.watch import Watch
 from streams.watermarks import InputClocks
 
-__all__ = ["Worker", "build"]
+__all__ = ["BLOCKS", "REPLACED", "Worker", "build", "faust_app"]
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +97,7 @@ class Worker:
         self.settings = settings
         self.client: dict[str, Any] = {"bootstrap_servers": settings.kafka, **settings.security.aiokafka()}
         self.topic_ids = topic_ids(settings, needed=roles(settings.application)["worker"])
-        self.app = _faust_app(settings)
+        self.app = faust_app(settings)
         self.lanes = Lanes(self)
         self.tallies: dict[tuple[str, str], Tally] = defaultdict(Tally)
         self.skews = Skews()
@@ -363,7 +363,8 @@ def _stores(settings: Settings) -> Stores:
     )
 
 
-def _faust_app(settings: Settings) -> BatchApp:
+def faust_app(settings: Settings) -> BatchApp:
+    """Faust, as every worker has it."""
     return BatchApp(
         settings.application,
         broker=[f"aiokafka://{server}" for server in settings.kafka.split(",")],

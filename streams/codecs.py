@@ -13,6 +13,7 @@ __all__ = [
     "Overlap",
     "alert_document",
     "decode_alert",
+    "decode_event",
     "decode_finding",
     "encode_alert",
     "encode_event",
@@ -48,6 +49,22 @@ def encode_event(event: Event, overlap: Overlap | None = None) -> bytes:
             "timely": event.timely,
             "fields": event.fields,
         }
+    )
+
+
+def decode_event(raw: bytes) -> Event:
+    """The event that ``raw`` holds. Raises NewerSchema on a later version, ValueError (KeyError) on else."""
+    value = _load(raw)
+    return Event(
+        value["id"],
+        value["time"],
+        value["source"],
+        value["actor"],
+        tuple(value["patients"]),
+        value["device"],
+        value["address"],
+        value["timely"],
+        value["fields"],
     )
 
 

@@ -51,6 +51,11 @@ def roles(application: str = "wardwatch") -> Mapping[str, tuple[Acl, ...]]:
         ),
         "setup": (*_on("Create", every), *_on("Describe", every)),
         "operator": (*_on("Read", [topics.DEAD_LETTERS]), *_on("Write", [topics.DEAD_LETTERS, *topics.INPUTS])),
+        "events": (
+            *_on("Read", [topics.EVENTS]),
+            *_on("Write", [topics.DEAD_LETTERS]),
+            group._replace(name=f"{application}.events"),
+        ),
         "identity": (
             *_on("Read", [topics.VAULT, topics.INSTALLATION]),
             *_on("Write", [OWN_TOPIC, topics.INSTALLATION]),

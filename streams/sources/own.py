@@ -2,7 +2,8 @@
 
 ``wardwatch.audit/1``, one JSON object; the commands write it (:mod:`streams.commands.own_audit`). It may name a patient
 as any service's record does, under ``patient``; that leaves ingest as a pseudonym. A pseudonym that was asked about is
-under ``subject``. ``reason`` is what the person gave: it is released, unless it holds the patient's identifier.
+under ``subject``, any other entity under ``entity``. ``reason`` is what the person gave: it is released, unless it
+holds the patient's identifier.
 """
 
 from __future__ import annotations
@@ -32,6 +33,15 @@ _OUTCOMES: Final = frozenset({"success", "failure"})
 _SUBJECT: Final = regex(r"[a-z]{1,32}:[0-9a-f]{8}\.[a-z2-7]{24}")
 #: A key, by the id that names it.
 _KEY: Final = regex(r"[0-9a-f]{8}")
+
+
+#: Another entity, as events have it.
+_ENTITY: Final = regex(r"[a-z]{1,32}:[^\x00-\x1f]{1,512}")
+_NAMED: Final = (
+    ("entity", "wardwatch.about", _ENTITY),
+    ("subject", "wardwatch.about", _SUBJECT),
+    ("key", "wardwatch.key", _KEY),
+)
 
 
 def is_subject(text: str) -> bool:
@@ -91,7 +101,7 @@ class OwnAudit:
             "user.id": operator,
             "host.name": host,
         }
-        for name, field, shape in (("subject", "wardwatch.about", _SUBJECT), ("key", "wardwatch.key", _KEY)):
+        for name, field, shape in _NAMED:
             if name in record:
                 value = _text(record, name)
                 if not shape.fullmatch(value):

@@ -272,6 +272,8 @@ COMMANDS = [
     "doctor",
     "completion",
     "reveal",
+    "who",
+    "timeline",
     "dead-letters",
     "sources",
     "notify",

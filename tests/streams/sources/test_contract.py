@@ -91,6 +91,7 @@ GOOD["wardwatch"] = [
     for action, more in (
         ("reveal-identity", {"reason": "case 4711", "patient": "Patient/synthetic-0001"}),
         ("list-accesses", {"reason": "case 4712", "subject": "patient:0123abcd.aaaabbbbccccddddeeeeffff"}),
+        ("show-timeline", {"entity": "user:synthetic-p1"}),
         ("rotate-key", {"key": "0123abcd"}),
     )
 ]
