@@ -8,6 +8,7 @@ behave   events, views       detectors with memory, one state per entity
 alert    findings            a finding becomes an alert, once
 index    alerts              into the embedded store and Elasticsearch
 notify   notifications       a durable delivery to each receiver, tried for days
+events   events              into a file or Elasticsearch, by a worker of its own (:mod:`streams.event_worker`)
 ======== =================== ===============================================================================
 
 What a step does to a record is in :mod:`streams.pipeline`; what is durable when, in :mod:`streams.handlers`.

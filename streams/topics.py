@@ -7,7 +7,7 @@ audit.ehr        any                 raw bytes, FHIR, ATNA, HL7 3 days     emitt
 audit.iot        device              raw bytes, devices         3 days     emitters            ingest
 audit.cloud      any                 raw bytes, cloud audit     3 days     emitters            ingest
 dead.letters     source position     sealed bytes, clear reason 30 days    every step          dead-letter commands
-events           actor               Events, in blocks          7 days     ingest              behave
+events           actor               Events, in blocks          7 days     ingest              behave, events
 views            patient, device or  Events, in blocks          7 days     ingest              behave
                  address
 findings         entity              Finding                    30 days    ingest, behave      alert

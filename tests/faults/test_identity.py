@@ -38,7 +38,10 @@ PATIENTS = [f"synthetic-{number:06}" for number in range(40)]
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    made = Cluster(tmp_path_factory.mktemp("identity"), environment={"WARDWATCH_ROTATION_NOTICE": "3"})
+    made = Cluster(
+        tmp_path_factory.mktemp("identity"),
+        environment={"WARDWATCH_ROTATION_NOTICE": "2", "WARDWATCH_SESSION_TIMEOUT": "1.5"},
+    )
     made.start()
     made.add_worker()
     yield made
@@ -277,3 +280,14 @@ def test_who_looked_is_answered_alike_by_file_and_index(cluster: Cluster, elasti
     newest = sorted(names, key=lambda name: keys.pseudonym_id in name)[-1]
     assert asked.count(("list-accesses", [newest])) == 3
     assert ("show-timeline", None) in asked
+
+    first = keys.pseudonyms.keys() - {keys.pseudonym_id}
+    later = PseudonymKeys(cluster.settings, keys, now=now + 2 * 86_400_000)  # past the overlap
+    later.check_destroy(*first)
+    assert "is destroyed" in next(told := later.destroy(*first))
+    assert list(told) == []
+    left = load_keys(cluster.settings.home)
+    assert list(left.pseudonyms) == [keys.pseudonym_id]
+    assert [row.state for row in PseudonymKeys(cluster.settings, left, now=now).rows()] == ["destroyed", "in use"]
+    old = next(name for name in names if name != newest)
+    assert reveal(cluster.settings, left, old, "case 2").identity.identifier == f"Patient/{PATIENTS[1]}"
