@@ -21,7 +21,6 @@ from detectors.rules import RuleSet
 from detectors.rules.findings import finding as rule_finding
 from streams import topics
 from streams.codecs import (
-    Overlap,
     decode_finding,
     encode_alert,
     encode_event,
@@ -39,6 +38,7 @@ from streams.records import Output, RawRecord, Record
 from streams.sources.base import BadRecord, Source
 from streams.sources.known import CATALOG, Sources
 from streams.state import PartitionState
+from streams.views import LARGEST, LARGEST_TOGETHER, about_one, told_twice
 from streams.wrappers import DEEPEST, MOST, contents
 
 __all__ = ["Alerting", "Behave", "Ingest", "Ingested", "Reader", "Released", "alert_of"]
@@ -46,15 +46,11 @@ __all__ = ["Alerting", "Behave", "Ingest", "Ingested", "Reader", "Released", "al
 _HOUR = 3_600_000
 #: How far behind the watermark, in ms, an event still counts in its own window. Later ones are counted as late.
 LATENESS = _HOUR
-#: Bytes of an event and its key, so that all that is made of it fits what its topics take.
-LARGEST = 1_000_000
 #: What one record may become: positions count its outputs in 16 bits.
 MOST_OUTPUTS = 60_000
 #: A record that lies in another is named by its number there: one digit of this base for each record around it.
 _DIGITS: Final = MOST + 1
 _DEEPEST_LINE: Final = _DIGITS ** (DEEPEST - 1)
-#: Bytes of all views of one event.
-LARGEST_TOGETHER = 32_000_000
 #: Header an emitter sets once per event and keeps through every retry.
 EVENT_ID = "event-id"
 #: Header that names the source, so that nothing has to be recognised by its shape.
@@ -194,7 +190,8 @@ class Ingest:
 
     def _outputs(self, released: Released) -> list[Output]:
         if released.earlier is not None:
-            return self._twice(released, *released.earlier)
+            twice = told_twice(released.event, released.pseudonyms, *released.earlier, self._views)
+            return [*twice, *map(finding_output, released.findings)]
         pseudonyms = released.pseudonyms
         salt = pseudonyms.salt
         event = released.event
@@ -209,7 +206,7 @@ class Ingest:
         for kind, name in self._views:
             keys = event.keys(kind)
             for number, key in enumerate(keys):
-                view = value if len(keys) == 1 else encode_event(_about(event, key))
+                view = value if len(keys) == 1 else encode_event(about_one(event, key))
                 size += len(view)
                 if size > LARGEST_TOGETHER:
                     raise BadRecord(f"an event of {len(value)} bytes about {len(keys)} entities, too much to be taken")
@@ -220,37 +217,6 @@ class Ingest:
                 outputs.append(_OUTPUT((topics.VIEWS, key.encode(), view, own, time)))
         if released.findings:
             outputs.extend(map(finding_output, released.findings))
-        return outputs
-
-    def _twice(self, released: Released, earlier: Event, before: Pseudonyms) -> list[Output]:
-        """As :meth:`_outputs`, while two keys overlap: see :mod:`streams.epochs`.
-
-        An entity whose name changes with the key sees every event once under each of its two names: a mark holds what
-        tells the names apart.
-        """
-        event, pseudonyms = released.event, released.pseudonyms
-        outputs: list[Output] = []
-        sizes: list[int] = []
-
-        def put(topic: str, key: str, about: Event, mark: int, overlap: Overlap | None) -> None:
-            value = encode_event(about, overlap)
-            sizes.append(len(value) + len(key))
-            if sizes[0] > LARGEST:
-                raise BadRecord(f"an event of {sizes[0]} bytes, and the largest is {LARGEST}")
-            if sum(sizes) > LARGEST_TOGETHER:
-                raise BadRecord(f"an event of {sizes[0]} bytes about too many entities to be taken")
-            outputs.append(Output(topic, key.encode(), value, mark, about.time if about.timely else 0))
-
-        for topic, kind, name in ((topics.EVENTS, "actor", 0), *((topics.VIEWS, *view) for view in self._views)):
-            keys = event.keys(kind)
-            for number, (key, was) in enumerate(zip(keys, earlier.keys(kind), strict=True)):
-                mark = name + number
-                about = _about(event, key) if len(keys) > 1 else event
-                put(topic, key, about, _mark(event, key, pseudonyms) ^ mark, None if key == was else "new")
-                if key != was:
-                    about = _about(earlier, was) if len(keys) > 1 else earlier
-                    put(topic, was, about, _mark(earlier, was, before) ^ mark, "earlier")
-        outputs.extend(map(finding_output, released.findings))
         return outputs
 
 
@@ -266,17 +232,6 @@ def _event_id(header: bytes) -> str:
         return header.decode()
     except UnicodeDecodeError:
         raise BadRecord(f"header {EVENT_ID}: is not UTF-8") from None
-
-
-def _mark(event: Event, key: str, pseudonyms: Pseudonyms) -> int:
-    """The event's fingerprint, as the entity sees it."""
-    return fingerprint(event.id) ^ (pseudonyms.salt if pseudonyms.names(key) else 0)
-
-
-def _about(event: Event, patient: str) -> Event:
-    """The view of one of an event's many patients: the others are not in it, or views would grow by their square."""
-    fields = {**event.fields, "wardwatch.patient": [patient]}
-    return event._replace(patients=(patient,), fields=fields)
 
 
 def finding_output(finding: Finding) -> Output:
