@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from kafka import KafkaAdminClient
+from kafka import KafkaAdminClient, TopicPartition
 from kafka.admin import NewTopic
 from kafka.errors import GroupAuthorizationFailedError, KafkaError, TopicAlreadyExistsError, for_code
 
@@ -102,14 +102,17 @@ def topic_ids(
     return {name: uuid.UUID(str(topic["topic_id"])).bytes for name, topic in described.items()}
 
 
-def committed(settings: Settings) -> dict[tuple[str, int], int]:
+def committed(settings: Settings, only: Iterable[str] = ()) -> dict[tuple[str, int], int]:
     """What the workers' group has committed, by topic and partition; empty while the broker is still finding out.
+
+    ``only``: of these topics, and nothing else is asked for.
 
     Raises SetupError where this client may not know.
     """
+    tps = [TopicPartition(topic, n) for topic in only for n in range(settings.partitions)]
     admin = connect(settings)
     try:
-        offsets = admin.list_group_offsets(settings.application).get(settings.application, {})
+        offsets = admin.list_group_offsets({settings.application: tps or None}).get(settings.application, {})
     except KafkaError as exc:
         if exc.errno == GroupAuthorizationFailedError.errno:
             _allowed(settings, [f"Describe Group {settings.application}"])

@@ -8,6 +8,7 @@ behave   events, views       detectors with memory, one state per entity
 alert    findings            a finding becomes an alert, once
 index    alerts              into the embedded store and Elasticsearch
 notify   notifications       a durable delivery to each receiver, tried for days
+events   events              into a file or Elasticsearch, by a worker of its own (:mod:`streams.event_worker`)
 ======== =================== ===============================================================================
 
 What a step does to a record is in :mod:`streams.pipeline`; what is durable when, in :mod:`streams.handlers`.
@@ -16,6 +17,7 @@ What a step does to a record is in :mod:`streams.pipeline`; what is durable when
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import faulthandler
 import logging
 import os
@@ -39,17 +41,17 @@ from streams.changelog import Changelog
 from streams.crashes import CrashJournal
 from streams.deadletters import DeadLetters
 from streams.deliveries import DeliveryHandler, Notify
+from streams.epochs import Epochs
 from streams.handlers import FLUSH_BATCHES, IngestHandler, KeyedHandler
 from streams.heartbeat import PERIOD
 from streams.indexing import IndexHandler, Stores
-from streams.installation import agree
-from streams.keys import Keys, load_keys
+from streams.installation import Installation, KeyWatch, agree
+from streams.keys import Keys, keys_of
 from streams.lanes import Handler, Lanes
 from streams.lineage import TopicReplaced
 from streams.metrics import Metrics
 from streams.permissions import roles
 from streams.pipeline import Alerting, Behave, Ingest, Reader
-from streams.privacy import Pseudonyms
 from streams.records import WATERMARK, Control
 from streams.reporting import Reporter
 from streams.routing import Routes
@@ -64,10 +66,11 @@ from streams.sources.known import load_sources
 from streams.state import KeyedStep
 from streams.tallies import Skews, Tally
 from streams.transport import Batch, BatchApp, BatchSchema
+from streams.vault import Vault
 from streams.watch import Watch
 from streams.watermarks import InputClocks
 
-__all__ = ["Worker", "build"]
+__all__ = ["BLOCKS", "REPLACED", "Worker", "build", "faust_app"]
 
 log = logging.getLogger(__name__)
 
@@ -95,14 +98,17 @@ class Worker:
         self.settings = settings
         self.client: dict[str, Any] = {"bootstrap_servers": settings.kafka, **settings.security.aiokafka()}
         self.topic_ids = topic_ids(settings, needed=roles(settings.application)["worker"])
-        self.app = _faust_app(settings)
+        self.app = faust_app(settings)
         self.lanes = Lanes(self)
         self.tallies: dict[tuple[str, str], Tally] = defaultdict(Tally)
         self.skews = Skews()
         self.sender = Sender(client=self.client, partitions={topic.name: settings.partitions for topic in topics.ALL})
         self.clocks = InputClocks(inputs=settings.partitions * len(topics.INPUTS), idle_after=settings.idle_after)
-        keys = load_keys(settings.home)
-        agree(settings, keys)
+        keys = keys_of(settings)
+        self.vault = Vault(keys.vault_public, self.sender) if settings.vault else None
+        epochs = Epochs(agree(settings, keys), keys.held, self.vault.learn if self.vault else None)
+        self.installation = Installation(settings)
+        self.keys = KeyWatch(self.installation, epochs, partial(keys_of, settings), notice=settings.rotation_notice)
         self.dead_letters = DeadLetters(keys.dead_letter_public)
         detectors = registered()
         rules = load([path.expanduser() for path in settings.rules], beside_starter=True)
@@ -113,7 +119,7 @@ class Worker:
         for mistake in mistakes:
             log.error("table not loaded: %s", mistake)
         self.ingest = Ingest(
-            Reader(rules, Pseudonyms(keys.pseudonym, keys.pseudonym_id)),
+            Reader(rules, epochs),
             self.dead_letters,
             views=[kind for kind in VIEW_KINDS if any(d.entity == kind for d in detectors)],
             sources=sources,
@@ -178,6 +184,8 @@ class Worker:
             topic_id=self.topic_ids[topic],
             name=f"{topic}/{partition}",
             now=time.monotonic,
+            keys=self.keys,
+            vault=self.vault,
             tally=self.tallies["ingest", topic],
             skews=self.skews,
         )
@@ -246,6 +254,8 @@ class Worker:
             while not app.should_stop:
                 await asyncio.sleep(self.settings.topic_check_interval)
                 await self._look_at_topics()
+                with contextlib.suppress(KafkaError, SetupError, ValueError):  # a lane that needs it says what is wrong
+                    await self.keys.refresh()
                 await self._look_at_elasticsearch()
 
         @app.task  # type: ignore[untyped-decorator]
@@ -328,6 +338,7 @@ class Worker:
         for sink in self.sinks.values():
             await sink.close()
         await self.stores.close()
+        await asyncio.to_thread(self.installation.close)
 
 
 def _sinks(settings: Settings, keys: Keys) -> dict[str, Sink]:
@@ -353,7 +364,8 @@ def _stores(settings: Settings) -> Stores:
     )
 
 
-def _faust_app(settings: Settings) -> BatchApp:
+def faust_app(settings: Settings) -> BatchApp:
+    """Faust, as every worker has it."""
     return BatchApp(
         settings.application,
         broker=[f"aiokafka://{server}" for server in settings.kafka.split(",")],

@@ -7,6 +7,7 @@ from typing import Any, Final
 from streams import topics
 from streams.schemas import EVENTS, schema
 from streams.sources.catalog import SOURCES
+from streams.sources.own import OWN
 
 __all__ = ["document"]
 
@@ -33,6 +34,8 @@ _ABOUT: Final = {
     "audit.iot": "What devices did, and what was done to them.",
     "audit.cloud": "Who did what to the cloud that holds the records.",
 }
+#: What services send; what people do with Wardwatch itself, its own commands tell.
+_SENT: Final = [source for source in SOURCES if source is not OWN]
 _NAMES: Final = {"audit.ehr": "ehr", "audit.iot": "iot", "audit.cloud": "cloud"}
 
 
@@ -59,7 +62,7 @@ def document() -> dict[str, Any]:
         },
         "components": {
             "messages": {
-                **{source.name: _message(source.name) for source in SOURCES},
+                **{source.name: _message(source.name) for source in _SENT},
                 "table": {
                     "title": "A row of a table",
                     "summary": "A JSON object whose members are columns, or a line; docs/tables.md.",
@@ -72,7 +75,7 @@ def document() -> dict[str, Any]:
 
 
 def _channel(topic: topics.Topic) -> dict[str, Any]:
-    messages = [source.name for source in SOURCES if source.topic == topic.name]
+    messages = [source.name for source in _SENT if source.topic == topic.name]
     return {
         "address": topic.name,
         "description": f"{_ABOUT[topic.name]} Kept for {topic.retention // 86_400_000} days.",

@@ -1,6 +1,9 @@
 """The command line. Each command is short here; what it does is in :mod:`streams.commands` and the modules it names.
 Those of ``dead-letters`` and ``notify`` are in :mod:`streams.cli_letters` and :mod:`streams.cli_notify`, those that
-look at the installation in :mod:`streams.cli_doctor`.
+look at the installation in :mod:`streams.cli_doctor`, ``reveal`` and ``keys`` in :mod:`streams.cli_identity`, ``who``
+and ``timeline`` in :mod:`streams.cli_events`.
+
+Nothing heavy is imported until a command needs it, so that ``--help`` and a typing error answer at once.
 """
 
 from __future__ import annotations
@@ -19,7 +22,8 @@ try:
 except ModuleNotFoundError:
     sys.exit("wardwatch: the emitter alone is installed here; the commands come with pip install 'wardwatch[server]'")
 
-from streams import cli_doctor
+from streams import cli_doctor, cli_events
+from streams.cli_identity import keys_app, reveal
 from streams.cli_letters import letters_app
 from streams.cli_notify import notify_app
 from streams.cli_sources import Format, form_or_exit, sources_app, sources_or_exit
@@ -38,6 +42,7 @@ app = typer.Typer(
 app.add_typer(letters_app, name="dead-letters", short_help="What could not be processed.", no_args_is_help=True)
 app.add_typer(sources_app, name="sources", short_help="Kinds of record, and tables of one's own.", no_args_is_help=True)
 app.add_typer(notify_app, name="notify", short_help="Receivers: list them, test one.", no_args_is_help=True)
+app.add_typer(keys_app, name="keys", short_help="The keys that name patients.", no_args_is_help=True)
 
 Json = Annotated[bool, typer.Option("--json", help="For scripts: one JSON document.")]
 Files = Annotated[
@@ -102,15 +107,20 @@ def worker(
     log_level: Annotated[
         str, typer.Option(metavar="LEVEL", help="How much to log: DEBUG, INFO, WARNING or ERROR.")
     ] = "WARNING",
+    only: Annotated[
+        str, typer.Option(metavar="STEP", help="events: keep events for who and timeline, and do nothing else.")
+    ] = "",
 ) -> None:
     """Run one worker process until SIGTERM. Start more to scale out, up to the number of partitions."""
+    if only not in ("", "events"):
+        fail(f"--only {only} is no step that runs by itself: events is the one there is")
     if log_level.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         fail(f"--log-level {log_level} is none of DEBUG, INFO, WARNING and ERROR")
     settings = settings_or_exit()
     keys_or_exit(settings)
     from streams.worker import run  # noqa: PLC0415  # heavy: a wrong setting is told before it is paid for
 
-    raise typer.Exit(run(settings, loglevel=log_level.upper()))
+    raise typer.Exit(run(settings, loglevel=log_level.upper(), only=only))
 
 
 @app.command(short_help="Make topics, keys, templates and Kibana's dashboard.")
@@ -342,6 +352,8 @@ def schemas(
 
 
 cli_doctor.register(app)
+app.command(short_help="Who a pseudonym is; the look is on the record.")(reveal)
+cli_events.register(app)
 
 
 def _reader(paths: list[Path]) -> tuple[Any, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import orjson
 
@@ -10,15 +10,22 @@ from detectors.base import Alert, Event, Finding
 from streams.lineage import SCHEMA, NewerSchema
 
 __all__ = [
+    "Overlap",
     "alert_document",
     "decode_alert",
+    "decode_event",
     "decode_finding",
     "encode_alert",
     "encode_event",
     "encode_finding",
     "finding_document",
+    "overlap_of",
     "timely_event",
 ]
+
+#: Of the two readings of an event while keys overlap: the one under the new key, of which detectors learn and say
+#: nothing, and the one under the earlier key, which is for detectors alone and nobody else's event.
+Overlap = Literal["new", "earlier"]
 
 
 def _bytes(value: Any) -> bytes:
@@ -26,10 +33,12 @@ def _bytes(value: Any) -> bytes:
     return bytes(memoryview(orjson.dumps(value)))
 
 
-def encode_event(event: Event) -> bytes:
+def encode_event(event: Event, overlap: Overlap | None = None) -> bytes:
+    """``overlap``: which of two readings of one event it is, while one pseudonym key takes over from another."""
     return _bytes(
         {
             "v": SCHEMA,
+            **({} if overlap is None else {"overlap": overlap}),
             "id": event.id,
             "time": event.time,
             "source": event.source,
@@ -41,6 +50,28 @@ def encode_event(event: Event) -> bytes:
             "fields": event.fields,
         }
     )
+
+
+def decode_event(raw: bytes) -> Event:
+    """The event that ``raw`` holds. Raises NewerSchema on a later version, ValueError (KeyError) on else."""
+    value = _load(raw)
+    return Event(
+        value["id"],
+        value["time"],
+        value["source"],
+        value["actor"],
+        tuple(value["patients"]),
+        value["device"],
+        value["address"],
+        value["timely"],
+        value["fields"],
+    )
+
+
+def overlap_of(raw: bytes) -> Overlap | None:
+    """What :func:`encode_event` was told of it."""
+    overlap: Overlap | None = _load(raw).get("overlap")
+    return overlap
 
 
 class _Unread:

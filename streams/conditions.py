@@ -18,6 +18,7 @@ from streams.occasions import DETECTOR, GAP, SUBJECT
 from streams.settings import Settings
 from streams.sinks.elasticsearch import StoreUnavailable
 from streams.sinks.store import StoreError
+from streams.sources.own import OWN
 
 __all__ = ["KINDS", "Conditions", "Kind", "Look"]
 
@@ -182,7 +183,7 @@ class Conditions:
             )
         yield from self._bursts(look, now)
         for source, seconds in look.silent.items():
-            if 0 < self._limits.quiet_after <= seconds < GONE:
+            if source != OWN.name and 0 < self._limits.quiet_after <= seconds < GONE:
                 yield _Trouble(
                     "quiet", source, f"source:{source}", f"Nothing has come from {source} for {_time(seconds)}."
                 )

@@ -58,6 +58,7 @@ TOPICS = {
     "fhir-provenance": "audit.ehr",
     "atna": "audit.ehr",
     "hl7v2": "audit.ehr",
+    "wardwatch": "audit.ehr",
     "device": "audit.iot",
     "azure-iot": "audit.iot",
     "emqx": "audit.iot",
@@ -80,7 +81,7 @@ TOPICS = {
 }
 
 #: Sources whose records bear one id of their own, unlike what a cloud calls ``id``; ingest reads theirs by itself.
-_OWN_IDS = frozenset({"fhir", "device", "cloudtrail"})
+_OWN_IDS = frozenset({"fhir", "device", "cloudtrail", "wardwatch"})
 
 #: Bytes of a record, and of these what id, names and key may take. The topics take a megabyte; one record that the
 #: broker refuses for its size would end an idempotent producer for all.
@@ -330,6 +331,8 @@ def _recognise(record: Mapping[str, Any]) -> str:
         return "hl7v2"
     if str(record.get("schema", "")).startswith("wardwatch.device/"):
         return "device"
+    if str(record.get("schema", "")).startswith("wardwatch.audit/"):
+        return "wardwatch"
     if "eventSource" in record and "eventName" in record:
         return "cloudtrail"
     raise ValueError(f"no known shape of event; name it with source= (one of {', '.join(TOPICS)})")

@@ -19,6 +19,7 @@ from streams.blocks import address, unpack
 from streams.changelog import Changelog
 from streams.crashes import CrashJournal
 from streams.deadletters import DeadLetters
+from streams.installation import KeyWatch
 from streams.lineage import TopicReplaced
 from streams.pipeline import Ingest, Ingested
 from streams.records import WATERMARK, Output, RawRecord, Record
@@ -27,6 +28,7 @@ from streams.sources.catalog import by_name
 from streams.state import COUNTS, BadDerived, KeyedStep, PartitionState
 from streams.tallies import Skews, Tally
 from streams.transport import Batch
+from streams.vault import Vault
 from streams.watermarks import InputClocks
 
 __all__ = ["IngestHandler", "KeyedHandler"]
@@ -58,10 +60,15 @@ class IngestHandler:
         topic_id: bytes,
         name: str,
         now: Callable[[], float],
+        keys: KeyWatch | None = None,
+        vault: Vault | None = None,
         tally: Tally,
         skews: Skews,
     ) -> None:
-        """``name``: the input as watermarks call it, ``topic/partition``. ``now``: seconds, only rising."""
+        """``name``: the input as watermarks call it, ``topic/partition``. ``now``: seconds, only rising.
+
+        ``keys``: asked before a batch which pseudonym keys it needs. ``vault``: what ``ingest`` learns goes there.
+        """
         self._ingest = ingest
         self._sender = sender
         self._clocks = clocks
@@ -69,8 +76,11 @@ class IngestHandler:
         self._topic_id = topic_id
         self._name = name
         self._now = now
+        self._keys = keys
+        self._vault = vault
         self._tally = tally
         self._skews = skews
+        self._again = 0  #: events of the batch in hand that are told twice
 
     async def open(self) -> None:
         self._journal.open(self._topic_id)
@@ -78,10 +88,15 @@ class IngestHandler:
 
     async def process(self, batch: Batch) -> bool:
         self._clocks.taking(self._name)
+        if self._keys is not None:
+            await self._keys.ready(max(record.timestamp for record in batch.records))
         with self._journal.batch(batch.first_offset, batch.next_offset):
             derived, latest, untimely = await self._derive(batch)
+        if self._vault is not None:  # before what names its patients by pseudonym alone
+            await self._vault.settle(self._topic_id, batch.tp.partition, batch.first_offset)
         sent = await self._sender.send(self._topic_id, batch.tp.partition, derived)
-        self._tally.add(taken=len(batch), passed=sent.get(topics.EVENTS, 0), dead=sent.get(topics.DEAD_LETTERS, 0))
+        passed = sent.get(topics.EVENTS, 0) - self._again
+        self._tally.add(taken=len(batch), passed=passed, dead=sent.get(topics.DEAD_LETTERS, 0))
         # A clock moves once everything it speaks for lies downstream, so that its watermark comes after it.
         received = batch.records[-1].timestamp
         self._clocks.taken(self._name, batch.next_offset, latest, received=received, now=self._now())
@@ -90,6 +105,7 @@ class IngestHandler:
 
     async def _derive(self, batch: Batch) -> tuple[list[tuple[int, Sequence[Output]]], dict[str, int], dict[str, int]]:
         """Each record's offset and outputs, each source's latest time, and the number of its first untimely record."""
+        self._again = 0
         derived: list[tuple[int, Sequence[Output]]] = []
         latest: dict[str, int] = {}
         untimely: dict[str, int] = {}
@@ -112,6 +128,7 @@ class IngestHandler:
                 )
             )
             append((record.offset, ingested.outputs))
+            self._again += ingested.again
             if ingested.clock > latest.get(ingested.source, 0):
                 latest[ingested.source] = ingested.clock
             elif ingested.clocks:

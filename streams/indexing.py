@@ -35,7 +35,7 @@ class Stores:
             async with self._turn:
                 await asyncio.to_thread(self.embedded.write, alerts, now=now)
         if self.elasticsearch is not None:
-            return [(refused.alert, refused.reason) for refused in await self.elasticsearch.write(alerts)]
+            return [(refused.written, refused.reason) for refused in await self.elasticsearch.write(alerts)]
         return []
 
     async def check(self) -> None:

@@ -15,6 +15,10 @@ from streams.emitter import TOPICS
 __all__ = ["Acl", "roles"]
 
 
+#: Where what people do with Wardwatch itself is told.
+OWN_TOPIC = TOPICS["wardwatch"]
+
+
 class Acl(NamedTuple):
     """One permission, by Kafka's own names. A name that ends with ``*`` is the prefix of many."""
 
@@ -41,12 +45,23 @@ def roles(application: str = "wardwatch") -> Mapping[str, tuple[Acl, ...]]:
         **{f"emitter-{topic.partition('.')[2]}": _on("Write", [topic]) for topic in TOPICS.values()},
         "worker": (
             *_on("Read", [*topics.INPUTS, *both]),
-            *_on("Write", [*both, topics.DEAD_LETTERS]),
+            *_on("Write", [*both, topics.DEAD_LETTERS, topics.VAULT]),
             group,
             Acl("Write", "TransactionalId", f"{application}.*"),
         ),
         "setup": (*_on("Create", every), *_on("Describe", every)),
         "operator": (*_on("Read", [topics.DEAD_LETTERS]), *_on("Write", [topics.DEAD_LETTERS, *topics.INPUTS])),
+        "events": (
+            *_on("Read", [topics.EVENTS]),
+            *_on("Write", [topics.DEAD_LETTERS]),
+            group._replace(name=f"{application}.events"),
+        ),
+        "identity": (
+            *_on("Read", [topics.VAULT, topics.INSTALLATION]),
+            *_on("Write", [OWN_TOPIC, topics.INSTALLATION]),
+            *_on("Describe", [name for name in topics.INPUTS if name != OWN_TOPIC]),
+            group._replace(operation="Describe"),
+        ),
         "console": (
             *_on("Read", [topics.ALERTS, topics.DEAD_LETTERS]),
             *_on("Describe", [name for name in every if name not in (topics.ALERTS, topics.DEAD_LETTERS)]),

@@ -20,8 +20,16 @@ from detectors.base import Alert, Detector, EntityKind, Event, Finding, digest
 from detectors.rules import RuleSet
 from detectors.rules.findings import finding as rule_finding
 from streams import topics
-from streams.codecs import decode_finding, encode_alert, encode_event, encode_finding, timely_event
+from streams.codecs import (
+    decode_finding,
+    encode_alert,
+    encode_event,
+    encode_finding,
+    overlap_of,
+    timely_event,
+)
 from streams.deadletters import DeadLetters
+from streams.epochs import Epochs
 from streams.lineage import SCHEMA, NewerSchema, fingerprint
 from streams.occasions import DETECTOR, opens
 from streams.privacy import Pseudonyms, release
@@ -30,6 +38,7 @@ from streams.records import Output, RawRecord, Record
 from streams.sources.base import BadRecord, Source
 from streams.sources.known import CATALOG, Sources
 from streams.state import PartitionState
+from streams.views import LARGEST, LARGEST_TOGETHER, about_one, told_twice
 from streams.wrappers import DEEPEST, MOST, contents
 
 __all__ = ["Alerting", "Behave", "Ingest", "Ingested", "Reader", "Released", "alert_of"]
@@ -37,15 +46,11 @@ __all__ = ["Alerting", "Behave", "Ingest", "Ingested", "Reader", "Released", "al
 _HOUR = 3_600_000
 #: How far behind the watermark, in ms, an event still counts in its own window. Later ones are counted as late.
 LATENESS = _HOUR
-#: Bytes of an event and its key, so that all that is made of it fits what its topics take.
-LARGEST = 1_000_000
 #: What one record may become: positions count its outputs in 16 bits.
 MOST_OUTPUTS = 60_000
 #: A record that lies in another is named by its number there: one digit of this base for each record around it.
 _DIGITS: Final = MOST + 1
 _DEEPEST_LINE: Final = _DIGITS ** (DEEPEST - 1)
-#: Bytes of all views of one event.
-LARGEST_TOGETHER = 32_000_000
 #: Header an emitter sets once per event and keeps through every retry.
 EVENT_ID = "event-id"
 #: Header that names the source, so that nothing has to be recognised by its shape.
@@ -66,6 +71,8 @@ class Released(NamedTuple):
     event: Event
     source: Source
     findings: tuple[Finding, ...]
+    pseudonyms: Pseudonyms  #: what named the patients in it
+    earlier: tuple[Event, Pseudonyms] | None = None  #: the same as the key before names it, where that differs
 
 
 class Ingested(NamedTuple):
@@ -74,28 +81,34 @@ class Ingested(NamedTuple):
     outputs: Sequence[Output]
     source: str = ""  #: empty on a dead letter
     clock: int = 0  #: event time less the source's lateness; 0 where it says nothing about time
+    again: int = 0  #: events among the outputs that are there a second time, for detectors alone
     clocks: Mapping[str, int] | None = None  #: the same by source, where the record held many of them
 
 
 class Reader:
     """Normalise, match rules, release: from a vendor's record to what may leave ingest, and what was found in it."""
 
-    def __init__(self, rules: RuleSet, pseudonyms: Pseudonyms) -> None:
+    def __init__(self, rules: RuleSet, pseudonyms: Pseudonyms | Epochs) -> None:
         self._rules = rules
-        self._pseudonyms = pseudonyms
+        self._at = pseudonyms.at
 
     def read(
         self, record: Mapping[str, Any], source: Source, *, fallback_id: Callable[[], str], received: int
     ) -> Released:
         """One parsed record. ``fallback_id`` is asked where it has no id; ``received``: ms. Raises BadRecord."""
         draft = source.normalise(record)
-        event = release(draft, source, self._pseudonyms, fallback_id=fallback_id, received=received)
+        pseudonyms, before = self._at(received)
+        event = release(draft, source, pseudonyms, fallback_id=fallback_id, received=received)
         seen = record if draft.shown is None else draft.shown
         if draft.aliases is not None:
             seen = {**seen, **draft.aliases}
         matches = self._rules.match(seen, draft.fields, draft.logsource or source.logsource)
         findings = tuple(rule_finding(match, event, source.subject) for match in matches) if matches else ()
-        return Released(event, source, findings)
+        earlier = None
+        if before is not None:
+            same = release(draft, source, before, fallback_id=fallback_id, received=received)
+            earlier = None if same == event else (same, before)
+        return Released(event, source, findings, pseudonyms, earlier)
 
 
 class Ingest:
@@ -139,6 +152,7 @@ class Ingest:
             outputs,
             source.name,
             released.event.time - source.lateness if released.event.timely else 0,
+            1 if released.earlier is not None and released.earlier[0].actor != released.event.actor else 0,
         )
 
     def _several(self, raw: RawRecord, held: Sequence[Any]) -> Ingested:
@@ -153,6 +167,7 @@ class Ingest:
         base = given.decode("utf-8", "replace") if given else digest(raw.topic, raw.partition, raw.offset)
         outputs: list[Output] = []
         clocks: dict[str, int] = {}
+        again = 0
         for number, member in enumerate(held, 1):
             one = raw._replace(
                 value=orjson.dumps(member),
@@ -161,18 +176,24 @@ class Ingest:
             )
             inner = self.derive(one)
             outputs.extend(inner.outputs)
+            again += inner.again
             for source, clock in (inner.clocks or {inner.source: inner.clock}).items():
                 if clock > clocks.get(source, 0):
                     clocks[source] = clock
         if len(outputs) > MOST_OUTPUTS:
             return self.refuse(raw, f"{len(held)} records in one become {len(outputs)} outputs: send fewer at a time")
-        return Ingested(outputs, clocks=clocks)
+        return Ingested(outputs, again=again, clocks=clocks)
 
     def refuse(self, raw: RawRecord, reason: str) -> Ingested:
         """A dead letter instead of all that the record would become."""
         return Ingested((self._dead_letters.output(raw, stage="ingest", reason=reason),))
 
     def _outputs(self, released: Released) -> list[Output]:
+        if released.earlier is not None:
+            twice = told_twice(released.event, released.pseudonyms, *released.earlier, self._views)
+            return [*twice, *map(finding_output, released.findings)]
+        pseudonyms = released.pseudonyms
+        salt = pseudonyms.salt
         event = released.event
         value = encode_event(event)
         mark = fingerprint(event.id)
@@ -180,16 +201,20 @@ class Ingest:
         size = len(value) + len(event.actor)
         if size > LARGEST:
             raise BadRecord(f"an event of {size} bytes, and the largest is {LARGEST}")
-        outputs: list[Output] = [_OUTPUT((topics.EVENTS, event.actor.encode(), value, mark, time))]
+        own = mark ^ salt if salt and pseudonyms.names(event.actor) else mark
+        outputs: list[Output] = [_OUTPUT((topics.EVENTS, event.actor.encode(), value, own, time))]
         for kind, name in self._views:
             keys = event.keys(kind)
             for number, key in enumerate(keys):
-                view = value if len(keys) == 1 else encode_event(_about(event, key))
+                view = value if len(keys) == 1 else encode_event(about_one(event, key))
                 size += len(view)
                 if size > LARGEST_TOGETHER:
                     raise BadRecord(f"an event of {len(value)} bytes about {len(keys)} entities, too much to be taken")
                 # One event is seen once for each entity, also where two of its entities share a partition.
-                outputs.append(_OUTPUT((topics.VIEWS, key.encode(), view, mark ^ (name + number), time)))
+                own = mark ^ (name + number)
+                if salt and pseudonyms.names(key):
+                    own ^= salt
+                outputs.append(_OUTPUT((topics.VIEWS, key.encode(), view, own, time)))
         if released.findings:
             outputs.extend(map(finding_output, released.findings))
         return outputs
@@ -207,12 +232,6 @@ def _event_id(header: bytes) -> str:
         return header.decode()
     except UnicodeDecodeError:
         raise BadRecord(f"header {EVENT_ID}: is not UTF-8") from None
-
-
-def _about(event: Event, patient: str) -> Event:
-    """The view of one of an event's many patients: the others are not in it, or views would grow by their square."""
-    fields = {**event.fields, "wardwatch.patient": [patient]}
-    return event._replace(patients=(patient,), fields=fields)
 
 
 def finding_output(finding: Finding) -> Output:
@@ -270,6 +289,8 @@ class Behave:
         for detector, memory in zip(detectors, entity.states, strict=True):
             for finding in detector.inspect(event, name, memory, watermark):
                 outputs.append(finding_output(finding))
+        if outputs and overlap_of(value) == "new":
+            outputs.clear()  # the same entity under its earlier name says it
         entity.own = place
         state.values.put(key, entity)
         return outputs

@@ -131,6 +131,17 @@ class Settings(BaseSettings):
         description="URL of Kibana, for setup; Elasticsearch's key or user serves it too",
     )
     kibana_space: str = Field("", pattern="^[a-z0-9_-]*$", description="id of the space of the dashboard")
+    pseudonym_key: SecretStr = Field(
+        SecretStr(""),
+        description="pseudonym keys, base64, oldest first with spaces between; empty: those in the folder",
+    )
+    pseudonym_key_command: str = Field("", description="command that prints them, run where pseudonym_key is empty")
+    vault: bool = Field(default=True, description="keep who a pseudonym is, sealed, for wardwatch reveal")
+    vault_private_key: SecretStr = Field(SecretStr(""), description="the vault's private key, base64, for reveal alone")
+    vault_private_key_command: str = Field("", description="command that prints it")
+    rotation_notice: float = Field(
+        300.0, ge=1, description="seconds from the announcement of a pseudonym key to its start; everywhere the same"
+    )
     rules: list[Path] = Field(
         default_factory=list, description="files or folders of Sigma rules, beside the starter pack"
     )
@@ -142,6 +153,15 @@ class Settings(BaseSettings):
         default_factory=dict, description="who may send by HTTP: each producer's name and token"
     )
     embedded_store: bool = Field(default=True, description="keep alerts in the embedded store, for the console")
+    events_index: bool = Field(default=False, description="keep events in Elasticsearch")
+    events_store: bool = Field(default=True, description="keep events in a file, where events_index is false")
+    events_sources: list[str] = Field(default_factory=list, description="names of sources whose events are kept")
+    events_rules: list[Path] = Field(
+        default_factory=list, description="Sigma rules on ECS fields, one of which an event must match to be kept"
+    )
+    events_sample: float = Field(1.0, ge=0, le=1, description="share of events that is kept")
+    events_days: int = Field(90, ge=1, le=36_500, description="days that the file keeps an event")
+    events_megabytes: int = Field(2048, ge=8, description="MB that the file's events may take; the oldest make room")
     receivers: dict[ReceiverName, AnyReceiver] = Field(
         default_factory=dict, description="where on-call is reached, by name"
     )
@@ -252,6 +272,11 @@ class Settings(BaseSettings):
     def store_path(self) -> Path:
         """The embedded store's file."""
         return self.home / "alerts.sqlite"
+
+    @property
+    def events_path(self) -> Path:
+        """The embedded event store's file."""
+        return self.home / "events.sqlite"
 
     @property
     def home(self) -> Path:

@@ -7,14 +7,15 @@ audit.ehr        any                 raw bytes, FHIR, ATNA, HL7 3 days     emitt
 audit.iot        device              raw bytes, devices         3 days     emitters            ingest
 audit.cloud      any                 raw bytes, cloud audit     3 days     emitters            ingest
 dead.letters     source position     sealed bytes, clear reason 30 days    every step          dead-letter commands
-events           actor               Events, in blocks          7 days     ingest              behave
+events           actor               Events, in blocks          7 days     ingest              behave, events
 views            patient, device or  Events, in blocks          7 days     ingest              behave
                  address
 findings         entity              Finding                    30 days    ingest, behave      alert
 alerts           entity              Alert                      30 days    alert               index
 notifications    receiver            Alert                      30 days    alert               notify
 *.state          entity              state of a step            compacted  the step            the step
-installation     keys                ids of the keys            for ever   the first worker    every worker
+installation     keys, epoch         ids of the keys            for ever   workers, keys       every worker
+vault            pseudonym           sealed identifier          compacted  ingest              reveal
 ===============  ==================  =========================  =========  ==================  =====================
 
 A block (:mod:`streams.blocks`) lies where the keys of all its lines belong. ``notifications`` carries an alert once for
@@ -63,6 +64,7 @@ ALERTS = "alerts"
 NOTIFICATIONS = "notifications"
 DEAD_LETTERS = "dead.letters"
 INSTALLATION = "installation"
+VAULT = "vault"
 
 
 def state_of(topic: str, step: str) -> str:
@@ -72,7 +74,8 @@ def state_of(topic: str, step: str) -> str:
 
 ALL: tuple[Topic, ...] = (
     *(Topic(name, 3 * _DAY, _MB, append_time=True) for name in INPUTS),
-    Topic(INSTALLATION, -1, _MB),
+    Topic(INSTALLATION, -1, _MB, append_time=True),
+    Topic(VAULT, 0, _MB),
     Topic(DEAD_LETTERS, 30 * _DAY, 4 * _MB),
     Topic(EVENTS, 7 * _DAY, 4 * _MB, blocks=True),
     Topic(VIEWS, 7 * _DAY, 4 * _MB, blocks=True),

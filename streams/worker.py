@@ -8,6 +8,7 @@ import faulthandler
 import gc
 import logging
 import os
+import sys
 import threading
 
 import faust
@@ -16,6 +17,7 @@ import uvloop
 from streams import logs
 from streams.admin import SetupError
 from streams.agents import Worker, build
+from streams.event_worker import EventsWorker
 from streams.refusals import missing_permission
 from streams.settings import Settings
 from streams.sinks.store import StoreError
@@ -30,11 +32,14 @@ _M_MMAP_THRESHOLD = -3
 LEAVING = 5.0
 
 
-def run(settings: Settings, *, loglevel: str = "WARNING") -> int:
-    """Run until SIGTERM or SIGINT; gives the exit code. Raises SetupError before anything starts."""
+def run(settings: Settings, *, loglevel: str = "WARNING", only: str = "") -> int:
+    """Run until SIGTERM or SIGINT; gives the exit code. Raises SetupError before anything starts.
+
+    ``only``: ``events`` for a worker that keeps events and does nothing else.
+    """
     logs.set_up(loglevel, settings.log_format)
     uvloop.install()
-    worker = build(settings)
+    worker = EventsWorker(settings) if only == "events" else build(settings)
     if worker.metrics is not None:
         worker.metrics.serve(settings.metrics_address, settings.metrics_port)
     _set_up_memory()
@@ -63,7 +68,7 @@ def run(settings: Settings, *, loglevel: str = "WARNING") -> int:
     return 0
 
 
-def _not_allowed(worker: Worker) -> str:
+def _not_allowed(worker: Worker | EventsWorker) -> str:
     """What Kafka stopped to allow a worker that read, where that is why it ended; empty else."""
     reason = worker.app.crash_reason
     group = f"Read Group {worker.settings.application}"
@@ -92,7 +97,7 @@ class _Process(faust.Worker):  # type: ignore[misc]
         log.warning("SIGUSR2 means nothing here; SIGUSR1 tells where each thread is")
 
 
-def _leave(worker: Worker) -> None:
+def _leave(worker: Worker | EventsWorker) -> None:
     """End the process. Faust waits for its consumer for a minute and for its thread for ever, if no broker answers."""
     log.warning("Kafka does not answer; the group will notice within %.0f s", worker.settings.session_timeout)
     os._exit(1 if worker.app.crashed else 0)
@@ -100,6 +105,6 @@ def _leave(worker: Worker) -> None:
 
 if __name__ == "__main__":
     try:
-        raise SystemExit(run(Settings()))
+        raise SystemExit(run(Settings(), only="events" if sys.argv[1:] == ["--only", "events"] else ""))
     except (SetupError, StoreError) as exc:
         raise SystemExit(f"wardwatch: {exc}") from None

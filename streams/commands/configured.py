@@ -32,10 +32,10 @@ def settings_or_exit(**given: str) -> Settings:
 
 def keys_or_exit(settings: Settings) -> Keys:
     """This installation's keys, made where there are none yet."""
-    from streams.keys import load_keys  # noqa: PLC0415
+    from streams.keys import keys_of  # noqa: PLC0415
 
     try:
-        return load_keys(settings.home)
+        return keys_of(settings)
     except ValueError as exc:
         fail(str(exc))
     except OSError as exc:

@@ -11,6 +11,7 @@ import orjson
 from detectors.base import Detector, Event, Finding
 from detectors.rules import RuleSet, load, starter_rules
 from detectors.rules.findings import finding as rule_finding
+from streams.documents import document
 from streams.pipeline import Reader, Released
 from streams.reading import Item, read_files
 from streams.sources.base import BadRecord
@@ -52,21 +53,6 @@ def normalise(
             continue
         out.write(orjson.dumps(document(released.event)).decode() + "\n")
     return 1 if failed else 0
-
-
-def document(event: Event) -> dict[str, Any]:
-    """An event as nested ECS, with its entities under ``wardwatch``."""
-    own = {"id": event.id, "source": event.source, "actor": event.actor, "timely": event.timely}
-    own |= {"patients": list(event.patients), "device": event.device, "address": event.address}
-    named = {f"wardwatch.{name}": value for name, value in own.items() if value not in ("", [])}
-    nested: dict[str, Any] = {"@timestamp": event.time}
-    for name, value in {**event.fields, **named}.items():
-        at = nested
-        *path, last = name.split(".")
-        for part in path:
-            at = at.setdefault(part, {})
-        at[last] = value
-    return nested
 
 
 def detect(

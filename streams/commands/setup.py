@@ -14,6 +14,7 @@ from streams.admin import create_topics
 from streams.keys import Keys
 from streams.settings import Settings
 from streams.sinks.elasticsearch import Elasticsearch, without_password
+from streams.sinks.event_index import template
 
 __all__ = ["run", "write_kibana"]
 
@@ -61,6 +62,6 @@ def _page(settings: Settings, objects: list[dict[str, Any]]) -> str:
 async def _templates(settings: Settings) -> list[str]:
     store = Elasticsearch(settings.elasticsearch, **settings.elasticsearch_login)
     try:
-        return await store.set_up()
+        return await store.set_up(template() if settings.events_index else {})
     finally:
         await store.close()

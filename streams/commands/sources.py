@@ -11,7 +11,7 @@ from typing import TextIO
 import orjson
 
 from detectors.rules import RuleSet
-from streams.commands.files import document
+from streams.documents import document
 from streams.pipeline import Reader
 from streams.privacy import Pseudonyms
 from streams.reading import read_files

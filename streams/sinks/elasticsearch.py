@@ -12,12 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from types import MappingProxyType
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 from elasticsearch import ApiError, AsyncElasticsearch, TransportError
 
-from detectors.base import SEVERITIES, Alert, Finding
+from detectors.base import SEVERITIES, Alert, Event, Finding
 
 __all__ = [
     "ALERTS",
@@ -46,10 +47,27 @@ class StoreUnavailable(Exception):
     """The store did not take a write, and may later."""
 
 
-class Refused(NamedTuple):
-    """An alert that the store will never take, and why."""
+class Dated(Protocol):
+    """What goes to the index of its month."""
 
-    alert: Alert
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def time(self) -> int: ...
+
+    @property
+    def timely(self) -> bool: ...
+
+
+#: An alert or an event.
+Written = TypeVar("Written", Alert, Event)
+
+
+class Refused(NamedTuple, Generic[Written]):
+    """What the store will never take, and why."""
+
+    written: Written
     reason: str
 
 
@@ -70,11 +88,11 @@ class Elasticsearch:
         )
         self._url = without_password(url)
 
-    async def write(self, alerts: Sequence[Alert]) -> list[Refused]:
+    async def write(self, alerts: Sequence[Alert]) -> list[Refused[Alert]]:
         """Write alerts and their findings; those that can never be mapped are given back. Raises StoreUnavailable."""
         by_line: list[Alert] = []
         lines: list[Mapping[str, Any]] = []
-        refused: list[Refused] = []
+        refused: list[Refused[Alert]] = []
         size = 0
         for alert in alerts:
             for action, document in _actions(alert):
@@ -82,44 +100,44 @@ class Elasticsearch:
                 by_line.append(alert)
                 size += 400 + len(str(document))
             if size > _BULK_BYTES:
-                refused += await self._bulk(lines, by_line)
+                refused += await self.bulk(lines, by_line)
                 lines, by_line, size = [], [], 0
         if lines:
-            refused += await self._bulk(lines, by_line)
+            refused += await self.bulk(lines, by_line)
         return refused
 
-    async def _bulk(self, lines: Sequence[Mapping[str, Any]], alerts: Sequence[Alert]) -> list[Refused]:
-        """``alerts`` names the one behind each action, of which there are two ``lines``."""
+    async def bulk(self, lines: Sequence[Mapping[str, Any]], written: Sequence[Written]) -> list[Refused[Written]]:
+        """``written`` names what is behind each action, of which there are two ``lines``. Raises StoreUnavailable."""
         try:
             response = await self._client.bulk(operations=lines)
         except ApiError as exc:
             if exc.status_code == _TOO_LARGE:
-                return await self._halves(lines, alerts)
+                return await self._halves(lines, written)
             raise self._unavailable(exc) from exc
         except TransportError as exc:
             raise self._unavailable(exc) from exc
-        refused: dict[str, Refused] = {}
-        for item, alert in zip(response["items"], alerts, strict=True):
+        refused: dict[str, Refused[Written]] = {}
+        for item, one in zip(response["items"], written, strict=True):
             result = next(iter(item.values()))
             status = result["status"]
             if status < 300 or status == 409:
                 continue
             error = result.get("error", {})
             if status == 400 and error.get("type") not in _NOT_OF_THE_DOCUMENT:
-                refused[alert.id] = Refused(alert, f"{error.get('type')} in {result['_index']}")
+                refused[one.id] = Refused(one, f"{error.get('type')} in {result['_index']}")
             else:
                 what = f"{status} {error.get('type')} in {result['_index']}"
                 hint = "" if status in _RETRIED else ": check the index, its settings and this worker's privileges"
                 raise StoreUnavailable(f"Elasticsearch at {self._url}: {what}{hint}")
         return list(refused.values())
 
-    async def _halves(self, lines: Sequence[Mapping[str, Any]], alerts: Sequence[Alert]) -> list[Refused]:
+    async def _halves(self, lines: Sequence[Mapping[str, Any]], written: Sequence[Written]) -> list[Refused[Written]]:
         """Something on the way takes only smaller requests: each half by itself, down to one document."""
-        if len(alerts) == 1:
-            return [Refused(alerts[0], "413: larger than the server, or a proxy before it, takes")]
-        middle = len(alerts) // 2
-        first = await self._bulk(lines[: 2 * middle], alerts[:middle])
-        refused = {r.alert.id: r for r in first + await self._bulk(lines[2 * middle :], alerts[middle:])}
+        if len(written) == 1:
+            return [Refused(written[0], "413: larger than the server, or a proxy before it, takes")]
+        middle = len(written) // 2
+        first = await self.bulk(lines[: 2 * middle], written[:middle])
+        refused = {r.written.id: r for r in first + await self.bulk(lines[2 * middle :], written[middle:])}
         return list(refused.values())
 
     def _unavailable(self, exc: Exception) -> StoreUnavailable:
@@ -135,14 +153,25 @@ class Elasticsearch:
         except TransportError as exc:
             raise self._unavailable(exc) from exc
 
-    async def set_up(self) -> list[str]:
-        """Put the index templates; give their names. Raises StoreUnavailable."""
+    async def set_up(self, more: Mapping[str, Any] = MappingProxyType({})) -> list[str]:
+        """Put the index templates, and ``more`` of them; give their names. Raises StoreUnavailable."""
+        wanted = {**templates(), **more}
         try:
-            for name, body in templates().items():
+            for name, body in wanted.items():
                 await self._client.indices.put_index_template(name=name, **body)
         except (TransportError, ApiError) as exc:
             raise self._unavailable(exc) from exc
-        return list(templates())
+        return list(wanted)
+
+    async def search(self, index: str, **body: Any) -> list[dict[str, Any]]:
+        """Documents that a search gives; none where there is no such index yet. Raises StoreUnavailable."""
+        try:
+            found = await self._client.search(
+                index=index, ignore_unavailable=True, allow_no_indices=True, source=True, **body
+            )
+        except (TransportError, ApiError) as exc:
+            raise self._unavailable(exc) from exc
+        return [{**hit["_source"], "sort": hit.get("sort")} for hit in found["hits"]["hits"]]
 
     async def close(self) -> None:
         await self._client.close()
@@ -158,11 +187,11 @@ def _cause(exc: Exception) -> str:
     return str(exc).splitlines()[0][:200]
 
 
-def index_of(prefix: str, finding: Finding) -> str:
+def index_of(prefix: str, dated: Dated) -> str:
     """``prefix-YYYY.MM`` of the event's month, UTC; ``prefix-undated`` where its date cannot be trusted."""
-    if not finding.timely:
+    if not dated.timely:
         return f"{prefix}-undated"
-    return f"{prefix}-{datetime.fromtimestamp(finding.time / 1000, UTC):%Y.%m}"
+    return f"{prefix}-{datetime.fromtimestamp(dated.time / 1000, UTC):%Y.%m}"
 
 
 def _actions(alert: Alert) -> Iterable[tuple[dict[str, Any], dict[str, Any]]]:

@@ -32,6 +32,7 @@ from streams.sources.m365 import M365
 from streams.sources.mosquitto import MOSQUITTO
 from streams.sources.okta import OKTA
 from streams.sources.onelogin import ONELOGIN
+from streams.sources.own import OWN
 from streams.sources.slack import SLACK
 from streams.sources.vpc_flow import VPC_FLOW
 
@@ -59,6 +60,7 @@ SOURCES: tuple[Source, ...] = (
     AUTH0,
     DUO,
     ONELOGIN,
+    OWN,
 )
 
 _BY_NAME = {source.name: source for source in SOURCES}

@@ -24,11 +24,12 @@ from streams.blocks import Block, address, unpack
 from streams.changelog import Changelog
 from streams.codecs import decode_alert
 from streams.deadletters import DeadLetters
+from streams.epochs import Epochs
+from streams.installation import agree
 from streams.keys import load_keys
 from streams.lineage import Marks
 from streams.notify import Notify
 from streams.pipeline import Alerting, Behave, Ingest, Reader
-from streams.privacy import Pseudonyms
 from streams.records import Output, RawRecord
 from streams.routing import Routes
 from streams.settings import Settings
@@ -78,7 +79,7 @@ class Judgement:
 def reader(settings: Settings) -> Reader:
     """The product's own, with the installation's keys."""
     keys = load_keys(settings.home)
-    return Reader(starter_rules(), Pseudonyms(keys.pseudonym, keys.pseudonym_id))
+    return Reader(starter_rules(), Epochs(agree(settings, keys), keys.held))
 
 
 def judge(

@@ -127,6 +127,7 @@ CALM: dict[str, Callable[[int], Look]] = {
     "lag at its limit": lambda _: Look(lag={("ingest", "audit.ehr"): 1000}),
     "a letter now and then": lambda at: Look(dead={("ingest", "audit.ehr"): at // STEP}),
     "a source within its time": lambda _: Look(silent={"fhir": 3599.0}),
+    "people who ask Wardwatch nothing": lambda _: Look(silent={"wardwatch": 3700.0}),
     "a source that is no more": lambda _: Look(silent={"fhir": 8 * 86_400.0}),
     "a backlog": lambda at: Look(skew={"device": -900.0 if at % 100 else 0.0}),
     "one wrong date": lambda at: Look(skew={"device": 9000.0} if at == 50 else {}),

@@ -13,10 +13,12 @@ from standing_in import NO_JOURNAL, TOPIC, Memory, Sent, batch_of, derived
 
 from streams import topics
 from streams.deadletters import DeadLetters, open_letter
+from streams.epochs import MissingKey
 from streams.handlers import IngestHandler, KeyedHandler
 from streams.lineage import HEADER, NewerSchema, TopicReplaced
 from streams.pipeline import Ingest
 from streams.records import WATERMARK, Output, Record
+from streams.sender import DeliveryFailed
 from streams.state import PartitionState
 from streams.tallies import Skews, Tally
 from streams.watermarks import InputClocks
@@ -139,3 +141,54 @@ async def test_state_of_a_topic_that_was_made_again_is_not_taken_for_the_new_one
     assert again.state.position == 6
     with pytest.raises(TopicReplaced, match=r"deleted and made again .*\(step\.topic\.state\)"):
         await keyed([derived(0, b"0")], memory=memory, topic_id=b"\x08" * 16)
+
+
+async def test_nothing_leaves_before_the_vault_has_whom_it_names_nor_without_its_key() -> None:
+    sent = Sent()
+    order: list[str] = []
+
+    class Vault:
+        failing = True
+
+        async def settle(self, topic_id: bytes, partition: int, offset: int) -> None:
+            order.append(f"vault after {len(sent.outputs)}")
+            if self.failing:
+                raise DeliveryFailed("away")
+
+    class Keys:
+        missing = True
+
+        async def ready(self, latest: int) -> None:
+            order.append(f"keys up to {latest}")
+            if self.missing:
+                raise MissingKey("synthetic")
+
+    vault, keys = Vault(), Keys()
+    handler = IngestHandler(
+        Ingest(None, LETTERS),  # type: ignore[arg-type]  # nothing here can be read, so nobody is asked to
+        sent,  # type: ignore[arg-type]
+        InputClocks(inputs=1, idle_after=5),
+        journal=NO_JOURNAL,
+        topic_id=TOPIC,
+        name="audit.ehr/0",
+        now=lambda: 0.0,
+        keys=keys,  # type: ignore[arg-type]
+        vault=vault,  # type: ignore[arg-type]
+        tally=Tally(),
+        skews=Skews(),
+    )
+    await handler.open()
+    records = [foreign(n, [], value=None) for n in range(3)]
+    for number, record in enumerate(records):
+        record.topic, record.timestamp = "audit.ehr", (5, 9, 7)[number]
+    batch = batch_of("audit.ehr", records)
+    with pytest.raises(MissingKey):
+        await handler.process(batch)
+    keys.missing = False
+    with pytest.raises(DeliveryFailed):
+        await handler.process(batch)
+    assert sent.outputs == []
+    vault.failing = False
+    assert await handler.process(batch)
+    assert order == ["keys up to 9", "keys up to 9", "vault after 0", "keys up to 9", "vault after 0"]
+    assert len(sent.outputs) == 3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,11 @@ from kafka.admin import NewTopic
 
 from streams import installation
 from streams.admin import SetupError
-from streams.installation import agree
-from streams.keys import load_keys
+from streams.epochs import Epochs, MissingKey
+from streams.installation import Installation, KeyWatch, agree
+from streams.keys import load_keys, spare
 from streams.settings import Settings
+from streams.sources.base import BadRecord
 
 
 @pytest.fixture
@@ -31,13 +34,13 @@ def test_a_worker_with_keys_of_its_own_is_refused(settings: Settings, tmp_path: 
     agree(settings, first)
     agree(settings, first)
     other = load_keys(tmp_path / "other")
-    with pytest.raises(SetupError, match=r"other/keys are not those .*\(pseudonym, dead letters, webhook\).* copy"):
+    with pytest.raises(SetupError, match=r"other/keys .*\(pseudonym, dead letters, webhook, vault\).* copy"):
         agree(settings, other)
     shutil.copytree(first.folder, tmp_path / "copied" / "keys")
     agree(settings, load_keys(tmp_path / "copied"))
     (other.folder / "pseudonym.key").unlink()
     shutil.copy(first.folder / "pseudonym.key", other.folder)
-    with pytest.raises(SetupError, match=r"\(dead letters, webhook\)"):
+    with pytest.raises(SetupError, match=r"\(dead letters, webhook, vault\)"):
         agree(settings, load_keys(tmp_path / "other"))
 
 
@@ -61,3 +64,56 @@ def test_junk_and_a_newer_record(settings: Settings) -> None:
     producer.close()
     with pytest.raises(SetupError, match="schema 2; this worker reads 1: upgrade it"):
         agree(settings, keys)
+
+
+async def test_no_record_is_read_before_it_is_known_which_key_it_belongs_to(settings: Settings) -> None:
+    """A worker looks again by the time of the records it is given, and asks no clock of its own."""
+    keys = load_keys(settings.home)
+    epochs = Epochs(agree(settings, keys), keys.held)
+    read = Installation(settings)
+    watch = KeyWatch(read, epochs, lambda: load_keys(settings.home), notice=100)
+    first = keys.pseudonym_id
+    begin = 1_800_000_000_000  # of records; the log's own time is another matter
+    await watch.ready(begin)
+    other = Installation(settings)
+    name = spare(keys)
+    other.write(epoch={"key": name, "notice": 100_000, "overlap": 0})
+    (start,) = (epoch.start for epoch in other.refresh().epochs if epoch.key == name)
+    await watch.ready(begin + 49_000)
+    assert len(epochs.agreement.epochs) == 1, "within half the notice nothing can have begun"
+    await watch.ready(begin + 50_000)
+    assert [epoch.key for epoch in epochs.agreement.epochs] == [first, name]
+    assert epochs.at(start - 1)[0].patient("Patient/synthetic-1").startswith(f"patient:{first}.")
+    assert epochs.at(start)[0].patient("Patient/synthetic-1").startswith(f"patient:{name}.")
+    assert name in load_keys(settings.home).pseudonyms, "what was announced waits no longer"
+
+    other.write(destroyed=first)
+    await watch.refresh()
+    assert first not in load_keys(settings.home).held, "it is deleted at every worker"
+    with pytest.raises(BadRecord, match="was destroyed"):
+        epochs.at(start - 1)
+    agree(settings, load_keys(settings.home))
+    read.close()
+    other.close()
+
+
+async def test_ingest_waits_for_a_key_that_is_not_here_and_takes_it_once_it_is(
+    settings: Settings, tmp_path: Path
+) -> None:
+    keys = load_keys(settings.home)
+    epochs = Epochs(agree(settings, keys), keys.held)
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(keys.folder, elsewhere / "keys")
+    name = spare(load_keys(elsewhere))
+    with closing(Installation(settings)) as read:
+        watch = KeyWatch(read, epochs, lambda: load_keys(settings.home), notice=100)
+        read.write(epoch={"key": name, "notice": 100_000, "overlap": 0})
+        (start,) = (epoch.start for epoch in read.refresh().epochs if epoch.key == name)
+        await watch.ready(start - 1)
+        with pytest.raises(MissingKey, match=f"{name} is in use and not here: copy it"):
+            await watch.ready(start)
+        with pytest.raises(SetupError, match=r"\(pseudonym\)"):
+            agree(settings, keys)
+        shutil.copy(elsewhere / "keys" / "pseudonym.2.next", keys.folder)
+        await watch.ready(start)
+        assert epochs.at(start)[0].names(epochs.at(start)[0].patient("Patient/synthetic-1"))

@@ -132,6 +132,8 @@ def test_the_asyncapi_document_says_which_source_goes_where() -> None:
     channels = {channel["address"]: channel for channel in found["channels"].values()}
     assert set(channels) == set(topics.INPUTS)
     for source in SOURCES:
+        if source.name == "wardwatch":
+            continue  # no service sends it
         where = [name for name, channel in channels.items() if source.name in channel["messages"]]
         assert where == [source.topic]
     for operation in found["operations"].values():

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,16 +27,21 @@ from streams.admin import SetupError, create_topics, topic_ids
 from streams.changelog import Changelog
 from streams.commands import acls
 from streams.commands.letters import envelopes, replay
+from streams.commands.pseudonym_keys import NotDone, PseudonymKeys
+from streams.commands.reveal import in_vault, reveal
 from streams.commands.status import read_status
 from streams.demo.records import cloudtrail, device_event
 from streams.emitter import DeliveryError, Emitter
+from streams.event_worker import EventsWorker
 from streams.keys import load_keys
 from streams.permissions import Acl, roles
+from streams.pseudonyms import Pseudonyms
 from streams.records import Output
 from streams.refusals import Refused, look
 from streams.security import Security
 from streams.sender import DeliveryFailed, Sender
 from streams.settings import KafkaSecurity, Settings
+from streams.sinks.event_store import EventStore
 from streams.sinks.store import AlertStore
 
 ROOT = Path(__file__).parents[2]
@@ -210,6 +215,9 @@ def test_the_whole_way_needs_each_of_the_acls_and_no_other(secured: Secured, adm
     create_topics(secured.settings("setup"))
     AlertStore(secured.settings("worker").store_path).close()
     worker = subprocess.Popen([sys.executable, "-m", "streams.worker"], env=secured.environment("worker"))
+    events = subprocess.Popen(
+        [sys.executable, "-m", "streams.worker", "--only", "events"], env=secured.environment("events")
+    )
     try:
         emit(secured, "emitter-ehr", BAD, source="fhir")
         emit(secured, "emitter-iot", BAD, DEVICE, source="device")
@@ -224,9 +232,12 @@ def test_the_whole_way_needs_each_of_the_acls_and_no_other(secured: Secured, adm
             lambda: (s := read_status(secured.settings("console"), seconds=0.2)) and not any(s.lag.values()) and s
         )
         assert status.last_alert["findings"]
+        look_behind(secured.settings("identity"))
+        wait(lambda: kept_events(operator) >= 2)
     finally:
-        worker.terminate()
-        assert worker.wait(30) == 0
+        for process in (worker, events):
+            process.terminate()
+        assert [process.wait(30) for process in (worker, events)] == [0, 0]
 
     decisions = secured.kafka.decisions()
     assert [decision for decision in decisions if not decision.allowed] == []
@@ -236,6 +247,24 @@ def test_the_whole_way_needs_each_of_the_acls_and_no_other(secured: Secured, adm
         for principal in principals
         for acl in given
     )
+
+
+def kept_events(settings: Settings) -> int:
+    with closing(EventStore(settings.events_path, read_only=True)) as store:
+        return store.count()
+
+
+def look_behind(identity: Settings) -> None:
+    """Reveal, rotate, and ask whether the first key is needed still."""
+    keys = load_keys(identity.home)
+    name = Pseudonyms(keys.pseudonym, keys.pseudonym_id).patient("Patient/synthetic-1")
+    assert reveal(identity, keys, name, "synthetic case").identity.identifier == "Patient/synthetic-1"
+    assert "names patients from" in next(PseudonymKeys(identity, keys, now=NOW).rotate(overlap_ms=0))
+    later = PseudonymKeys(identity, load_keys(identity.home), now=NOW + 86_400_000)
+    with pytest.raises(NotDone, match=f"{later.rows()[1].key} names patients now"):
+        later.check_destroy(later.rows()[1].key)
+    with suppress(NotDone):  # the worker may have something to take
+        later.check_destroy(keys.pseudonym_id)
 
 
 def worker_starts(settings: Settings) -> None:
@@ -256,6 +285,11 @@ CASES: list[tuple[str, Acl, Callable[[Settings], object]]] = [
     ("operator", READ_LETTERS, lambda s: list(envelopes(s))),
     ("operator", WRITE_LETTERS, lambda s: replay(s, b"", lambda _: False)),
     ("operator", Acl("Write", "Topic", "audit.cloud"), lambda s: replay(s, b"", lambda _: False)),
+    ("events", Acl("Read", "Topic", "events"), EventsWorker),
+    ("events", Acl("Read", "Group", "wardwatch.events"), EventsWorker),
+    ("identity", Acl("Read", "Topic", "vault"), lambda s: in_vault(s, "patient:x")),
+    ("identity", Acl("Write", "Topic", "audit.ehr"), lambda s: in_vault(s, "patient:x")),
+    ("identity", Acl("Write", "Topic", "installation"), lambda s: PseudonymKeys(s, load_keys(s.home), now=NOW)),
     ("console", Acl("Describe", "Topic", "views"), lambda s: read_status(s, seconds=0.1)),
     ("console", Acl("Describe", "Group", "wardwatch"), lambda s: read_status(s, seconds=0.1)),
     ("console", READ_LETTERS, lambda s: read_status(s, seconds=0.1)),

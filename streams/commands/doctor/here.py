@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from detectors.rules import load
 from streams.commands.config import unknown_names
 from streams.commands.doctor.finding import Finding
-from streams.keys import load_keys
+from streams.keys import keys_of
 from streams.settings import Settings
 from streams.sinks.store import AlertStore, StoreError
 
@@ -60,12 +60,13 @@ def _folder(settings: Settings) -> Iterator[Finding]:
 
 def _keys(settings: Settings) -> Finding:
     folder = settings.home / "keys"
-    if not (folder / "pseudonym.key").exists():
+    elsewhere = settings.pseudonym_key.get_secret_value() or settings.pseudonym_key_command
+    if not elsewhere and not any(folder.glob("pseudonym*.key")):
         return Finding(
             "keys", "error", f"there are none in {folder}", "run wardwatch setup, or copy them from a worker that runs"
         )
     try:
-        load_keys(settings.home)
+        keys_of(settings)
     except (ValueError, OSError) as exc:
         return Finding("keys", "error", str(exc), "restore the folder from your backup")
     open_to = [path.name for path in sorted(folder.iterdir()) if path.stat().st_mode & 0o077]

@@ -13,7 +13,7 @@ from streams import topics
 from streams.admin import PATIENCE, SetupError, connect
 from streams.commands.doctor.finding import Finding, clock_finding
 from streams.installation import look
-from streams.keys import load_keys
+from streams.keys import keys_of
 from streams.settings import Settings
 
 __all__ = ["findings"]
@@ -134,7 +134,7 @@ def _permissions(admin: Any, described: Mapping[str, Any], settings: Settings) -
 
 def _keys(settings: Settings) -> Finding:
     try:
-        if look(settings, load_keys(settings.home)):
+        if look(settings, keys_of(settings)):
             return Finding("shared keys", "ok", "the keys here are the installation's")
     except (SetupError, ValueError, OSError) as exc:
         return Finding("shared keys", "error", str(exc), "copy the keys from a worker that runs")

@@ -17,6 +17,7 @@ SOURCES = {
     "ehr": ("", "", "ehr"),
     "device": ("wardwatch", "", "device"),
     "cloud": ("aws", "cloudtrail", ""),
+    "own": ("wardwatch", "audit", ""),
 }
 #: Techniques of ATT&CK 19 that rules name, and the tactics each serves.
 TACTICS = {
@@ -49,7 +50,7 @@ CASES = [
 
 def test_all_of_it_loads() -> None:
     assert RULES.problems == ()
-    assert len(RULES.rules) == 20
+    assert len(RULES.rules) == 21
     assert {rule.path.split("/")[1] for rule in RULES.rules} == SOURCES.keys()
     assert RULES.unindexed == ()
 

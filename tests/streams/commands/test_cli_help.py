@@ -24,15 +24,20 @@ COMMANDS = [
     "config",
     "doctor",
     "completion",
+    "reveal",
+    "who",
+    "timeline",
     "dead-letters",
     "sources",
     "notify",
+    "keys",
 ]
-
-
-GROUPS = {"dead-letters": ("list", "show", "replay"), "sources": ("list", "check"), "notify": ("list", "test")}
-
-
+GROUPS = {
+    "dead-letters": ("list", "show", "replay"),
+    "sources": ("list", "check"),
+    "notify": ("list", "test"),
+    "keys": ("list", "create", "rotate", "destroy"),
+}
 #: Each command that does something, those of a group by their whole names.
 WHOLE = [
     *(command for command in COMMANDS if command not in GROUPS),

@@ -66,7 +66,7 @@ async def test_a_date_that_cannot_be_trusted_makes_no_index(sink: Elasticsearch,
 async def test_a_mapping_conflict_comes_back_with_its_reason(sink: Elasticsearch, client: AsyncElasticsearch) -> None:
     await client.indices.create(index=f"{ALERTS}-2023.10", mappings={"properties": {"message": {"type": "long"}}})
     refused = await sink.write([alert("a", time=OCTOBER), alert("b", time=OCTOBER - 1)])
-    assert [(item.alert.id, item.reason) for item in refused] == [
+    assert [(item.written.id, item.reason) for item in refused] == [
         (alert("a").id, f"document_parsing_exception in {ALERTS}-2023.10")
     ]
     await client.indices.refresh(index="wardwatch-*")
@@ -124,6 +124,6 @@ async def test_a_proxy_that_takes_little_gets_little_at_a_time() -> None:
         huge = alert("huge", evidence={"user_agent.original": "x" * 30_000})
         refused = await sink.write([*(alert(f"{number}") for number in range(40)), huge])
         await sink.close()
-    assert [(item.alert.id, item.reason[:4]) for item in refused] == [(huge.id, "413:")]
+    assert [(item.written.id, item.reason[:4]) for item in refused] == [(huge.id, "413:")]
     taken = [line for got in receiver.received if len(got.body) <= 20_000 for line in got.body.splitlines()[::2]]
     assert len(taken) == 80

@@ -77,7 +77,24 @@ GOOD: dict[str, list[dict[str, Any]]] = {
         ),
     ],
 }
-
+GOOD["wardwatch"] = [
+    {
+        "schema": "wardwatch.audit/1",
+        "id": f"w-{action}",
+        "time": "2026-01-05T08:00:00Z",
+        "action": action,
+        "outcome": "success",
+        "operator": "synthetic-analyst",
+        "host": "soc-1.hospital.example",
+        **more,
+    }
+    for action, more in (
+        ("reveal-identity", {"reason": "case 4711", "patient": "Patient/synthetic-0001"}),
+        ("list-accesses", {"reason": "case 4712", "subject": "patient:0123abcd.aaaabbbbccccddddeeeeffff"}),
+        ("show-timeline", {"entity": "user:synthetic-p1"}),
+        ("rotate-key", {"key": "0123abcd"}),
+    )
+]
 
 GOOD["fhir"].append(
     {
