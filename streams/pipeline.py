@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from detectors.base import Alert, Detector, EntityKind, Event, Finding, digest
-from detectors.rules import RuleSet
+from detectors.rules import Match, RuleSet
 from detectors.rules.findings import finding as rule_finding
 from streams import topics
 from streams.codecs import (
@@ -70,9 +70,14 @@ class Released(NamedTuple):
 
     event: Event
     source: Source
-    findings: tuple[Finding, ...]
+    matches: Sequence[Match]
     pseudonyms: Pseudonyms  #: what named the patients in it
     earlier: tuple[Event, Pseudonyms] | None = None  #: the same as the key before names it, where that differs
+
+    @property
+    def findings(self) -> list[Finding]:
+        """What rules found, as it may leave ingest."""
+        return [rule_finding(match, self.event, self.source.subject) for match in self.matches]
 
 
 class Ingested(NamedTuple):
@@ -103,12 +108,11 @@ class Reader:
         if draft.aliases is not None:
             seen = {**seen, **draft.aliases}
         matches = self._rules.match(seen, draft.fields, draft.logsource or source.logsource)
-        findings = tuple(rule_finding(match, event, source.subject) for match in matches) if matches else ()
         earlier = None
         if before is not None:
             same = release(draft, source, before, fallback_id=fallback_id, received=received)
             earlier = None if same == event else (same, before)
-        return Released(event, source, findings, pseudonyms, earlier)
+        return Released(event, source, matches, pseudonyms, earlier)
 
 
 class Ingest:
@@ -215,7 +219,7 @@ class Ingest:
                 if salt and pseudonyms.names(key):
                     own ^= salt
                 outputs.append(_OUTPUT((topics.VIEWS, key.encode(), view, own, time)))
-        if released.findings:
+        if released.matches:
             outputs.extend(map(finding_output, released.findings))
         return outputs
 

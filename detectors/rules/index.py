@@ -11,7 +11,7 @@ The answer is a superset: each candidate still has to be tried.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from detectors.rules.lookup import flatten, text
@@ -33,32 +33,32 @@ Rules = tuple[int, ...]
 class _Node:
     """One step of a field name, and the rules that a value found there makes candidates."""
 
-    __slots__ = ("_equals", "_present", "_substrings", "children", "remembered")
+    __slots__ = ("children", "equals", "present", "remembered", "substrings")
 
     def __init__(self) -> None:
         self.children: dict[str, _Node] = {}
         self.remembered: dict[str, Rules] = {}
-        self._equals: dict[str, Rules] = {}
-        self._substrings: dict[str, Rules] = {}
-        self._present: Rules = ()
+        self.equals: dict[str, Rules] = {}
+        self.substrings: dict[str, Rules] = {}
+        self.present: Rules = ()
 
     @property
     def bare(self) -> bool:
         """True where no rule waits for a value at this very node."""
-        return bool(self.children) and not (self._equals or self._substrings or self._present)
+        return bool(self.children) and not (self.equals or self.substrings or self.present)
 
     def add(self, atom: Atom, rule: int) -> None:
         if atom.kind == "present":
-            self._present += (rule,)
+            self.present += (rule,)
         else:
-            table = self._equals if atom.kind == "equals" else self._substrings
+            table = self.equals if atom.kind == "equals" else self.substrings
             table[atom.literal] = (*table.get(atom.literal, ()), rule)
 
     def remember(self, value: str) -> Rules:
         """The rules for a text not seen before."""
         folded = value.casefold()
-        rules = self._present + self._equals.get(folded, ())
-        for literal, more in self._substrings.items():
+        rules = self.present + self.equals.get(folded, ())
+        for literal, more in self.substrings.items():
             if literal in folded:
                 rules += more
         if len(self.remembered) < _REMEMBERED_TEXTS and len(value) <= _REMEMBERED_LENGTH:
@@ -67,8 +67,8 @@ class _Node:
 
     def _rules(self, value: str) -> Rules:
         folded = value.casefold()
-        rules = self._present + self._equals.get(folded, ())
-        for literal, more in self._substrings.items():
+        rules = self.present + self.equals.get(folded, ())
+        for literal, more in self.substrings.items():
             if literal in folded:
                 rules += more
         return rules
@@ -79,7 +79,7 @@ class _Node:
         if kind is str:
             rules = self.remembered.get(value)
             return self.remember(value) if rules is None else rules
-        rules = self._present
+        rules = self.present
         if kind is dict:
             children = self.children
             if len(children) <= len(value):
@@ -140,6 +140,15 @@ class Index:
             node = node.children.setdefault(step, _Node())
         self._flat[name] = node
         return node
+
+    @property
+    def always(self) -> Rules:
+        """Rules that are candidates on every event."""
+        return self._always
+
+    def wanted(self) -> Iterator[tuple[str, _Node]]:
+        """Each field name that a witness stands under, and what is asked of a value there."""
+        yield from self._flat.items()
 
     def candidates(self, record: Mapping[str, Any], fields: Mapping[str, Any]) -> Rules:
         """Numbers of the rules to try, in no order and with repeats."""
