@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from detectors.base import digest
+from detectors.rules.correlation import Correlation, link
 from detectors.rules.explanation import Cause, causes
 from detectors.rules.index import Index
 from detectors.rules.lookup import Words
@@ -50,11 +51,15 @@ class Match:
 class RuleSet:
     """Loaded rules and what was not loaded. Matching keeps caches but no other state."""
 
-    def __init__(self, rules: Iterable[Rule], problems: Iterable[Problem] = ()) -> None:
+    def __init__(
+        self, rules: Iterable[Rule], problems: Iterable[Problem] = (), correlations: Iterable[Correlation] = ()
+    ) -> None:
         self.rules = tuple(rules)
-        self.problems = tuple(problems)
+        self.correlations, unlinked = link(self.rules, correlations)
+        self.problems = (*problems, *unlinked)
         #: Digest of the loaded rules' content; independent of their files and order.
-        self.version = digest("ruleset", *sorted(rule.version for rule in self.rules))
+        versions = [one.version for one in self.rules] + [plan.rule.version for plan in self.correlations.plans]
+        self.version = digest("ruleset", *sorted(versions))
         rarity = Rarity(rule.expression for rule in self.rules)
         self._witnesses = tuple(witness(rule.expression, rarity) for rule in self.rules)
         self._matchers = tuple(rule.matcher for rule in self.rules)
