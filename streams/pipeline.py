@@ -18,6 +18,7 @@ import orjson
 
 from detectors.base import Alert, Detector, EntityKind, Event, Finding, digest
 from detectors.rules import RuleSet
+from detectors.rules.correlation import Hit
 from detectors.rules.findings import finding as rule_finding
 from streams import topics
 from streams.codecs import (
@@ -30,6 +31,7 @@ from streams.codecs import (
 )
 from streams.deadletters import DeadLetters
 from streams.epochs import Epochs
+from streams.hits import hits_of
 from streams.lineage import SCHEMA, NewerSchema, fingerprint
 from streams.occasions import DETECTOR, opens
 from streams.privacy import Pseudonyms, release
@@ -73,6 +75,7 @@ class Released(NamedTuple):
     findings: tuple[Finding, ...]
     pseudonyms: Pseudonyms  #: what named the patients in it
     earlier: tuple[Event, Pseudonyms] | None = None  #: the same as the key before names it, where that differs
+    hits: tuple[Hit, ...] = ()  #: what correlations are told of it
 
 
 class Ingested(NamedTuple):
@@ -103,12 +106,21 @@ class Reader:
         if draft.aliases is not None:
             seen = {**seen, **draft.aliases}
         matches = self._rules.match(seen, draft.fields, draft.logsource or source.logsource)
-        findings = tuple(rule_finding(match, event, source.subject) for match in matches) if matches else ()
+        findings: tuple[Finding, ...] = ()
+        hits: list[Hit] = []
+        if matches:
+            correlations = self._rules.correlations
+            silent = correlations.silent
+            findings = tuple(rule_finding(m, event, source.subject) for m in matches if m.rule.id not in silent)
+            if correlations:
+                hits.extend(hits_of(correlations, matches, draft, source, event, pseudonyms, quiet=before is not None))
         earlier = None
         if before is not None:
             same = release(draft, source, before, fallback_id=fallback_id, received=received)
             earlier = None if same == event else (same, before)
-        return Released(event, source, findings, pseudonyms, earlier)
+            if hits:
+                hits.extend(hits_of(self._rules.correlations, matches, draft, source, same, before))
+        return Released(event, source, findings, pseudonyms, earlier, tuple(hits))
 
 
 class Ingest:

@@ -1,0 +1,89 @@
+"""What stands for the values by which matches are correlated, once they leave ingest.
+
+A group is known by a keyed token of its values, so that equal ones meet whatever their events may show. In a finding
+stands a value that the event releases anyway, a patient's pseudonym, or a token; what is counted is a fingerprint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+from detectors.base import Event
+from detectors.rules import Match
+from detectors.rules.correlation import Correlations, Hit
+from detectors.rules.correlation.telling import hits
+from streams.pseudonyms import Pseudonyms, canonical
+from streams.sources.base import Draft, Source
+from streams.vocabulary import WORDS
+
+__all__ = ["EventNaming", "hits_of"]
+
+#: Characters of a value that is shown; a longer one is a token.
+_LONGEST: Final = 256
+
+
+def hits_of(
+    correlations: Correlations,
+    matches: Iterable[Match],
+    draft: Draft,
+    source: Source,
+    event: Event,
+    pseudonyms: Pseudonyms,
+    *,
+    quiet: bool = False,
+) -> Iterator[Hit]:
+    """What correlations are told of the rules that matched one event.
+
+    ``event``: as ``pseudonyms`` names it. ``quiet``: they learn from it and say nothing, since the same is told under
+    the key before.
+    """
+    naming: EventNaming | None = None
+    for match in matches:
+        feeds = correlations.feeds.get(match.rule.id)
+        if feeds is None:
+            continue
+        naming = naming or EventNaming(draft, event, pseudonyms)
+        device = (match.rule.subject or source.subject) == "device" and event.device
+        for hit in hits(feeds, match.record, match.fields, event, device or event.actor, naming):
+            yield hit._replace(quiet=True) if quiet else hit
+
+
+class EventNaming:
+    """:class:`detectors.rules.correlation.telling.Naming` for one event under one key."""
+
+    def __init__(self, draft: Draft, event: Event, pseudonyms: Pseudonyms) -> None:
+        self._event = event
+        self._pseudonyms = pseudonyms
+        named = [*draft.patients, *([draft.actor[8:]] if draft.actor.startswith("patient:") else [])]
+        self._patients = {canonical(raw) for raw in named}
+        self._released: set[str] | None = None
+
+    def identity(self, text: str) -> str:
+        if self._patients and canonical(text) in self._patients:
+            return self._pseudonyms.patient(text)
+        return text
+
+    def token(self, text: str) -> str:
+        return self._pseudonyms.token("id", f"correlation\x1f{text}")
+
+    def shown(self, text: str) -> str:
+        if self._released is None:
+            event = self._event
+            entities = [event.actor, event.device, event.address]
+            self._released = {*_strings(event.fields), *(e.partition(":")[2] for e in entities), *event.patients}
+        released = text in self._released or text in WORDS
+        return text if released and len(text) <= _LONGEST else self.token(text)
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for inner in value.values():
+            yield from _strings(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _strings(inner)
+    elif isinstance(value, int | float):  # as rules spell it
+        yield ("true" if value else "false") if isinstance(value, bool) else repr(value)
