@@ -10,9 +10,11 @@ import orjson
 
 from detectors.base import Detector, Event, Finding
 from detectors.rules import RuleSet, load, starter_rules
+from detectors.rules.correlation import Correlations
+from detectors.rules.correlation import Memory as Correlating
 from detectors.rules.findings import finding as rule_finding
 from streams.documents import document
-from streams.pipeline import Reader, Released
+from streams.pipeline import LATENESS, Reader, Released
 from streams.reading import Item, read_files
 from streams.sources.base import BadRecord
 from streams.sources.known import CATALOG, Sources
@@ -70,10 +72,12 @@ def detect(
 ) -> int:
     """One JSON object per finding, in input order. ``source`` ``raw`` skips normalising and gating by log source.
 
-    ``detectors``: those with memory, beside the rules. The exit code: 1 where a record could not be read.
+    ``detectors``: those with memory, beside the rules and their correlations. What a correlation can decide only once
+    time has passed comes with the record that says so, or the last. The exit code: 1 where a record could not be read.
     """
     failed = False
-    memory = Memory(detectors)
+    memory = Memory(detectors, rules.correlations)
+    item = None
     for item in read_files(files, form):
         try:
             if source == "raw":
@@ -87,14 +91,21 @@ def detect(
             continue
         for finding in findings:
             out.write(orjson.dumps(_line(item, finding)).decode() + "\n")
+    if item is not None:
+        for finding in memory.settle():
+            out.write(orjson.dumps(_line(item, finding)).decode() + "\n")
     return 1 if failed else 0
 
 
 class Memory:
-    """What detectors remember while files are read. The watermark is the latest event time, less the lateness."""
+    """What detectors and correlations remember while files are read.
 
-    def __init__(self, detectors: Iterable[Detector[Any]]) -> None:
+    The watermark is the latest event time, less the lateness.
+    """
+
+    def __init__(self, detectors: Iterable[Detector[Any]], correlations: Correlations) -> None:
         self._detectors = list(detectors)
+        self._correlations = Correlating(correlations, lateness=LATENESS)
         self._states: dict[tuple[str, str], Any] = {}
         self._watermark = 0
 
@@ -104,12 +115,17 @@ class Memory:
         if not event.timely:
             return
         self._watermark = max(self._watermark, event.time - released.source.lateness)
+        yield from self._correlations.take(released.hits, self._watermark)
         for detector in self._detectors:
             for key in event.keys(detector.entity):
                 state = self._states.get((detector.name, key))
                 if state is None:
                     state = self._states[detector.name, key] = detector.new()
                 yield from detector.inspect(event, key, state, self._watermark)
+
+    def settle(self) -> list[Finding]:
+        """What waited for time to pass that no event will bring any more."""
+        return self._correlations.settle()
 
 
 def _read(item: Item, source: str, reader: Reader, now: int, sources: Sources) -> Released:

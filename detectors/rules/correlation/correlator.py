@@ -43,7 +43,9 @@ class Correlator:
         rule = plan.rule
         self.plan = plan
         self._span = rule.timespan
+        self._members = len(plan.members)
         self._lateness = lateness
+        self._kept = lateness + self._span
         self._grace = plan.depth * GRACE
         self._grain = max(60_000, self._span // _PARTS)
         self._holds, self.grows = _condition(plan)
@@ -84,12 +86,12 @@ class Correlator:
         if value is None:
             value = fingerprint(hit.event, hit.member) if self._distinct else 0
         newest = window.add(time, hit.member, value)
-        group.name(hit)
+        group.name(hit, self._span, self._members)
         group.entity, group.source, group.shown, group.quiet = hit.entity, hit.source, hit.shown, hit.quiet
         if self.plan.feeds and hit.above and not group.wait(hit):
             counts["crowded"] = counts.get("crowded", 0) + 1
         if watermark:
-            window.drop(watermark - self._lateness - self._span)
+            window.drop(watermark - self._kept)
         if len(window) > LIMIT:
             window.thin()
             counts["crowded"] = counts.get("crowded", 0) + 1
@@ -102,7 +104,9 @@ class Correlator:
             return self._tell(((time, window.measure(time)),), hit.group, group, counts)
         if newest:
             measure = window.measure(time)
-            return self._tell(((time, measure),), hit.group, group, counts) if self._holds(measure) else []
+            if not self._holds(measure) or (time // self._span in group.told and not group.waiting):
+                return []
+            return self._tell(((time, measure),), hit.group, group, counts)
         last = min(time + self._span, window.latest)
         if not group.waiting and time // self._span in group.told and last // self._span in group.told:
             return []

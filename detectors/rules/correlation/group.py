@@ -9,8 +9,9 @@ from detectors.rules.correlation.windows import Window
 
 __all__ = ["IDS", "LONGEST_ID", "Group", "due_of"]
 
-#: Events of a group that a finding can name: the first half of them from the window's begin, the rest from its end.
-IDS: Final = 16
+#: Events of a group that a finding can name, beside one of each rule. Of more, some of the first and of the last stay,
+#: and the last of each rule.
+IDS: Final = 32
 #: Characters of an event's id; a longer one is not named.
 LONGEST_ID: Final = 256
 #: Points whose tellings wait for the correlation to hold; more are given up, oldest first.
@@ -37,7 +38,7 @@ class Group:
         self.source = hit.source if hit else ""
         self.quiet = hit.quiet if hit else False
 
-    def name(self, hit: Hit) -> None:
+    def name(self, hit: Hit, span: int, members: int) -> None:
         """Remember the event of a hit, as one of the few that a finding names."""
         if len(hit.event) > LONGEST_ID:
             return
@@ -47,15 +48,10 @@ class Group:
         ids.append(entry)
         if not ordered:
             ids.sort()
-        if len(ids) > IDS:
-            del ids[self._spare()]
-
-    def _spare(self) -> int:
-        """The one in the middle; of several rules, one of that with the most."""
-        members = [member for _, _, member in self.ids[1:-1]]
-        most = max(set(members), key=lambda member: (members.count(member), member))
-        places = [n for n, member in enumerate(members, 1) if member == most]
-        return places[len(places) // 2]
+        if len(ids) > IDS + members:
+            kept = [one for one in ids if one[0] >= ids[-1][0] - span]
+            newest = {one[2]: one for one in kept}
+            self.ids = sorted({*kept[: IDS // 4], *kept[-IDS // 4 :], *newest.values()})
 
     def wait(self, hit: Hit) -> bool:
         """Keep what is told when the point of ``hit`` holds. False where others had to be given up for it."""

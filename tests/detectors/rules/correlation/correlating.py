@@ -63,7 +63,7 @@ class Crashing(Memory):
 
     def reborn(self) -> None:
         for key, group in self._groups.items():
-            correlator = self._correlators[key.decode().partition("/")[0]]
+            correlator = self._correlators[key.partition("/")[0]]
             text = json.dumps(group.save())
             again = correlator.load(json.loads(text))
             assert json.dumps(again.save()) == text

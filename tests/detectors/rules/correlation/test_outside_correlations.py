@@ -14,7 +14,6 @@ from plain_naming import Plain
 from detectors.base import Event
 from detectors.rules import RuleSet, load
 from detectors.rules.correlation import Hit, Memory
-from detectors.rules.correlation.memory import key_of
 from detectors.rules.correlation.telling import hits
 
 DATA = os.environ.get("WARDWATCH_TEST_DATA", "")
@@ -38,7 +37,7 @@ def hits_of(rules: RuleSet, record: dict[str, Any], number: int, seconds: int) -
 
 def holds(memory: Memory, hit: Hit) -> bool:
     correlator = memory._correlators[hit.plan]
-    return correlator._holds(memory._groups[key_of(hit)].window.measure(hit.time))
+    return correlator._holds(memory._groups[f"{hit.plan}/{hit.group}"].window.measure(hit.time))
 
 
 @pytest.mark.parametrize("line", LINES, ids=[line["case"] for line in LINES])
