@@ -85,7 +85,7 @@ def test_hits_days_entities_overlap_and_what_a_new_version_changes(
     wide = rules["Synthetic wide"]
     assert wide["also_found_by"] == {"00000000-0000-4000-8000-000000000002": 10}
     assert wide["alone"] == 1
-    assert wide["entities"]["distinct"] == 3
+    assert wide["entities"]["distinct"] == 2
     assert wide["values"]["event.action"] == {"CreateUser": 10, "DeleteUser": 1}
     assert wide["examples"][0] == f"{events}:8"
     assert whole["alerts_a_day"] == {"active": 1.6, "with_candidates": 2.6}
