@@ -31,6 +31,7 @@ from streams.codecs import (
 from streams.deadletters import DeadLetters
 from streams.epochs import Epochs
 from streams.lineage import SCHEMA, NewerSchema, fingerprint
+from streams.numbering import MOST_FINDINGS, MOST_OTHERS
 from streams.occasions import DETECTOR, opens
 from streams.privacy import Pseudonyms, release
 from streams.reading import parse, record_of
@@ -46,8 +47,6 @@ __all__ = ["Alerting", "Behave", "Ingest", "Ingested", "Reader", "Released", "al
 _HOUR = 3_600_000
 #: How far behind the watermark, in ms, an event still counts in its own window. Later ones are counted as late.
 LATENESS = _HOUR
-#: What one record may become: positions count its outputs in 16 bits.
-MOST_OUTPUTS = 60_000
 #: A record that lies in another is named by its number there: one digit of this base for each record around it.
 _DIGITS: Final = MOST + 1
 _DEEPEST_LINE: Final = _DIGITS ** (DEEPEST - 1)
@@ -170,6 +169,7 @@ class Ingest:
         given = raw.headers.get(EVENT_ID)
         base = given.decode("utf-8", "replace") if given else digest(raw.topic, raw.partition, raw.offset)
         outputs: list[Output] = []
+        findings: list[Output] = []
         clocks: dict[str, int] = {}
         again = 0
         for number, member in enumerate(held, 1):
@@ -179,14 +179,16 @@ class Ingest:
                 line=raw.line * _DIGITS + number,
             )
             inner = self.derive(one)
-            outputs.extend(inner.outputs)
+            for output in inner.outputs:
+                (findings if output.topic == topics.FINDINGS else outputs).append(output)
             again += inner.again
             for source, clock in (inner.clocks or {inner.source: inner.clock}).items():
                 if clock > clocks.get(source, 0):
                     clocks[source] = clock
-        if len(outputs) > MOST_OUTPUTS:
-            return self.refuse(raw, f"{len(held)} records in one become {len(outputs)} outputs: send fewer at a time")
-        return Ingested(outputs, again=again, clocks=clocks)
+        if len(outputs) > MOST_OTHERS or len(findings) > MOST_FINDINGS:
+            became = f"{len(outputs)} outputs and {len(findings)} findings"
+            return self.refuse(raw, f"{len(held)} records in one become {became}: send fewer at a time")
+        return Ingested([*outputs, *findings], again=again, clocks=clocks)
 
     def refuse(self, raw: RawRecord, reason: str) -> Ingested:
         """A dead letter instead of all that the record would become."""
