@@ -19,6 +19,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from command_line import Shell
 from hypothesis import settings as hypothesis_settings
 from playwright.async_api import Browser, async_playwright
 from servers.elasticsearch_server import TestElasticsearch
@@ -183,3 +184,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     without = [report for report in skipped if _NO_CHROMIUM in str(report.longrepr)]
     if without:
         terminalreporter.write_line(f"browser: not run ({_NO_CHROMIUM}; {len(without)} tests skipped)", yellow=True)
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    """A shell whose home is empty."""
+    return Shell(tmp_path / "home")
