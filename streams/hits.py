@@ -7,6 +7,7 @@ stands a value that the event releases anyway, a patient's pseudonym, or a token
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any, Final
 
 from detectors.base import Event
@@ -17,8 +18,10 @@ from streams.pseudonyms import Pseudonyms, canonical
 from streams.sources.base import Draft, Source
 from streams.vocabulary import WORDS
 
-__all__ = ["EventNaming", "hits_of"]
+__all__ = ["EventNaming", "hits_of", "raw_hits"]
 
+#: Hits that one match may make, of all values and groups in its event.
+MOST_HITS: Final = 2_000
 #: Characters of a value that is shown; a longer one is a token.
 _LONGEST: Final = 256
 
@@ -45,8 +48,22 @@ def hits_of(
             continue
         naming = naming or EventNaming(draft, event, pseudonyms)
         device = (match.rule.subject or source.subject) == "device" and event.device
-        for hit in hits(feeds, match.record, match.fields, event, device or event.actor, naming):
+        told = hits(feeds, match.record, match.fields, event, device or event.actor, naming)
+        for hit in islice(told, MOST_HITS):
             yield hit._replace(quiet=True) if quiet else hit
+
+
+def raw_hits(correlations: Correlations, matches: Iterable[Match], event: Event) -> Iterator[Hit]:
+    """The same of a record that is tried as it is, and stays where it is."""
+    for match in matches:
+        yield from hits(correlations.feeds.get(match.rule.id, ()), match.record, {}, event, event.actor, _Clear())
+
+
+class _Clear:
+    def identity(self, text: str) -> str:
+        return text
+
+    token = shown = identity
 
 
 class EventNaming:
