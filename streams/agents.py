@@ -34,7 +34,6 @@ from kafka.errors import KafkaError
 
 from detectors.base import EntityKind
 from detectors.registry import registered
-from detectors.rules import load
 from streams import topics
 from streams.admin import PATIENCE, SetupError, topic_ids
 from streams.changelog import Changelog
@@ -55,6 +54,9 @@ from streams.pipeline import Alerting, Behave, Ingest, Reader
 from streams.records import WATERMARK, Control
 from streams.reporting import Reporter
 from streams.routing import Routes
+from streams.rule_topic import RuleTopic
+from streams.rule_watch import EVERY as RULES_EVERY
+from streams.rule_watch import RuleWatch
 from streams.sender import DeliveryFailed, Sender
 from streams.settings import Settings
 from streams.sinks.attempts import Sink
@@ -111,15 +113,15 @@ class Worker:
         self.keys = KeyWatch(self.installation, epochs, partial(keys_of, settings), notice=settings.rotation_notice)
         self.dead_letters = DeadLetters(keys.dead_letter_public)
         detectors = registered()
-        rules = load([path.expanduser() for path in settings.rules], beside_starter=True)
-        for problem in rules.problems:
-            log.error("rule not loaded: %s", problem)
+        self.rules = RuleWatch(settings, RuleTopic(settings))
         set_ehr_zone(settings.ehr_zone)
         sources, mistakes = load_sources(settings.sources)
         for mistake in mistakes:
             log.error("table not loaded: %s", mistake)
+        reader = Reader(self.rules.rules, epochs)
+        self.rules.serve(reader)
         self.ingest = Ingest(
-            Reader(rules, epochs),
+            reader,
             self.dead_letters,
             views=[kind for kind in VIEW_KINDS if any(d.entity == kind for d in detectors)],
             sources=sources,
@@ -274,6 +276,12 @@ class Worker:
                 await self._report(reporter, time.time())
 
         @app.task  # type: ignore[untyped-decorator]
+        async def watch_rules() -> None:
+            while not app.should_stop:
+                await asyncio.sleep(RULES_EVERY)
+                await self.rules.run(time.monotonic())
+
+        @app.task  # type: ignore[untyped-decorator]
         async def beat() -> None:
             while not app.should_stop:
                 await self.watch.beat()
@@ -284,7 +292,7 @@ class Worker:
             now=now, tallies=self.tallies, skews=self.skews, store=self.watch.store, kafka=self.watch.kafka
         )
         self.watch.take(look)
-        fact = reporter.report(look, now=now)
+        fact = {**reporter.report(look, now=now), "rules": self.rules.fact()}
         if self.metrics is not None:
             self.metrics.update(look, self.tallies, now=now, rate=fact["records_per_second"])
         try:
@@ -339,6 +347,7 @@ class Worker:
             await sink.close()
         await self.stores.close()
         await asyncio.to_thread(self.installation.close)
+        await asyncio.to_thread(self.rules.close)
 
 
 def _sinks(settings: Settings, keys: Keys) -> dict[str, Sink]:

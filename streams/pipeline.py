@@ -10,7 +10,7 @@ The agents run these on what arrives, ``wardwatch detect`` on files, the tests o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from functools import partial
 from typing import Any, Final, NamedTuple
 
@@ -93,8 +93,13 @@ class Reader:
     """Normalise, match rules, release: from a vendor's record to what may leave ingest, and what was found in it."""
 
     def __init__(self, rules: RuleSet, pseudonyms: Pseudonyms | Epochs) -> None:
-        self._rules = rules
         self._at = pseudonyms.at
+        self.take(rules)
+
+    def take(self, rules: RuleSet, quiet: Set[str] = frozenset()) -> None:
+        """Go on with these rules from the next record on; those whose ids are ``quiet`` are only counted."""
+        self._rules = rules
+        self._quiet = quiet
 
     def read(
         self, record: Mapping[str, Any], source: Source, *, fallback_id: Callable[[], str], received: int
@@ -107,6 +112,8 @@ class Reader:
         if draft.aliases is not None:
             seen = {**seen, **draft.aliases}
         matches = self._rules.match(seen, draft.fields, draft.logsource or source.logsource)
+        if matches and self._quiet:
+            matches = [match for match in matches if match.rule.id not in self._quiet]
         earlier = None
         if before is not None:
             same = release(draft, source, before, fallback_id=fallback_id, received=received)
