@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from authority import Authority
 from kafka import KafkaAdminClient
 from kafka.admin import ACLFilter, ACLPermissionType
-from servers.certificates import Authority
 from servers.secure_kafka import SecureKafka
 
 from streams import producers, topics
