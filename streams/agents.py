@@ -37,6 +37,7 @@ from detectors.registry import registered
 from detectors.rules import load
 from streams import topics
 from streams.admin import PATIENCE, SetupError, topic_ids
+from streams.alerting import Alerting
 from streams.changelog import Changelog
 from streams.crashes import CrashJournal
 from streams.deadletters import DeadLetters
@@ -51,7 +52,7 @@ from streams.lanes import Handler, Lanes
 from streams.lineage import TopicReplaced
 from streams.metrics import Metrics
 from streams.permissions import roles
-from streams.pipeline import Alerting, Behave, Ingest, Reader
+from streams.pipeline import Behave, Ingest, Reader
 from streams.records import WATERMARK, Control
 from streams.reporting import Reporter
 from streams.routing import Routes
@@ -96,6 +97,7 @@ class Worker:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.name = f"{socket.gethostname()}.{os.getpid()}"
         self.client: dict[str, Any] = {"bootstrap_servers": settings.kafka, **settings.security.aiokafka()}
         self.topic_ids = topic_ids(settings, needed=roles(settings.application)["worker"])
         self.app = faust_app(settings)
@@ -135,7 +137,9 @@ class Worker:
         notify = Notify(settings.receivers, self.dead_letters, public_url=settings.public_url)
         self._keyed(topics.NOTIFICATIONS, "notify", notify, self._deliveries())
         self.http = httpx.AsyncClient()  # for the heartbeat: each receiver has its own
-        self.watch = Watch(settings, self.sender, self.stores, sinks=self.sinks, client=self.http, clock=time.time)
+        self.watch = Watch(
+            settings, self.sender, self.stores, name=self.name, sinks=self.sinks, client=self.http, clock=time.time
+        )
         self.metrics = Metrics(settings.store_path) if settings.metrics_port else None
         self._hook()
 
@@ -288,7 +292,7 @@ class Worker:
         if self.metrics is not None:
             self.metrics.update(look, self.tallies, now=now, rate=fact["records_per_second"])
         try:
-            await self.stores.keep(f"worker.{socket.gethostname()}.{os.getpid()}", fact)
+            await self.stores.keep(f"worker.{self.name}", fact)
             self.watch.stores.pop("embedded store", None)
         except StoreError as exc:  # the lanes say so too, and wait; the pager goes on
             self.watch.stores["embedded store"] = type(exc).__name__
