@@ -155,6 +155,13 @@ async def test_a_crash_between_the_end_and_its_flush_makes_the_same_end_again(st
     assert [alert.revision for alert in again] == [2]
 
 
+async def test_what_is_said_again_after_its_end_is_told_however_soon(steps: Steps) -> None:
+    """As soon as its id is another: within the same ten minutes of the clock it would be the same alert."""
+    await steps.take(word(0, 102))
+    assert await steps.ends(*looks(1, *["a"] * 11)) == [(102, 102)]
+    assert await steps.take(word(12, 101), word(13, 105), word(14, 110)) == [110]
+
+
 async def test_where_nobody_was_there_to_end_it_the_next_one_does(steps: Steps) -> None:
     await steps.take(word(0, 100))
     alerts = await steps.alerts(word(1, 200))
