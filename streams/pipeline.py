@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from detectors.base import Detector, EntityKind, Event, Finding, digest
-from detectors.rules import RuleSet
+from detectors.rules import Match, RuleSet
 from detectors.rules.findings import finding as rule_finding
 from streams import topics
 from streams.codecs import (
@@ -30,6 +30,7 @@ from streams.codecs import (
 from streams.deadletters import DeadLetters
 from streams.epochs import Epochs
 from streams.lineage import SCHEMA, NewerSchema, fingerprint
+from streams.numbering import MOST_FINDINGS, MOST_OTHERS
 from streams.privacy import Pseudonyms, release
 from streams.reading import parse, record_of
 from streams.records import Output, RawRecord, Record
@@ -44,8 +45,6 @@ __all__ = ["Behave", "Ingest", "Ingested", "Reader", "Released"]
 _HOUR = 3_600_000
 #: How far behind the watermark, in ms, an event still counts in its own window. Later ones are counted as late.
 LATENESS = _HOUR
-#: What one record may become: positions count its outputs in 16 bits.
-MOST_OUTPUTS = 60_000
 #: A record that lies in another is named by its number there: one digit of this base for each record around it.
 _DIGITS: Final = MOST + 1
 _DEEPEST_LINE: Final = _DIGITS ** (DEEPEST - 1)
@@ -68,9 +67,14 @@ class Released(NamedTuple):
 
     event: Event
     source: Source
-    findings: tuple[Finding, ...]
+    matches: Sequence[Match]
     pseudonyms: Pseudonyms  #: what named the patients in it
     earlier: tuple[Event, Pseudonyms] | None = None  #: the same as the key before names it, where that differs
+
+    @property
+    def findings(self) -> list[Finding]:
+        """What rules found, as it may leave ingest."""
+        return [rule_finding(match, self.event, self.source.subject) for match in self.matches]
 
 
 class Ingested(NamedTuple):
@@ -101,12 +105,11 @@ class Reader:
         if draft.aliases is not None:
             seen = {**seen, **draft.aliases}
         matches = self._rules.match(seen, draft.fields, draft.logsource or source.logsource)
-        findings = tuple(rule_finding(match, event, source.subject) for match in matches) if matches else ()
         earlier = None
         if before is not None:
             same = release(draft, source, before, fallback_id=fallback_id, received=received)
             earlier = None if same == event else (same, before)
-        return Released(event, source, findings, pseudonyms, earlier)
+        return Released(event, source, matches, pseudonyms, earlier)
 
 
 class Ingest:
@@ -164,6 +167,7 @@ class Ingest:
         given = raw.headers.get(EVENT_ID)
         base = given.decode("utf-8", "replace") if given else digest(raw.topic, raw.partition, raw.offset)
         outputs: list[Output] = []
+        findings: list[Output] = []
         clocks: dict[str, int] = {}
         again = 0
         for number, member in enumerate(held, 1):
@@ -173,14 +177,16 @@ class Ingest:
                 line=raw.line * _DIGITS + number,
             )
             inner = self.derive(one)
-            outputs.extend(inner.outputs)
+            for output in inner.outputs:
+                (findings if output.topic == topics.FINDINGS else outputs).append(output)
             again += inner.again
             for source, clock in (inner.clocks or {inner.source: inner.clock}).items():
                 if clock > clocks.get(source, 0):
                     clocks[source] = clock
-        if len(outputs) > MOST_OUTPUTS:
-            return self.refuse(raw, f"{len(held)} records in one become {len(outputs)} outputs: send fewer at a time")
-        return Ingested(outputs, again=again, clocks=clocks)
+        if len(outputs) > MOST_OTHERS or len(findings) > MOST_FINDINGS:
+            became = f"{len(outputs)} outputs and {len(findings)} findings"
+            return self.refuse(raw, f"{len(held)} records in one become {became}: send fewer at a time")
+        return Ingested([*outputs, *findings], again=again, clocks=clocks)
 
     def refuse(self, raw: RawRecord, reason: str) -> Ingested:
         """A dead letter instead of all that the record would become."""
@@ -213,7 +219,7 @@ class Ingest:
                 if salt and pseudonyms.names(key):
                     own ^= salt
                 outputs.append(_OUTPUT((topics.VIEWS, key.encode(), view, own, time)))
-        if released.findings:
+        if released.matches:
             outputs.extend(map(finding_output, released.findings))
         return outputs
 

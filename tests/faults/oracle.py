@@ -30,6 +30,7 @@ from streams.installation import agree
 from streams.keys import load_keys
 from streams.lineage import Marks
 from streams.notify import Notify
+from streams.numbering import numbered
 from streams.pipeline import Behave, Ingest, Reader
 from streams.records import Output, RawRecord
 from streams.routing import Routes
@@ -124,7 +125,7 @@ class _Judge:
 
     def _expect(self, topic_id: bytes, partition: int, derived: Iterable[tuple[int, Sequence[Output]]]) -> None:
         for offset, outputs in derived:
-            for number, output in enumerate(outputs):
+            for number, output in numbered(outputs):
                 if output.topic == topics.DEAD_LETTERS:
                     self.dead.add(output.key.decode())
                 else:
