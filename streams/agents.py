@@ -43,7 +43,8 @@ from streams.crashes import CrashJournal
 from streams.deadletters import DeadLetters
 from streams.deliveries import DeliveryHandler, Notify
 from streams.epochs import Epochs
-from streams.handlers import FLUSH_BATCHES, IngestHandler, KeyedHandler
+from streams.faust_app import BLOCKS, INPUT, RECORDS, faust_app
+from streams.handlers import IngestHandler, KeyedHandler
 from streams.heartbeat import PERIOD
 from streams.indexing import IndexHandler, Stores
 from streams.installation import Installation, KeyWatch, agree
@@ -66,12 +67,12 @@ from streams.sources.catalog import set_ehr_zone
 from streams.sources.known import load_sources
 from streams.state import KeyedStep
 from streams.tallies import Skews, Tally
-from streams.transport import Batch, BatchApp, BatchSchema
+from streams.transport import Batch, BatchSchema
 from streams.vault import Vault
 from streams.watch import Watch
 from streams.watermarks import InputClocks
 
-__all__ = ["BLOCKS", "REPLACED", "Worker", "build", "faust_app"]
+__all__ = ["REPLACED", "Worker", "build"]
 
 log = logging.getLogger(__name__)
 
@@ -79,12 +80,6 @@ log = logging.getLogger(__name__)
 REPORT_SECONDS = 2.0
 #: Seconds after which nobody asks what a worker said that is there no longer.
 FORGET_SECONDS = 3600.0
-
-#: Kafka records that a lane takes at once, and batches of them that may wait for it. Their bytes are most of a worker's
-#: memory. Ingest is done with each batch at once; other steps take several until they flush, and one more may wait.
-INPUT = (500, 2)
-BLOCKS = (4, FLUSH_BATCHES + 1)
-RECORDS = (500, FLUSH_BATCHES + 1)
 
 #: Why a lane stops whose topic changed under a running worker.
 REPLACED = "the topic was deleted and made again while this worker ran: start the workers again"
@@ -365,27 +360,6 @@ def _stores(settings: Settings) -> Stores:
     return Stores(
         embedded,
         Elasticsearch(settings.elasticsearch, **settings.elasticsearch_login) if settings.elasticsearch else None,
-    )
-
-
-def faust_app(settings: Settings) -> BatchApp:
-    """Faust, as every worker has it."""
-    return BatchApp(
-        settings.application,
-        broker=[f"aiokafka://{server}" for server in settings.kafka.split(",")],
-        broker_credentials=settings.security.faust(),
-        store="memory://",
-        datadir=str(settings.home / "faust"),
-        web_enabled=False,
-        topic_disable_leader=True,
-        topic_allow_declare=False,
-        topic_partitions=settings.partitions,
-        broker_session_timeout=settings.session_timeout,
-        broker_heartbeat_interval=min(3.0, settings.session_timeout / 3),
-        broker_commit_interval=1.0,
-        consumer_max_fetch_size=512 * 1024,
-        consumer_auto_offset_reset="earliest",
-        stream_wait_empty=False,
     )
 
 
