@@ -10,18 +10,24 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any, Final
 
+import orjson
+
 from detectors.base import Event
 from detectors.rules import Match
-from detectors.rules.correlation import Correlations, Hit
+from detectors.rules.correlation import Above, Correlations, Hit
 from detectors.rules.correlation.telling import hits
+from streams import topics
+from streams.lineage import SCHEMA, NewerSchema, fingerprint
 from streams.pseudonyms import Pseudonyms, canonical
+from streams.records import Output
 from streams.sources.base import Draft, Source
 from streams.vocabulary import WORDS
 
-__all__ = ["EventNaming", "hits_of", "raw_hits"]
+__all__ = ["EventNaming", "decode_hit", "hit_output", "hits_of", "raw_hits"]
 
 #: Hits that one match may make, of all values and groups in its event.
 MOST_HITS: Final = 2_000
+_LONG: Final = 1 << 63
 #: Characters of a value that is shown; a longer one is a token.
 _LONGEST: Final = 256
 
@@ -91,6 +97,42 @@ class EventNaming:
             self._released = {*_strings(event.fields), *(e.partition(":")[2] for e in entities), *event.patients}
         released = text in self._released or text in WORDS
         return text if released and len(text) <= _LONGEST else self.token(text)
+
+
+def hit_output(hit: Hit) -> Output:
+    """A hit as a record of ``matches``, under its group. The same hit has the same fingerprint."""
+    key = f"{hit.plan}/{hit.group}"
+    value = [SCHEMA, *hit[:6], _packed(hit.value), *hit[7:9], [_above(one) for one in hit.above], hit.quiet]
+    mark = fingerprint(f"{key}\x1f{hit.member}\x1f{hit.event}\x1f{hit.value}")
+    # Of its own size: orjson's bytes hold on to a far larger buffer.
+    return Output(topics.MATCHES, key.encode(), bytes(memoryview(orjson.dumps(value))), mark, hit.time)
+
+
+def decode_hit(raw: bytes) -> Hit:
+    """Raises NewerSchema on a later version, ValueError (TypeError) on anything else not ours."""
+    schema, plan, group, shown, member, time, event, value, entity, source, above, quiet = orjson.loads(raw)
+    if schema > SCHEMA:
+        raise NewerSchema(f"a match of schema {schema}; this worker reads {SCHEMA}: upgrade it")
+    chain = tuple(map(_read_above, above))
+    return Hit(plan, group, tuple(shown), member, time, event, _unpacked(value), entity, source, chain, quiet)
+
+
+def _read_above(saved: list[Any]) -> Above:
+    child, parent, member, group, shown, value, entity = saved
+    return Above(child, parent, member, group, tuple(shown), _unpacked(value), entity)
+
+
+def _above(one: Above) -> list[Any]:
+    return [*one[:5], _packed(one.value), one.entity]
+
+
+def _packed(value: int | None) -> int | str | None:
+    """Billionths may be longer than the numbers that orjson writes."""
+    return value if value is None or -_LONG < value < _LONG else str(value)
+
+
+def _unpacked(value: int | str | None) -> int | None:
+    return int(value) if isinstance(value, str) else value
 
 
 def _strings(value: Any) -> Iterator[str]:

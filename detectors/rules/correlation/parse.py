@@ -85,6 +85,12 @@ class Correlation:
     custom: Mapping[str, Any] = field(default_factory=dict)
 
     @property
+    def shadow(self) -> bool:
+        """It is evaluated, and alerts nobody."""
+        own = self.custom.get("wardwatch")
+        return isinstance(own, Mapping) and own.get("shadow") is True
+
+    @property
     def response(self) -> str:
         """What to do about it, in the author's words; may be empty."""
         own = self.custom.get("wardwatch")
