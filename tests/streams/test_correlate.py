@@ -18,7 +18,7 @@ from streams.blocks import Block
 from streams.codecs import decode_finding
 from streams.correlate import Correlate
 from streams.hits import decode_hit, hit_output
-from streams.lineage import SCHEMA, NewerSchema
+from streams.lineage import NO_POSITION, SCHEMA, Lineage, NewerSchema, Position
 from streams.pipeline import LATENESS
 from streams.records import WATERMARK, Output, Record
 from streams.state import PartitionState
@@ -88,7 +88,7 @@ def watermark(offset: int, time: int) -> Block:
 
 
 class World:
-    """One partition's log. Blocks without lineage are a worker's own, so that nothing stands between fold and log."""
+    """One partition's log, and a worker over it."""
 
     def __init__(self, rules: RuleSet, *, most: int = 1000) -> None:
         self.step = Correlate(rules, most=most)
@@ -102,7 +102,9 @@ class World:
             output = hit_output(one)
             place = len(self.log)
             record = Record(place << 20, output.key, output.value, output.event, output.time)
-            self.log.append(Block(place, None, (), (record,), "own"))
+            position = Position(place, 0)
+            lineage = Lineage(b"t" * 16, 0, position, NO_POSITION, output.event)
+            self.log.append(Block(place, lineage, (position,), (record,)))
 
     def pass_time(self, seconds: float) -> None:
         self.log.append(watermark(len(self.log), START + int(seconds * 1000)))
