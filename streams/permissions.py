@@ -37,15 +37,15 @@ def _on(operation: str, names: Iterable[str]) -> tuple[Acl, ...]:
 def roles(application: str = "wardwatch") -> Mapping[str, tuple[Acl, ...]]:
     """Each role's permissions. ``application``: as in the setting, which names group and transactional ids."""
     states = [topic.name for topic in topics.ALL if topic.name.endswith(".state")]
-    between = [topics.EVENTS, topics.VIEWS, topics.FINDINGS, topics.ALERTS, topics.NOTIFICATIONS]
+    between = [topics.EVENTS, topics.VIEWS, topics.MATCHES, topics.FINDINGS, topics.ALERTS, topics.NOTIFICATIONS]
     both = [*between, *states, topics.INSTALLATION]
     every = [topic.name for topic in topics.ALL]
     group = Acl("Read", "Group", application)
     return {
         **{f"emitter-{topic.partition('.')[2]}": _on("Write", [topic]) for topic in TOPICS.values()},
         "worker": (
-            *_on("Read", [*topics.INPUTS, *both]),
-            *_on("Write", [*both, topics.DEAD_LETTERS, topics.VAULT]),
+            *_on("Read", [*topics.INPUTS, *both, topics.RULES]),
+            *_on("Write", [*both, topics.DEAD_LETTERS, topics.VAULT, topics.RULES]),
             group,
             Acl("Write", "TransactionalId", f"{application}.*"),
         ),
@@ -55,6 +55,10 @@ def roles(application: str = "wardwatch") -> Mapping[str, tuple[Acl, ...]]:
             *_on("Read", [topics.EVENTS]),
             *_on("Write", [topics.DEAD_LETTERS]),
             group._replace(name=f"{application}.events"),
+        ),
+        "detection": (
+            *_on("Read", [topics.RULES, *topics.INPUTS]),
+            *_on("Write", [topics.RULES, OWN_TOPIC]),
         ),
         "identity": (
             *_on("Read", [topics.VAULT, topics.INSTALLATION]),

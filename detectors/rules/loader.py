@@ -1,19 +1,20 @@
 """Loads Sigma rules from files, and the starter pack that ships with the product.
 
 A rule that is broken, or asks for what this evaluator does not do, becomes a :class:`Problem` that names
-file, line and reason, and costs only itself. Refused for now: correlation rules and filters (Sigma 2),
-``action`` documents (Sigma 1), placeholders.
+file, line and reason, and costs only itself. Refused for now: filters (Sigma 2), ``action`` documents (Sigma 1),
+placeholders. Correlations are read here and linked by :class:`RuleSet`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from detectors.rules.correlation import Correlation, read_correlation
 from detectors.rules.documents import SIZE_LIMIT, DocumentError, documents
 from detectors.rules.problems import Problem, RuleError
 from detectors.rules.rule import Rule, read_rule
@@ -23,18 +24,21 @@ __all__ = ["load", "starter_rules"]
 
 _SUFFIXES = (".yml", ".yaml")
 _REFUSED = {
-    "correlation": "correlation rules are not evaluated yet; the rules they refer to still are",
     "filter": "filters are not evaluated yet: what this names matches unfiltered; put it into the rules",
     "action": "'action' belongs to Sigma 1; write each rule out in full",
 }
 
 
-def load(paths: Iterable[Path], *, beside_starter: bool = False) -> RuleSet:
+def load(paths: Iterable[Path], *, beside_starter: bool = False, published: Mapping[str, str] | None = None) -> RuleSet:
     """Load every rule in ``paths``: files, or folders searched for ``*.yml`` and ``*.yaml``. Never raises.
 
-    ``beside_starter``: with the starter pack before them.
+    ``beside_starter``: with the starter pack before them. ``published``: texts of files by name; a rule in one takes
+    the place of any other of its id.
     """
-    return _load(chain(_starter() if beside_starter else (), _files(paths)))
+    first = _load((name, text.encode("utf-8", "surrogatepass")) for name, text in sorted((published or {}).items()))
+    replaced = {rule.id: rule for rule in first.rules}
+    others = _load(chain(_starter() if beside_starter else (), _files(paths)), replaced)
+    return RuleSet([*first.rules, *others.rules], [*first.problems, *others.problems]) if published else others
 
 
 def starter_rules() -> RuleSet:
@@ -49,8 +53,8 @@ def _starter() -> Iterator[_File]:
     return _packaged(files("detectors.rules") / "packs", "packs")
 
 
-def _load(sources: Iterable[_File]) -> RuleSet:
-    rules: dict[str, Rule] = {}
+def _load(sources: Iterable[_File], replaced: Container[str] = ()) -> RuleSet:
+    rules: dict[str, Rule | Correlation] = {}
     problems: list[Problem] = []
     for path, content in sources:
         if isinstance(content, Problem):
@@ -59,15 +63,18 @@ def _load(sources: Iterable[_File]) -> RuleSet:
         for found in _read(path, content):
             if isinstance(found, Problem):
                 problems.append(found)
+            elif found.id in replaced:
+                continue
             elif found.id in rules:
                 first = rules[found.id].path
                 problems.append(Problem(path, found.line, found.id, f"id is taken by {first}; give this rule its own"))
             else:
                 rules[found.id] = found
-    return RuleSet(rules.values(), problems)
+    correlations = [one for one in rules.values() if isinstance(one, Correlation)]
+    return RuleSet([one for one in rules.values() if isinstance(one, Rule)], problems, correlations)
 
 
-def _read(path: str, content: bytes) -> Iterator[Rule | Problem]:
+def _read(path: str, content: bytes) -> Iterator[Rule | Correlation | Problem]:
     for document in documents(content):
         if isinstance(document, DocumentError):
             yield Problem(path, document.line, None, document.reason)
@@ -75,7 +82,7 @@ def _read(path: str, content: bytes) -> Iterator[Rule | Problem]:
             yield _rule(path, *document)
 
 
-def _rule(path: str, line: int, document: Any) -> Rule | Problem:
+def _rule(path: str, line: int, document: Any) -> Rule | Correlation | Problem:
     if not isinstance(document, Mapping):
         return Problem(path, line, None, "document is no map; a rule starts with 'title:'")
     rule_id = document.get("id")
@@ -84,6 +91,8 @@ def _rule(path: str, line: int, document: Any) -> Rule | Problem:
         if key in document:
             return Problem(path, line, named, reason)
     try:
+        if "correlation" in document:
+            return read_correlation(document, path, line)
         return read_rule(document, path, line)
     except RuleError as error:
         return Problem(path, line, named, str(error))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -18,11 +19,12 @@ from detectors.rules.expression import Expression, expression
 from detectors.rules.patterns import Engine
 from detectors.rules.problems import RuleError
 
-__all__ = ["Rule", "read_rule"]
+__all__ = ["Rule", "identity", "read_rule", "technique"]
 
 _POLICY = SigmaPolicy(regex_engine=Engine())
 _CONDITION_LIMIT = 2_000  # characters; pyparsing's time grows fast with length and with brackets
 _BRACKET_LIMIT = 12
+_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,7 @@ class Rule:
     """One loaded rule. ``id`` is the rule's own, or a digest of title and log source where it has none."""
 
     id: str
+    name: str  #: what a correlation may refer to it by; empty where it has none
     title: str
     level: Severity  #: ``medium`` where the rule does not say
     author: str
@@ -59,6 +62,11 @@ class Rule:
         return str(self._own("subject"))
 
     @property
+    def shadow(self) -> bool:
+        """True where the rule itself says that it is counted and alerts nobody."""
+        return self._own("shadow") is True
+
+    @property
     def response(self) -> str:
         """What to do about a match, in the author's words; may be empty."""
         return str(self._own("response"))
@@ -75,7 +83,9 @@ class Rule:
 def read_rule(document: Mapping[str, Any], path: str, line: int) -> Rule:
     """One rule from its YAML. Raises RuleError with every reason that is known."""
     _check_conditions(document)
-    parsed = SigmaRule.from_dict(dict(document), collect_errors=True, policy=_POLICY)
+    rule_id = identity(document)
+    # pySigma takes UUIDs alone; the specification recommends them.
+    parsed = SigmaRule.from_dict({**document, "id": None}, collect_errors=True, policy=_POLICY)
     if parsed.errors:
         raise RuleError("; ".join(dict.fromkeys(map(_say, parsed.errors))))
     try:
@@ -88,11 +98,12 @@ def read_rule(document: Mapping[str, Any], path: str, line: int) -> Rule:
         str(part or "").casefold() for part in (source.product, source.service, source.category)
     )
     title = parsed.title or ""
-    rule_id = str(parsed.id) if parsed.id else digest("rule", title, product, service, category)
+    rule_id = rule_id or digest("rule", title, product, service, category)
     tags = tuple(str(tag) for tag in parsed.tags)
     level = str(parsed.level) if parsed.level else "medium"  # pySigma knows the same five levels
     return Rule(
         id=rule_id,
+        name=str(parsed.name or ""),
         title=title,
         level=cast(Severity, level),
         author=parsed.author or "",
@@ -102,7 +113,7 @@ def read_rule(document: Mapping[str, Any], path: str, line: int) -> Rule:
         description=(parsed.description or "").strip(),
         license=parsed.license or "",
         tags=tags,
-        techniques=tuple(dict.fromkeys(filter(None, map(_technique, tags)))),
+        techniques=tuple(dict.fromkeys(filter(None, map(technique, tags)))),
         references=tuple(map(str, parsed.references)),
         falsepositives=tuple(map(str, parsed.falsepositives)),
         fields=tuple(map(str, parsed.fields)),
@@ -116,6 +127,16 @@ def read_rule(document: Mapping[str, Any], path: str, line: int) -> Rule:
         expression=tree,
         matcher=compile_expression(tree, rule_id),
     )
+
+
+def identity(document: Mapping[str, Any]) -> str:
+    """A rule's own id, a UUID in lower case; empty where it has none. Raises RuleError on what is no text."""
+    own = document.get("id")
+    if own is None:
+        return ""
+    if not isinstance(own, str) or not own.strip() or len(own) > 256:
+        raise RuleError("id is no text of 1 to 256 characters; a random UUID is best")
+    return own.lower() if _UUID.fullmatch(own) else own
 
 
 def _say(error: Exception) -> str:
@@ -145,8 +166,11 @@ def _check_own(own: object) -> None:
         raise RuleError("wardwatch is no map; write its keys below it")
     if own.get("subject", "actor") not in ("actor", "device"):
         raise RuleError("wardwatch.subject is neither actor nor device")
+    if not isinstance(own.get("shadow", False), bool):
+        raise RuleError("wardwatch.shadow is neither true nor false")
 
 
-def _technique(tag: str) -> str:
+def technique(tag: str) -> str:
+    """The ATT&CK technique that a tag names, such as ``T1078.004``; empty where it names none."""
     name = tag.removeprefix("attack.")
     return name.upper() if name != tag and name[:1] in "tT" and name[1:2].isdigit() else ""

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from time import perf_counter_ns
 from typing import Any, Protocol
 
 import orjson
 
 from detectors.base import digest
+from detectors.rules.correlation import Correlation, link
 from detectors.rules.explanation import Cause, causes
 from detectors.rules.expression import questions
 from detectors.rules.index import Index
@@ -66,18 +68,31 @@ class Match:
 
 
 class RuleSet:
-    """Loaded rules and what was not loaded. Matching keeps caches but no other state."""
+    """Loaded rules and what was not loaded. Matching keeps caches and counts, which change no answer."""
 
-    def __init__(self, rules: Iterable[Rule], problems: Iterable[Problem] = ()) -> None:
+    def __init__(
+        self, rules: Iterable[Rule], problems: Iterable[Problem] = (), correlations: Iterable[Correlation] = ()
+    ) -> None:
         self.rules = tuple(rules)
-        self.problems = tuple(problems)
+        self._read = tuple(problems), tuple(correlations)
+        self.correlations, unlinked = link(self.rules, self._read[1])
+        self.problems = (*self._read[0], *unlinked)
         #: Digest of the loaded rules' content; independent of their files and order.
-        self.version = digest("ruleset", *sorted(rule.version for rule in self.rules))
+        versions = [one.version for one in self.rules] + [plan.rule.version for plan in self.correlations.plans]
+        self.version = digest("ruleset", *sorted(versions))
         rarity = Rarity(rule.expression for rule in self.rules)
         self._witnesses = tuple(witness(rule.expression, rarity) for rule in self.rules)
         self._matchers = tuple(rule.matcher for rule in self.rules)
+        #: By the number of a rule in :attr:`rules`: events on which it was evaluated, those it matched, and ns it took.
+        self.tried = [0] * len(self.rules)
+        self.matched = [0] * len(self.rules)
+        self.nanoseconds = [0] * len(self.rules)
         self._by_parts: dict[tuple[str, str, str] | None, Index] = {}
         self._by_identity: dict[int, tuple[LogSourceLike | None, Index]] = {}
+
+    def beside(self, rules: Iterable[Rule]) -> RuleSet:
+        """This set with more rules in it."""
+        return RuleSet([*self.rules, *rules], *self._read)
 
     @property
     def unindexed(self) -> tuple[Rule, ...]:
@@ -99,12 +114,17 @@ class RuleSet:
         if not candidates:
             return []
         words = Words(record, fields)
-        matchers = self._matchers
-        return [
-            Match(self.rules[number], record, fields)
-            for number in (candidates if len(candidates) == 1 else sorted(set(candidates)))
-            if matchers[number](record, fields, words)
-        ]
+        matches = []
+        began = perf_counter_ns()
+        for number in candidates if len(candidates) == 1 else sorted(set(candidates)):
+            self.tried[number] += 1
+            if self._matchers[number](record, fields, words):
+                self.matched[number] += 1
+                matches.append(Match(self.rules[number], record, fields))
+            ended = perf_counter_ns()
+            self.nanoseconds[number] += ended - began
+            began = ended
+        return matches
 
     def passes(self, logsource: LogSourceLike, plain: PlainLike, fields: AbstractSet[str]) -> Passes | None:
         """Tells of a line whether it is a record like ``plain`` that no rule could match; None where nothing can.

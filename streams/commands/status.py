@@ -28,6 +28,7 @@ READERS = {
     **dict.fromkeys(topics.INPUTS, "ingest"),
     topics.EVENTS: "behave",
     topics.VIEWS: "behave",
+    topics.MATCHES: "correlate",
     topics.FINDINGS: "alert",
     topics.ALERTS: "index",
     topics.NOTIFICATIONS: "notify",

@@ -16,20 +16,23 @@ from topic_reading import read_topic
 from detectors import registry
 from detectors.base import Alert
 from detectors.registry import registered
-from detectors.rules import starter_rules
+from detectors.rules import RuleSet, load
 from streams import topics
 from streams.admin import topic_ids
 from streams.agents import VIEW_KINDS
+from streams.alerting import Alerting
 from streams.blocks import Block, address, unpack
 from streams.changelog import Changelog
 from streams.codecs import decode_alert
+from streams.correlate import Correlate
 from streams.deadletters import DeadLetters
 from streams.epochs import Epochs
 from streams.installation import agree
 from streams.keys import load_keys
 from streams.lineage import Marks
 from streams.notify import Notify
-from streams.pipeline import Alerting, Behave, Ingest, Reader
+from streams.numbering import numbered
+from streams.pipeline import Behave, Ingest, Reader
 from streams.records import Output, RawRecord
 from streams.routing import Routes
 from streams.settings import Settings
@@ -79,7 +82,12 @@ class Judgement:
 def reader(settings: Settings) -> Reader:
     """The product's own, with the installation's keys."""
     keys = load_keys(settings.home)
-    return Reader(starter_rules(), Epochs(agree(settings, keys), keys.held))
+    return Reader(rules(settings), Epochs(agree(settings, keys), keys.held))
+
+
+def rules(settings: Settings) -> RuleSet:
+    """Those that its workers have."""
+    return load(settings.rules, beside_starter=True)
 
 
 def judge(
@@ -109,13 +117,14 @@ class _Judge:
         self._inputs([kind for kind in VIEW_KINDS if any(d.entity == kind for d in detectors)])
         self._step(topics.EVENTS, "behave", Behave(detectors, kinds=["actor"]))
         self._step(topics.VIEWS, "behave", Behave(detectors, kinds=VIEW_KINDS))
+        self._step(topics.MATCHES, "correlate", Correlate(rules(self.settings)))
         self._step(topics.FINDINGS, "alert", Alerting(Routes(self.settings.receivers).of))
         self._step(
             topics.NOTIFICATIONS,
             "notify",
             Notify(self.settings.receivers, self.letters, public_url=self.settings.public_url),
         )
-        self._accepted(topics.ALERTS)
+        self._accepted(topics.ALERTS, self._logs(topics.ALERTS))
         letters = {r.key.decode() for rs in read_topic(self.settings.kafka, topics.DEAD_LETTERS).values() for r in rs}
         self.judgement.expect("dead letters", letters, self.dead)
         self.judgement.counts[topics.DEAD_LETTERS] = len(letters)
@@ -123,7 +132,7 @@ class _Judge:
 
     def _expect(self, topic_id: bytes, partition: int, derived: Iterable[tuple[int, Sequence[Output]]]) -> None:
         for offset, outputs in derived:
-            for number, output in enumerate(outputs):
+            for number, output in numbered(outputs):
                 if output.topic == topics.DEAD_LETTERS:
                     self.dead.add(output.key.decode())
                 else:
@@ -142,9 +151,12 @@ class _Judge:
                         self._expect(self.ids[topic], partition, [(r.offset, ingest.derive(raw).outputs)])
                 self.judgement.counts[topic] = self.judgement.counts.get(topic, 0) + len(records)
 
-    def _accepted(self, topic: str) -> dict[int, list[Block]]:
-        """The log of each partition; what readers take of it is compared with what is wanted."""
-        logs = {p: [unpack(r) for r in rs] for p, rs in read_topic(self.settings.kafka, topic).items()}
+    def _logs(self, topic: str) -> dict[int, list[Block]]:
+        """The log of each partition."""
+        return {p: [unpack(r) for r in rs] for p, rs in read_topic(self.settings.kafka, topic).items()}
+
+    def _accepted(self, topic: str, logs: dict[int, list[Block]]) -> None:
+        """What readers take of the logs is compared with what is wanted."""
         taken: Derived = Counter()
         for log in logs.values():
             marks = Marks()
@@ -162,15 +174,19 @@ class _Judge:
                 self.judgement.findings[value] += 1
             elif topic == topics.ALERTS:
                 self._alert(decode_alert(value))
-        return logs
 
     def _alert(self, alert: Alert) -> None:
-        if alert.id in self.judgement.alerts:
+        known = self.judgement.alerts.get(alert.id)
+        if known is not None and known.revision == alert.revision:
             self.judgement.wrong.append("an alert was made twice")
-        self.judgement.alerts[alert.id] = alert
+        if known is None or known.revision < alert.revision:
+            self.judgement.alerts[alert.id] = alert
 
     def _step(self, topic: str, step: str, keyed: KeyedStep) -> None:
-        for partition, log in self._accepted(topic).items():
+        logs = self._logs(topic)
+        if topic != topics.MATCHES:  # in which correlations tell others
+            self._accepted(topic, logs)
+        for partition, log in logs.items():
             name = f"state of {step}.{topic}[{partition}]"
             held = asyncio.run(self._held(keyed, step, topic, partition))
             last = max((block.offset for block in log if block.lineage), default=-1)
@@ -190,6 +206,8 @@ class _Judge:
                 step,
             )
             self._expect(self.ids[topic], partition, derived)
+        if topic == topics.MATCHES:
+            self._accepted(topic, logs)
 
     def _fold(
         self, state: PartitionState, log: list[Block], topic: str, partition: int, step: str
@@ -216,7 +234,9 @@ class _Judge:
         got, want = _content(held, keyed), _content(state, keyed)
         if isinstance(keyed, Notify):
             # What is delivered is forgotten: nothing may be left of what the alerts asked for.
-            self.judgement.deliveries |= {delivery.webhook_id: delivery.body for _, delivery in state.values.items()}
+            waiting = [delivery for _, delivery in state.values.items()]
+            waiting += [delivery.follower() for delivery in waiting if delivery.end]
+            self.judgement.deliveries |= {delivery.webhook_id: delivery.body for delivery in waiting}
             want["values"] = {}
             want["counts"] = {name: 0 if "." in name else count for name, count in want["counts"].items()}
         elif isinstance(keyed, Behave):
