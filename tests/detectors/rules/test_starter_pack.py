@@ -79,7 +79,10 @@ def test_an_ordinary_event_is_tried_with_hardly_any() -> None:
     emissions = Hospital(seed=1).traffic(1_760_000_000_000, per_second=20)
     for emission, _ in zip(emissions, range(2000), strict=False):
         fields = by_name(emission.source).normalise(emission.record).fields
-        tried.update(RULES.rules[n].name or RULES.rules[n].path for n in set(indexes[emission.source].candidates(emission.record, fields)))
+        tried.update(
+            RULES.rules[n].name or RULES.rules[n].path
+            for n in set(indexes[emission.source].candidates(emission.record, fields))
+        )
     everyday = {"packs/device/impossible_value.yml", "packs/ehr/search_without_patient.yml"}
     assert set(tried) <= everyday, tried
 
