@@ -71,7 +71,9 @@ def pass_time(cluster: Cluster, to: int, *, until: int) -> None:
 def test_kills_change_nothing_that_correlations_find(tmp_path: Path) -> None:
     path = tmp_path / "rules.yml"
     path.write_text(RULES)
-    cluster = Cluster(tmp_path / "run", environment={"WARDWATCH_RULES": json.dumps([str(path)]), "WARDWATCH_SESSION_TIMEOUT": "1.5"})
+    cluster = Cluster(
+        tmp_path / "run", environment={"WARDWATCH_RULES": json.dumps([str(path)]), "WARDWATCH_SESSION_TIMEOUT": "1.5"}
+    )
     cluster.start()
     try:
         cluster.add_worker()
