@@ -120,7 +120,8 @@ class Correlate:
             return json.dumps(saved, separators=(",", ":")).encode()
 
     def load(self, key: bytes, raw: bytes) -> Group:
-        saved: list[Any] = json.loads(raw)  # which reads numbers of any length
+        correlator = self._correlators[key.partition(b"/")[0]]
+        saved: list[Any] = (json.loads if correlator.long else orjson.loads)(raw)
         if saved[0] > _VERSION:
             raise NewerSchema(f"a group of version {saved[0]}; this worker reads {_VERSION}: upgrade it")
-        return self._correlators[key.partition(b"/")[0]].load(saved)
+        return correlator.load(saved)

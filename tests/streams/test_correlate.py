@@ -249,4 +249,4 @@ def test_a_newer_version_stops_the_partition(rules: RuleSet, tmp_path: Path) -> 
     with pytest.raises(NewerSchema):
         decode_hit(newer)
     with pytest.raises(NewerSchema):
-        Correlate(rules).load(b"x/y", b"[2,0]")
+        Correlate(rules).load(f"{plans(rules)['Many']}/g".encode(), b"[2,0]")

@@ -51,6 +51,8 @@ class Correlator:
         self._holds, self.grows = _condition(plan)
         #: An ``event_count`` of correlations counts their findings, each once.
         self._distinct = rule.kind == "value_count" or (rule.kind == "event_count" and plan.chained)
+        #: Its state may hold numbers past 64 bits.
+        self.long = rule.kind.startswith("value_") and not self._distinct
         self._unit = rule.kind == "event_count" and not plan.chained
 
     def new(self, hit: Hit) -> Group:

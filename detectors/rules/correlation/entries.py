@@ -63,7 +63,7 @@ class _Entries:
     def load(self, saved: list[Any]) -> None:
         times, values = saved
         self._times, self._values = totals_of(times), list(values)
-        if len(times) != len(values) or not all(type(value) is int for value in values):
+        if len(times) != len(values) or not set(map(type, values)) <= {int}:
             raise ValueError("columns of different length, or a value that is no number")
 
 

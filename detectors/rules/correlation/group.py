@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from typing import Any, Final
 
 from detectors.rules.correlation.hit import Above, Hit
-from detectors.rules.correlation.windows import Window
+from detectors.rules.correlation.windows import Window, steps, totals_of
 
 __all__ = ["IDS", "LONGEST_ID", "Group", "due_of"]
 
@@ -24,14 +25,30 @@ _NEVER: Final = 1 << 62
 class Group:
     """Changed in place. Times are event times in ms."""
 
-    __slots__ = ("decided", "due", "entity", "ids", "quiet", "shown", "source", "told", "waiting", "window")
+    __slots__ = (
+        "decided",
+        "due",
+        "entity",
+        "events",
+        "members",
+        "quiet",
+        "shown",
+        "source",
+        "times",
+        "told",
+        "waiting",
+        "window",
+    )
 
     def __init__(self, window: Window, hit: Hit | None) -> None:
         self.window = window
         self.due = _NEVER  #: once the watermark is past it there is something to do
         self.decided = 0  #: points before it are decided, where points wait for the watermark
         self.told: set[int] = set()  #: spans, counted from 1970, of which a finding is out
-        self.ids: list[tuple[int, str, int]] = []  #: time, event and member, by time
+        #: Of the events that a finding may name, by time: times, ids, and which rules they matched.
+        self.times: list[int] = []
+        self.events: list[str] = []
+        self.members: list[int] = []
         self.waiting: dict[int, list[tuple[str, tuple[Above, ...]]]] = {}  #: point to its events and tellings
         self.shown = hit.shown if hit else ()
         self.entity = hit.entity if hit else ""
@@ -40,18 +57,31 @@ class Group:
 
     def name(self, hit: Hit, span: int, members: int) -> None:
         """Remember the event of a hit, as one of the few that a finding names."""
-        if len(hit.event) > LONGEST_ID:
+        event, times = hit.event, self.times
+        if len(event) > LONGEST_ID:
             return
-        ids = self.ids
-        entry = (hit.time, hit.event, hit.member)
-        ordered = not ids or entry > ids[-1]
-        ids.append(entry)
-        if not ordered:
-            ids.sort()
-        if len(ids) > IDS + members:
-            kept = [one for one in ids if one[0] >= ids[-1][0] - span]
-            newest = {one[2]: one for one in kept}
-            self.ids = sorted({*kept[: IDS // 4], *kept[-IDS // 4 :], *newest.values()})
+        if not times or hit.time >= times[-1]:
+            times.append(hit.time)
+            self.events.append(event)
+            self.members.append(hit.member)
+        else:
+            at = bisect_right(times, hit.time)
+            times.insert(at, hit.time)
+            self.events.insert(at, event)
+            self.members.insert(at, hit.member)
+        if len(times) > IDS + members:
+            begin, end = bisect_left(times, times[-1] - span), len(times)
+            newest = {member: place for place, member in enumerate(self.members)}
+            few = IDS // 4
+            kept = sorted({*range(begin, min(begin + few, end)), *range(max(begin, end - few), end), *newest.values()})
+            self.times = [times[place] for place in kept]
+            self.events = [self.events[place] for place in kept]
+            self.members = [self.members[place] for place in kept]
+
+    def named(self, begin: int, end: int) -> tuple[list[str], list[int]]:
+        """Events and members of those remembered from ``begin`` to ``end``, by time."""
+        first, after = bisect_left(self.times, begin), bisect_right(self.times, end)
+        return self.events[first:after], self.members[first:after]
 
     def wait(self, hit: Hit) -> bool:
         """Keep what is told when the point of ``hit`` holds. False where others had to be given up for it."""
@@ -71,7 +101,9 @@ class Group:
             self.due,
             self.decided,
             sorted(self.told),
-            [list(entry) for entry in self.ids],
+            steps(self.times, 0),
+            self.events,
+            self.members,
             [
                 [time, [[event, [list(one) for one in above]] for event, above in self.waiting[time]]]
                 for time in sorted(self.waiting)
@@ -86,12 +118,14 @@ class Group:
     def load(self, saved: list[Any]) -> None:
         """The inverse. Raises ValueError on what :meth:`save` did not write."""
         try:
-            version, self.due, self.decided, told, ids, waiting, shown, self.entity, self.source, *window = saved
+            version, self.due, self.decided, told, times, *window = saved
             if version != _VERSION or type(self.due) is not int or type(self.decided) is not int:
                 raise ValueError("of another version")
-            self.quiet, *window = window
+            self.events, self.members, waiting, shown, self.entity, self.source, self.quiet, *window = window
             self.told = set(told)
-            self.ids = [(time, event, member) for time, event, member in ids]
+            self.times = totals_of(times)
+            if not len(times) == len(self.events) == len(self.members):
+                raise ValueError("columns of different length")
             self.waiting = {
                 time: [(event, tuple(map(_above, above))) for event, above in entries] for time, entries in waiting
             }

@@ -37,7 +37,7 @@ def finding(plan: Plan, token: str, group: Group, time: int, measure: Any) -> Fi
     """
     rule = plan.rule
     begin = time - rule.timespan
-    inside = [entry for entry in group.ids if begin <= entry[0] <= time]
+    events, members = group.named(begin, time)
     evidence: dict[str, Any] = {
         name: value for name, value in zip(rule.group_by, group.shown, strict=True) if value is not None
     }
@@ -46,7 +46,7 @@ def finding(plan: Plan, token: str, group: Group, time: int, measure: Any) -> Fi
     evidence[f"{EVIDENCE}window.start"] = begin
     evidence[f"{EVIDENCE}window.end"] = time
     if len(plan.members) > 1:
-        evidence[f"{EVIDENCE}sequence"] = [plan.members[member].title for _, _, member in inside]
+        evidence[f"{EVIDENCE}sequence"] = [plan.members[member].title for member in members]
     return Finding(
         id=finding_id(plan, token, time),
         detector="sigma",
@@ -56,7 +56,7 @@ def finding(plan: Plan, token: str, group: Group, time: int, measure: Any) -> Fi
         title=rule.title,
         reason=_reason(plan, measure),
         source=group.source,
-        event_ids=tuple(dict.fromkeys(event for _, event, _ in inside)),
+        event_ids=tuple(dict.fromkeys(events)),
         techniques=rule.techniques,
         rule={
             "id": rule.id,

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import accumulate
+from operator import sub
 from typing import Any, Final, Protocol
 
 __all__ = ["LIMIT", "Window", "last_of_each", "steps", "totals_of"]
@@ -75,11 +76,11 @@ def last_of_each(times: list[int], moment: int) -> list[int]:
 
 def steps(totals: list[int], base: int) -> list[int]:
     """Differences, which are short in JSON."""
-    return [after - before for before, after in zip([base, *totals], totals, strict=False)]
+    return list(map(sub, totals, [base, *totals]))
 
 
 def totals_of(differences: Any) -> list[int]:
     """The inverse; raises ValueError on what is no list of whole numbers."""
-    if type(differences) is not list or not all(type(step) is int for step in differences):
+    if type(differences) is not list or not set(map(type, differences)) <= {int}:
         raise ValueError("a column that is no list of whole numbers")
     return list(accumulate(differences))

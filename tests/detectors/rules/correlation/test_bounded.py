@@ -95,11 +95,11 @@ def test_a_count_past_what_is_kept_one_by_one_still_fires() -> None:
 
 
 def test_a_value_cannot_be_pushed_out_by_floods_of_others() -> None:
-    """Twelve values are asked for. Four come once; then others are repeated a hundred thousand times; then one more."""
+    """Twelve values are asked for. Four come once; then others are repeated thirty thousand times; then one more."""
     correlations = linked(section("value_count", "1d", condition={"gte": 12, "field": "x"}))
     memory = Memory(correlations, lateness=HOUR)
     told = []
-    values = ["rare 1", "rare 2", "rare 3", "rare 4", *(f"flood {n % 7}" for n in range(100_000)), "last"]
+    values = ["rare 1", "rare 2", "rare 3", "rare 4", *(f"flood {n % 7}" for n in range(30_000)), "last"]
     for number, value in enumerate(values):
         told += memory.take([hit_of(correlations, Seen(START + 100 * number, "a", value), number)], 0)
     assert [finding.time for finding in told] == [START + 100 * (len(values) - 1)]
@@ -109,20 +109,20 @@ def test_a_rule_cannot_be_pushed_out_by_floods_of_another() -> None:
     correlations = linked(section("temporal_ordered", rules=["a", "b"]))
     memory = Memory(correlations, lateness=HOUR)
     told = []
-    for number in range(50_000):
+    for number in range(20_000):
         told += memory.take([hit_of(correlations, Seen(START + 20 * number, "a"), number)], 0)
     assert told == []
     told += memory.take([hit_of(correlations, Seen(START + 10**6 + 1, "b"), -1)], 0)
     assert len(told) == 1
 
 
-def test_a_million_values_fire_and_are_bounded() -> None:
+def test_ever_new_values_fire_and_are_bounded() -> None:
     correlations = linked(section("value_count", "1d"))
     memory = Memory(correlations, lateness=HOUR)
     hit = hit_of(correlations, Seen(START, "a", 0), 0)
     told = [
         number
-        for number in range(1, 100_001)
+        for number in range(1, 40_001)
         for _ in memory.take([hit._replace(time=START + number // 10, value=number, event=str(number))], 0)
     ]
     assert told == [2_000], "exact, since that many are kept"

@@ -70,7 +70,7 @@ def expected(correlations: Any, section: dict[str, Any], seen: Sequence[Seen]) -
     return {finding_id(plan, "g", number * span_of(section)) for number in spans(section, seen)}
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_any_order_and_any_crash_gives_the_findings_of_all_windows(data: st.DataObject) -> None:
     section = data.draw(sections())
@@ -86,7 +86,7 @@ def test_any_order_and_any_crash_gives_the_findings_of_all_windows(data: st.Data
         assert 1 <= len(finding.event_ids) <= len(inside)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_events_as_late_as_the_watermark_allows_change_nothing(data: st.DataObject) -> None:
     """Each event comes up to some seconds late, and the watermark follows the newest by as much."""
