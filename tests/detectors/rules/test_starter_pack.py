@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from functools import cache
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
+import yaml
 
 from detectors.base import SEVERITIES
-from detectors.rules import Rule, starter_rules
+from detectors.rules import Rule, RuleSet, starter_rules
 from detectors.rules.attack import attack
 from detectors.rules.index import Index
+from detectors.rules.rule import read_rule
 from streams.demo.hospital import Hospital
 from streams.pipeline import Reader
 from streams.privacy import Pseudonyms
@@ -34,6 +37,8 @@ OWN_TAGS = {
     "wardwatch.patient-safety",
 }
 RECEIVED = 4_102_444_800_000
+PSEUDONYMS = Pseudonyms(bytes(range(32)), "k1")
+ROOT = Path(__file__).parents[3]
 SINGLE = [rule for rule in RULES.rules if rule.path.split("/")[1] in PACKS]
 CASES = [
     pytest.param(rule, kind, number, id=f"{rule.path}-{kind}-{number}")
@@ -45,7 +50,7 @@ CASES = [
 
 @cache
 def reader() -> Reader:
-    return Reader(RULES, Pseudonyms(bytes(range(32)), "k1"))
+    return Reader(RULES, PSEUDONYMS)
 
 
 def found_in(event: dict[str, Any]) -> set[str]:
@@ -131,6 +136,25 @@ def test_its_events_are_such_as_its_source_sends(rule: Rule, kind: str, number: 
 def test_its_own_events(rule: Rule, kind: str, number: int) -> None:
     event: dict[str, Any] = rule.custom["wardwatch"]["tests"][kind][number]
     assert (rule.id in found_in(event)) == (kind == "positive")
+
+
+@pytest.mark.parametrize("rule", SINGLE, ids=lambda rule: rule.path)
+def test_each_filter_and_option_decides_about_an_event_of_its_own(rule: Rule) -> None:
+    """Without one of its filters a rule matches what it must not; without one of its options it misses something."""
+    document = yaml.safe_load((ROOT / "detectors" / "rules" / rule.path).read_text())
+    tests = document["wardwatch"]["tests"]
+    for name in document["detection"]:
+        if name.startswith(("filter", "option")):
+            without = {**document["detection"], name: {"synthetic.field": "in no event"}}
+            alone = Reader(RuleSet([read_rule({**document, "detection": without}, rule.path, 1)]), PSEUDONYMS)
+            if name.startswith("filter"):
+                assert any(_matches(alone, event) for event in tests["negative"]), name
+            else:
+                assert not all(_matches(alone, event) for event in tests["positive"]), name
+
+
+def _matches(reader: Reader, event: dict[str, Any]) -> bool:
+    return bool(reader.read(event, recognise(event), fallback_id=lambda: "synthetic", received=RECEIVED).findings)
 
 
 def test_what_devices_do_is_about_the_device() -> None:
