@@ -13,7 +13,7 @@ import pytest
 from detectors.rules import Rule, starter_rules
 from detectors.rules.correlation import Plan
 from detectors.rules.expression import questions
-from streams.sources.catalog import SOURCES
+from streams.sources.catalog import SOURCES, recognise
 
 ROOT = Path(__file__).parents[1]
 PAPER = (ROOT / "docs" / "rules-packs.md").read_text()
@@ -43,7 +43,8 @@ def correlation_rows() -> list[str]:
 def _read_from(rule: Rule) -> str:
     logsources = {source.name: source.logsource for source in SOURCES}
     if (rule.product, rule.category) == ("", "ehr"):
-        return "every source of the EHR"
+        names = dict.fromkeys(recognise(event).name for event in rule.custom["wardwatch"]["tests"]["positive"])
+        return f"every source of the EHR; tried on {', '.join(f'`{name}`' for name in names)}"
     if rule.product == "wardwatch" and rule.category == "device":
         return f"`device`: {', '.join(f'`{word}`' for word in _words(rule))}"
     names = [n for n, one in logsources.items() if rule.applies_to(one.product, one.service, one.category)]
