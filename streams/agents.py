@@ -34,7 +34,7 @@ from kafka.errors import KafkaError
 
 from detectors.base import EntityKind
 from detectors.registry import registered
-from detectors.rules import load
+from detectors.rules import Links, load
 from streams import topics
 from streams.admin import PATIENCE, SetupError, topic_ids
 from streams.changelog import Changelog
@@ -119,7 +119,7 @@ class Worker:
         for mistake in mistakes:
             log.error("table not loaded: %s", mistake)
         self.ingest = Ingest(
-            Reader(rules, epochs),
+            Reader(rules, epochs, Links(settings.rules_url, (str(path.expanduser()) for path in settings.rules))),
             self.dead_letters,
             views=[kind for kind in VIEW_KINDS if any(d.entity == kind for d in detectors)],
             sources=sources,

@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from detectors.base import Alert, Detector, EntityKind, Event, Finding, digest
-from detectors.rules import RuleSet
+from detectors.rules import Links, RuleSet
 from detectors.rules.findings import finding as rule_finding
 from streams import topics
 from streams.codecs import (
@@ -88,7 +88,9 @@ class Ingested(NamedTuple):
 class Reader:
     """Normalise, match rules, release: from a vendor's record to what may leave ingest, and what was found in it."""
 
-    def __init__(self, rules: RuleSet, pseudonyms: Pseudonyms | Epochs) -> None:
+    def __init__(self, rules: RuleSet, pseudonyms: Pseudonyms | Epochs, links: Links | None = None) -> None:
+        """``links``: where people read a rule, for its findings."""
+        self._links = links or Links()
         self._rules = rules
         self._at = pseudonyms.at
 
@@ -103,7 +105,9 @@ class Reader:
         if draft.aliases is not None:
             seen = {**seen, **draft.aliases}
         matches = self._rules.match(seen, draft.fields, draft.logsource or source.logsource)
-        findings = tuple(rule_finding(match, event, source.subject) for match in matches) if matches else ()
+        findings = (
+            tuple(rule_finding(match, event, source.subject, self._links) for match in matches) if matches else ()
+        )
         earlier = None
         if before is not None:
             same = release(draft, source, before, fallback_id=fallback_id, received=received)

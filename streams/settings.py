@@ -145,6 +145,9 @@ class Settings(BaseSettings):
     rules: list[Path] = Field(
         default_factory=list, description="files or folders of Sigma rules, beside the starter pack"
     )
+    rules_url: str = Field(
+        "", description="where people read a rule, an address with {path} or {id} in it, for links in alerts"
+    )
     ehr_zone: str = Field(
         "", description="IANA time zone of audit messages and HL7 v2 whose times have no offset; empty: refuse them"
     )
@@ -254,6 +257,13 @@ class Settings(BaseSettings):
                 except AddressRefused as exc:
                     raise ValueError(f"receiver {name}, {field}: {exc}") from exc
         return self
+
+    @field_validator("rules_url")
+    @classmethod
+    def _rules_are_read_somewhere(cls, template: str) -> str:
+        from detectors.rules.links import check_template  # noqa: PLC0415  # rules are heavy
+
+        return check_template(template)
 
     @field_validator("ehr_zone")
     @classmethod

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from detectors.base import Event, Finding, digest
+from detectors.rules.links import Links
+from detectors.rules.rule import Rule
 from detectors.rules.ruleset import Match
 
-__all__ = ["finding"]
+__all__ = ["finding", "told_of"]
 
 #: Fields that say who did what, shown beside those that the rule asked about.
 _CONTEXT: Final = (
@@ -23,12 +25,16 @@ _CONTEXT: Final = (
 )
 
 
-def finding(match: Match, event: Event, subject: str) -> Finding:
+_NO_LINKS: Final = Links()
+
+
+def finding(match: Match, event: Event, subject: str, links: Links = _NO_LINKS) -> Finding:
     """The finding of ``match`` on ``event``; the same two give the same finding.
 
     ``subject`` (``actor`` or ``device``) says whom it is about; the rule's own word goes before it, and an
     event without a device is about its actor. The reason names fields and the kind of question they answered,
-    never a value of the event or of the rule; evidence is taken from ``event.fields`` alone.
+    never a value of the event or of the rule; evidence is taken from ``event.fields`` alone. ``links``: where people
+    read the rule.
     """
     rule = match.rule
     causes = match.causes()
@@ -46,17 +52,28 @@ def finding(match: Match, event: Event, subject: str) -> Finding:
         source=event.source,
         event_ids=(event.id,),
         techniques=rule.techniques,
-        rule={
-            "id": rule.id,
-            "uuid": rule.id,
-            "name": rule.title,
-            "description": " ".join(rule.description.split()),
-            "response": " ".join(rule.response.split()),
-            "author": rule.author,
-            "level": rule.level,
-            "tags": rule.tags,
-            "version": rule.version,
-        },
+        rule=told_of(rule, links),
         evidence={name: event.fields[name] for name in names if name in event.fields},
         timely=event.timely,
     )
+
+
+def told_of(rule: Rule, links: Links = _NO_LINKS) -> dict[str, Any]:
+    """What each finding says of its rule, in ECS's words where it has them; the rule's licence asks for the author."""
+    told: dict[str, Any] = {
+        "id": rule.id,
+        "uuid": rule.id,
+        "name": rule.title,
+        "description": " ".join(rule.description.split()),
+        "response": " ".join(rule.response.split()),
+        "author": rule.author,
+        "level": rule.level,
+        "tags": rule.tags,
+        "version": rule.version,
+        "path": links.path(rule),
+    }
+    if rule.license:
+        told["license"] = rule.license
+    if address := links.address(rule):
+        told["reference"] = address
+    return told
