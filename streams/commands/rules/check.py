@@ -10,6 +10,7 @@ import datetime as dt
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
 from typing import Final
 from uuid import UUID
@@ -46,15 +47,12 @@ def check(paths: Sequence[Path], sources: Sources) -> list[Diagnostic]:
     rules = load(paths)
     found = [_not_loaded(problem.path, problem.line, problem.rule_id, problem.reason) for problem in rules.problems]
     read = list(papers(paths))
-    broken = {(one.path, one.line) for one in found}
     by_place = {(rule.path, rule.line): rule for rule in rules.rules}
     names = Names(sources)
     wide_rules = {rule.id for rule in rules.unindexed}
     for paper in read:
         rule = by_place.get((paper.path, paper.line))
-        told = [_diagnostic(paper, "WR102", place, _sentence(place, why)) for place, why in breaches(paper.document)]
-        if (paper.path, paper.line) not in broken or told:
-            found += told
+        found += (_diagnostic(paper, "WR102", place, _sentence(place, why)) for place, why in breaches(paper.document))
         found += _style(paper)
         found += _tags(paper)
         if rule is not None:
@@ -226,7 +224,7 @@ def _width(paper: Paper, rule: Rule, without_witness: set[str]) -> Iterator[Diag
 
 def _twice(rules: RuleSet, read: Iterable[Paper]) -> Iterator[Diagnostic]:
     by_place = {(paper.path, paper.line): paper for paper in read}
-    shipped = starter_rules().rules
+    shipped = _starter()
     ids = {rule.id: rule for rule in shipped}
     first = {same_detection(rule): rule for rule in reversed(shipped)}
     for rule in rules.rules:
@@ -241,6 +239,11 @@ def _twice(rules: RuleSet, read: Iterable[Paper]) -> Iterator[Diagnostic]:
         if other is not rule:
             told = f"{other.path}:{other.line} has the same detection under another id: keep one"
             yield _diagnostic(paper, "WR303", ("detection",), told)
+
+
+@cache
+def _starter() -> tuple[Rule, ...]:
+    return starter_rules().rules
 
 
 def _is_shipped(rule: Rule) -> bool:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
+from functools import cache
 from typing import Any, Final, NamedTuple
 
 from detectors.rules import Rule, lookup, starter_rules
 from detectors.rules.expression import questions
 from streams.sources.base import ALWAYS, BadRecord, LogSource, Source
 from streams.sources.ecs import FIELDS
-from streams.sources.known import Sources
+from streams.sources.known import CATALOG, Sources
 from streams.sources.table import Table
 from streams.sources.table_load import used_columns
 
@@ -61,23 +62,19 @@ def events_of(document: Mapping[str, Any]) -> Iterator[tuple[str, int, Any]]:
 
 
 class Names:
-    """Tells known names from others. Reads the starter pack's events once."""
+    """Tells known names from others."""
 
     def __init__(self, sources: Sources) -> None:
         self._sources = sources
-        self._records: dict[str, list[tuple[Mapping[str, Any], Mapping[str, Any]]]] = {}
-        for rule in starter_rules().rules:
-            for _, _, event in events_of({"wardwatch": rule.custom["wardwatch"]}):
-                self._learn(event)
 
     def doubts(self, rule: Rule, events: Iterable[Any]) -> Iterator[Doubt]:
         """The names of ``rule`` that are not known. ``events``: those inside it, which are known by being there."""
         sources = fitting(rule, self._sources)
-        own = [seen for event in events if isinstance(event, Mapping) and (seen := self._seen(event)[1:])]
+        own = [_seen(event, self._sources)[1:] for event in events if isinstance(event, Mapping)]
         ecs = frozenset().union(*(source.released for source in sources))
         columns = {name for source in sources for name in _columns(source)}
         closed = bool(sources) and all(isinstance(source, Table) and source.file.columns for source in sources)
-        records = [seen for source in sources for seen in self._records.get(source.name, ())]
+        records = [seen for source in sources for seen in _shipped().get(source.name, ())]
         near = {*ecs, *columns, *(name for record, _ in records for name in _names(record))}
         for name in asked_names(rule):
             path = lookup.path_of(name)
@@ -85,21 +82,33 @@ class Names:
                 continue
             if any(lookup.leaves(record, fields, name, path) is not None for record, fields in (*own, *records)):
                 continue
-            yield Doubt(name, closed or _is_ecs(name), _nearest(name, near))
+            certain = closed or _is_ecs(name)
+            yield Doubt(name, certain, _nearest(name, near) if certain else _otherwise(name, near))
 
-    def _learn(self, event: Any) -> None:
-        source, record, fields = self._seen(event)
-        self._records.setdefault(source, []).append((record, fields))
 
-    def _seen(self, event: Mapping[str, Any]) -> tuple[str, Mapping[str, Any], Mapping[str, Any]]:
-        """The source of an event, and what rules see of it: the record as it stands where nothing reads it."""
-        try:
-            source = self._sources.recognise(event)
-            draft = source.normalise(event)
-        except BadRecord:
-            return "", event, {}
-        seen = event if draft.shown is None else draft.shown
-        return source.name, {**seen, **(draft.aliases or {})}, draft.fields
+Seen = tuple[Mapping[str, Any], Mapping[str, Any]]
+
+
+@cache
+def _shipped() -> dict[str, list[Seen]]:
+    """By source, the events that ship inside rules."""
+    found: dict[str, list[Seen]] = {}
+    for rule in starter_rules().rules:
+        for _, _, event in events_of(rule.custom):
+            source, record, fields = _seen(event, CATALOG)
+            found.setdefault(source, []).append((record, fields))
+    return found
+
+
+def _seen(event: Mapping[str, Any], sources: Sources) -> tuple[str, Mapping[str, Any], Mapping[str, Any]]:
+    """The source of an event, and what rules see of it: the record as it stands where nothing reads it."""
+    try:
+        source = sources.recognise(event)
+        draft = source.normalise(event)
+    except BadRecord:
+        return "", event, {}
+    seen = event if draft.shown is None else draft.shown
+    return source.name, {**seen, **(draft.aliases or {})}, draft.fields
 
 
 def _is_ecs(name: str) -> bool:
@@ -110,8 +119,13 @@ def _nearest(name: str, known: Iterable[str]) -> str:
     """The nearest name below the same part of a record."""
     around = name.casefold().rpartition(".")[0]
     folded = {one.casefold(): one for one in known if one.casefold().rpartition(".")[0] == around}
-    found = get_close_matches(name.casefold(), folded, n=1, cutoff=0.85)
+    found = get_close_matches(name.casefold(), folded, n=1)
     return folded[found[0]] if found else ""
+
+
+def _otherwise(name: str, known: Iterable[str]) -> str:
+    """The same name in other letters."""
+    return next((one for one in sorted(known) if one.casefold() == name.casefold()), "")
 
 
 def _names(record: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
