@@ -96,7 +96,8 @@ def draft_rule(
         raise NotDrafted("the rule that was made does not match its own event: name other --fields")
     small = _reduced(record, lambda event: answer(event) is True)
     positive, replaced = _synthetic(small, read.normalise(small), lambda event: answer(event) is True)
-    negative = next((event for event in _changed(positive) if answer(event) is False), None)
+    telling = {str(value) for value in _listed(list(selection.values())[-1])}
+    negative = next((event for event in _changed(positive, telling) if answer(event) is False), None)
     events: dict[str, Any] = {"positive": [positive]}
     if negative is not None:
         events["negative"] = [negative]
@@ -213,9 +214,13 @@ def _synthetic(
     return made, len(names)
 
 
-def _changed(event: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """``event`` with one of its values changed, and then without one of its parts."""
-    for path in _paths(event):
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _changed(event: Mapping[str, Any], first: set[str]) -> Iterator[dict[str, Any]]:
+    """``event`` with one of its values changed, those of ``first`` before others; then without one of its parts."""
+    for path in sorted(_paths(event), key=lambda path: str(_holder(event, path)[path[-1]]) not in first):
         value = _holder(event, path)[path[-1]]
         if isinstance(value, str | bool | int | float):
             for other in _others(value):
