@@ -8,6 +8,7 @@ finds nothing and says nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from importlib import import_module
 from typing import Any, Final, Literal, NamedTuple
 
 from detectors.rules import Rule
@@ -85,9 +86,17 @@ def _sources(found: list[Source]) -> str:
 
 
 def _ecs(name: str, sources: Iterable[Source]) -> str:
-    """The field of a kept event that says what ``name`` says, of every one of ``sources``; "" where there is none."""
-    found = {_own(source, name) for source in sources} - {""}
-    return found.pop() if len(found) == 1 else ""
+    """The field of a kept event that says what ``name`` says, of every one of ``sources``; "" where there is none.
+
+    A source that does not have ``name`` must not have that field either: there the rule finds nothing, and so must the
+    query.
+    """
+    own = [(source, _own(source, name)) for source in sources]
+    found = {ecs for _, ecs in own} - {""}
+    if len(found) != 1:
+        return ""
+    (ecs,) = found
+    return ecs if all(said or ecs not in source.released for source, said in own) else ""
 
 
 def _own(source: Source, name: str) -> str:
@@ -103,7 +112,7 @@ def _own(source: Source, name: str) -> str:
 
 def _backend(language: Language) -> type[Any]:
     try:
-        from sigma.backends import elasticsearch  # noqa: PLC0415  # beside the server's packages, not among them
+        elasticsearch = import_module("sigma.backends.elasticsearch")
     except ImportError:
         raise NotConverted(
             "pySigma's Elasticsearch backend is not installed: pip install --no-deps pysigma-backend-elasticsearch"
