@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,12 @@ def test_each_kind_is_found(code: str, parts: dict[str, Any], tmp_path: Path) ->
     assert code in found
     beside = {"WR102": {"WR101"}, "WR302": {"WR301"}, "WR403": {"WR405"}}.get(code, set())
     assert set(found) <= {code} | beside, check([path], CATALOG)
+
+
+def test_the_paper_lists_every_code_as_it_is() -> None:
+    paper = (Path(__file__).parents[4] / "docs" / "rules.md").read_text()
+    rows = re.findall(r"^\| `(WR\d+)` \| (\w+) \| (.*) \|$", paper, re.MULTILINE)
+    assert rows == [(code, kind.level, kind.summary) for code, kind in CODES.items()]
 
 
 def test_every_code_is_tried() -> None:
