@@ -148,6 +148,14 @@ class Settings(BaseSettings):
     rules_url: str = Field(
         "", description="where people read a rule, an address with {path} or {id} in it, for links in alerts"
     )
+    rule_matches_per_minute: int = Field(
+        1000, ge=0, description="matches of one rule in one worker, past which it is quarantined; 0: no limit"
+    )
+    rule_seconds_per_minute: float = Field(
+        6.0,
+        ge=0,
+        description="seconds a rule may take of a worker's minute before it is quarantined; 0: no limit",
+    )
     ehr_zone: str = Field(
         "", description="IANA time zone of audit messages and HL7 v2 whose times have no offset; empty: refuse them"
     )

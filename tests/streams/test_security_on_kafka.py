@@ -5,22 +5,20 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-import os
 import re
 import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from authority import Authority
 from kafka import KafkaAdminClient
-from kafka.admin import ACLFilter, ACLPermissionType
-from servers.certificates import Authority
-from servers.secure_kafka import SecureKafka
+from secured import ACLS, PASSWORD, ROOT, Secured, emit, refused, wait, without
 
 from streams import producers, topics
 from streams.admin import SetupError, create_topics, topic_ids
@@ -31,7 +29,7 @@ from streams.commands.pseudonym_keys import NotDone, PseudonymKeys
 from streams.commands.reveal import in_vault, reveal
 from streams.commands.status import read_status
 from streams.demo.records import cloudtrail, device_event
-from streams.emitter import DeliveryError, Emitter
+from streams.emitter import Emitter
 from streams.event_worker import EventsWorker
 from streams.keys import load_keys
 from streams.permissions import Acl, roles
@@ -40,55 +38,11 @@ from streams.records import Output
 from streams.refusals import Refused, look
 from streams.security import Security
 from streams.sender import DeliveryFailed, Sender
-from streams.settings import KafkaSecurity, Settings
+from streams.settings import Settings
 from streams.sinks.event_store import EventStore
 from streams.sinks.store import AlertStore
 
-ROOT = Path(__file__).parents[2]
-ACLS = ROOT / "deploy" / "kafka" / "acls.toml"
-PASSWORD = "synthetic-password, with=signs"
-
 pytestmark = pytest.mark.kafka
-
-
-class Secured:
-    """The broker, and settings for each role on it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.authority = Authority(folder)
-        self.kafka = SecureKafka(folder / "kafka", self.authority)
-        (folder / "password").write_text(f"{PASSWORD}\n")
-
-    def scram(self, role: str, **changes: Any) -> KafkaSecurity:
-        given = {
-            "protocol": "SASL_SSL",
-            "ca_file": str(self.authority.file),
-            "username": f"wardwatch-{role}",
-            "password_file": str(self.folder / "password"),
-        }
-        return KafkaSecurity(**{**given, **changes})
-
-    def settings(self, role: str) -> Settings:
-        return Settings(
-            kafka=self.kafka.at("SASL_SSL"),
-            kafka_security=self.scram(role),
-            partitions=1,
-            data_dir=self.folder / "data",
-        )
-
-    def environment(self, role: str) -> dict[str, str]:
-        settings = self.settings(role)
-        security = {k: v for k, v in dict(settings.kafka_security).items() if isinstance(v, str) and v}
-        return {
-            **os.environ,
-            "PYTHONPATH": str(ROOT),
-            "WARDWATCH_KAFKA": settings.kafka,
-            "WARDWATCH_DATA_DIR": str(settings.home),
-            "WARDWATCH_PARTITIONS": "1",
-            "WARDWATCH_IDLE_AFTER": "1",
-            **{f"WARDWATCH_KAFKA_SECURITY__{name.upper()}": value for name, value in security.items()},
-        }
 
 
 @pytest.fixture(scope="module")
@@ -105,45 +59,6 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
 @pytest.fixture(scope="module")
 def administrator(secured: Secured) -> Settings:
     return Settings(kafka=secured.kafka.bootstrap)
-
-
-def emit(secured: Secured, role: str, *events: dict[str, Any], source: str) -> None:
-    settings = secured.settings(role)
-    with Emitter(settings.kafka, producer=role, security=settings.security) as emitter:
-        for event in events:
-            emitter.emit(event, source=source)
-
-
-def wait(condition: Any, *, seconds: float = 60) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline
-        time.sleep(0.3)
-    return found
-
-
-def refused(do: Callable[[], object], *, seconds: float = 10) -> str:
-    """What is told of it. Brokers take a moment until an ACL counts."""
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            do()
-        except (SetupError, DeliveryError, Refused) as exc:
-            return str(exc)
-        assert time.monotonic() < deadline, "it was allowed"
-
-
-@contextmanager
-def without(administrator: Settings, principal: str, *gone: Acl) -> Iterator[None]:
-    """That ACL is taken away, and given back."""
-    admin = KafkaAdminClient(bootstrap_servers=administrator.kafka)
-    ours = [acls._kafka(principal, acl) for acl in gone]
-    admin.delete_acls(
-        [ACLFilter(a.principal, None, a.operation, ACLPermissionType.ALLOW, a.resource_pattern) for a in ours]
-    )
-    yield
-    admin.create_acls(ours)
-    admin.close()
 
 
 def test_the_file_says_what_the_code_asks_for() -> None:
