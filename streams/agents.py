@@ -34,6 +34,7 @@ from kafka.errors import KafkaError
 
 from detectors.base import EntityKind
 from detectors.registry import registered
+from detectors.rules import Links
 from streams import topics
 from streams.admin import PATIENCE, SetupError, topic_ids
 from streams.alerting import Alerting
@@ -58,7 +59,7 @@ from streams.reporting import Reporter
 from streams.routing import Routes
 from streams.rule_topic import RuleTopic
 from streams.rule_watch import EVERY as RULES_EVERY
-from streams.rule_watch import RuleWatch
+from streams.rule_watch import PUBLISHED, RuleWatch
 from streams.sender import DeliveryFailed, Sender
 from streams.settings import Settings
 from streams.sinks.attempts import Sink
@@ -115,7 +116,8 @@ class Worker:
         sources, mistakes = load_sources(settings.sources)
         for mistake in mistakes:
             log.error("table not loaded: %s", mistake)
-        reader = Reader(self.rules.rules, epochs)
+        roots = [*(str(path.expanduser()) for path in settings.rules), PUBLISHED]
+        reader = Reader(self.rules.rules, epochs, Links(settings.rules_url, roots))
         self.rules.serve(reader)
         self.ingest = Ingest(
             reader,

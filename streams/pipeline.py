@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from detectors.base import Detector, EntityKind, Event, Finding, digest
-from detectors.rules import Match, RuleSet
+from detectors.rules import Links, Match, RuleSet
 from detectors.rules.findings import finding as rule_finding
 from streams import topics
 from streams.codecs import (
@@ -62,6 +62,9 @@ _KIND_BITS: Final[dict[EntityKind, int]] = {"actor": 0, "patient": 1 << 60, "dev
 _OUTPUT: Final = partial(tuple.__new__, Output)
 
 
+_NO_LINKS: Final = Links()
+
+
 class Released(NamedTuple):
     """What one readable record says: its event, and what rules found in it."""
 
@@ -70,11 +73,12 @@ class Released(NamedTuple):
     matches: Sequence[Match]
     pseudonyms: Pseudonyms  #: what named the patients in it
     earlier: tuple[Event, Pseudonyms] | None = None  #: the same as the key before names it, where that differs
+    links: Links = _NO_LINKS  #: where people read the rules
 
     @property
     def findings(self) -> list[Finding]:
         """What rules found, as it may leave ingest."""
-        return [rule_finding(match, self.event, self.source.subject) for match in self.matches]
+        return [rule_finding(match, self.event, self.source.subject, self.links) for match in self.matches]
 
 
 class Ingested(NamedTuple):
@@ -90,7 +94,9 @@ class Ingested(NamedTuple):
 class Reader:
     """Normalise, match rules, release: from a vendor's record to what may leave ingest, and what was found in it."""
 
-    def __init__(self, rules: RuleSet, pseudonyms: Pseudonyms | Epochs) -> None:
+    def __init__(self, rules: RuleSet, pseudonyms: Pseudonyms | Epochs, links: Links = _NO_LINKS) -> None:
+        """``links``: where people read a rule, for its findings."""
+        self._links = links
         self._at = pseudonyms.at
         self.take(rules)
 
@@ -116,7 +122,7 @@ class Reader:
         if before is not None:
             same = release(draft, source, before, fallback_id=fallback_id, received=received)
             earlier = None if same == event else (same, before)
-        return Released(event, source, matches, pseudonyms, earlier)
+        return Released(event, source, matches, pseudonyms, earlier, self._links)
 
 
 class Ingest:

@@ -145,6 +145,9 @@ class Settings(BaseSettings):
     rules: list[Path] = Field(
         default_factory=list, description="files or folders of Sigma rules, beside the starter pack"
     )
+    rules_url: str = Field(
+        "", description="where people read a rule, an address with {path} or {id} in it, for links in alerts"
+    )
     rule_matches_per_minute: int = Field(
         1000, ge=0, description="matches of one rule in one worker, past which it is quarantined; 0: no limit"
     )
@@ -262,6 +265,13 @@ class Settings(BaseSettings):
                 except AddressRefused as exc:
                     raise ValueError(f"receiver {name}, {field}: {exc}") from exc
         return self
+
+    @field_validator("rules_url")
+    @classmethod
+    def _rules_are_read_somewhere(cls, template: str) -> str:
+        from detectors.rules.links import check_template  # noqa: PLC0415  # rules are heavy
+
+        return check_template(template)
 
     @field_validator("ehr_zone")
     @classmethod

@@ -16,7 +16,7 @@ from topic_reading import read_topic
 from detectors import registry
 from detectors.base import Alert
 from detectors.registry import registered
-from detectors.rules import starter_rules
+from detectors.rules import Links, starter_rules
 from streams import topics
 from streams.admin import topic_ids
 from streams.agents import VIEW_KINDS
@@ -81,7 +81,7 @@ class Judgement:
 def reader(settings: Settings) -> Reader:
     """The product's own, with the installation's keys."""
     keys = load_keys(settings.home)
-    return Reader(starter_rules(), Epochs(agree(settings, keys), keys.held))
+    return Reader(starter_rules(), Epochs(agree(settings, keys), keys.held), Links(settings.rules_url))
 
 
 def judge(

@@ -245,6 +245,8 @@ RULE = {
     "name": "Synthetic rule",
     "description": "Why it matters, in a sentence.",
     "response": "Call the ward.",
+    "version": "synthetic-version",
+    "reference": "https://git.hospital.example/rules/synthetic.yml",
 }
 
 
@@ -269,6 +271,20 @@ async def test_who_what_when_and_why_are_seen_at_a_glance(browser: Browser, page
     await expect(detail).to_contain_text("Call the ward.")
     await expect(detail).to_contain_text("because")
     await expect(detail).to_contain_text("action is D")
+    await expect(detail).to_contain_text("synthetic-version")
+    link = detail.locator("a")
+    await expect(link).to_have_attribute("href", RULE["reference"])
+    await expect(link).to_have_attribute("rel", "noopener noreferrer")
+
+
+async def test_an_address_that_runs_something_is_text(browser: Browser, page: Page, store: AlertStore) -> None:
+    store.write([alert("a", rule={**RULE, "reference": "javascript:alert(1)"})], now=1)
+    tab = await browser.new_page()
+    await tab.goto(page.url)
+    await tab.locator("#alerts tbody tr").click()
+    detail = tab.locator("#detail")
+    await expect(detail).to_contain_text("javascript:alert(1)")
+    assert await detail.locator("a").count() == 0
 
 
 async def test_it_is_used_by_keyboard_alone(browser: Browser, page: Page, store: AlertStore) -> None:

@@ -10,6 +10,8 @@ from elasticsearch import AsyncElasticsearch
 from receiving import receiving
 from synthetic_alerts import alert, over, own
 
+from detectors.rules import Links, starter_rules
+from detectors.rules.findings import told_of
 from streams.sinks.elasticsearch import ALERTS, FINDINGS, Elasticsearch, StoreUnavailable
 
 OCTOBER = 1_696_118_400_000  # 2023-10-01T00:00:00Z
@@ -38,6 +40,16 @@ async def test_an_alert_and_its_finding_land_in_their_month(sink: Elasticsearch,
         for month, name in (("2023.10", "a"), ("2023.09", "b")):
             found = await client.search(index=f"{prefix}-{month}")
             assert [hit["_source"]["rule"]["name"] for hit in found["hits"]["hits"]] == [f"Synthetic alert {name}"]
+
+
+async def test_what_an_alert_says_of_its_rule_is_found_by_it(sink: Elasticsearch, client: AsyncElasticsearch) -> None:
+    rule = told_of(starter_rules().rules[0], Links("https://git.hospital.example/{path}"))
+    assert await sink.write([alert("a", rule={**rule, "license": "DRL-1.1"})]) == []
+    await client.indices.refresh(index="wardwatch-*")
+    for name in ("uuid", "version", "reference"):
+        for prefix in (ALERTS, FINDINGS):
+            found = await client.search(index=f"{prefix}-*", query={"term": {f"rule.{name}": rule[name]}})
+            assert found["hits"]["total"]["value"] == 1, name
 
 
 async def test_written_again_it_is_there_once(sink: Elasticsearch, client: AsyncElasticsearch) -> None:
