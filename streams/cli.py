@@ -22,7 +22,7 @@ try:
 except ModuleNotFoundError:
     sys.exit("wardwatch: the emitter alone is installed here; the commands come with pip install 'wardwatch[server]'")
 
-from streams import cli_backtest, cli_doctor, cli_events
+from streams import cli_backtest, cli_doctor, cli_events, cli_published
 from streams.cli_identity import keys_app, reveal
 from streams.cli_letters import letters_app
 from streams.cli_notify import notify_app
@@ -357,6 +357,7 @@ cli_doctor.register(app)
 app.command(short_help="Who a pseudonym is; the look is on the record.")(reveal)
 cli_events.register(app)
 cli_backtest.register(app)
+cli_published.register(rules_app)
 
 
 def _reader(paths: list[Path]) -> tuple[Any, Any]:

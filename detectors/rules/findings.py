@@ -58,7 +58,7 @@ def finding(match: Match, event: Event, subject: str, links: Links = _NO_LINKS) 
         source=event.source,
         event_ids=(event.id,),
         techniques=rule.techniques,
-        rule=told_of(rule, links),
+        rule={**told_of(rule, links), "ruleset": match.ruleset},
         evidence={name: event.fields[name] for name in names if name in event.fields},
         timely=event.timely,
     )

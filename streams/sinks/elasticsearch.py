@@ -220,7 +220,7 @@ def _actions(alert: Alert) -> Iterable[tuple[dict[str, Any], dict[str, Any]]]:
 
 
 #: What ECS has of a rule beside the rest, where the rule says it.
-_OF_A_RULE: Final = ("uuid", "version", "license", "reference")
+_OF_A_RULE: Final = ("uuid", "version", "ruleset", "license", "reference")
 
 
 def finding_source(finding: Finding) -> dict[str, Any]:

@@ -37,7 +37,10 @@ COMMANDS = [
 GROUPS = {
     "dead-letters": ("list", "show", "replay"),
     "sources": ("list", "check"),
-    "rules": ("check", "test", "explain", "coverage", "new", "list", "import", "convert"),
+    "rules": (
+        *("check", "test", "explain", "coverage", "new", "list", "import", "convert"),
+        *("publish", "withdraw", "release", "status"),
+    ),
     "notify": ("list", "test"),
     "keys": ("list", "create", "rotate", "destroy"),
 }
