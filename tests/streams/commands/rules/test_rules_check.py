@@ -14,7 +14,7 @@ from detectors.rules.attack import attack
 from streams.commands.rules.check import check
 from streams.commands.rules.diagnostics import CODES
 from streams.commands.rules.fields import OTHERS
-from streams.commands.rules.papers import starter_folder
+from streams.commands.rules.papers import as_told, starter_folder
 from streams.commands.rules.report import as_json, as_lines, as_sarif, exit_code
 from streams.sources import catalog
 from streams.sources.base import LogSource
@@ -206,6 +206,14 @@ def test_sarif_is_as_its_published_schema_has_it(tmp_path: Path) -> None:
         place = result["locations"][0]["physicalLocation"]
         assert place["artifactLocation"]["uri"].endswith("/%C3%BC%20b.yml")
         assert place["region"]["startLine"] == one.line
+
+
+def test_sarif_names_files_as_a_code_host_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, changed(level=None), name="a b.yml")
+    assert as_told(str(tmp_path / "a b.yml")) == "a b.yml"
+    (one, *_) = as_sarif(check([Path("a b.yml")], CATALOG))["runs"][0]["results"]
+    assert one["locations"][0]["physicalLocation"]["artifactLocation"] == {"uri": "a%20b.yml"}
 
 
 def test_notes_alone_are_no_failure(tmp_path: Path) -> None:
