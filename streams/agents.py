@@ -111,7 +111,7 @@ class Worker:
         self.keys = KeyWatch(self.installation, epochs, partial(keys_of, settings), notice=settings.rotation_notice)
         self.dead_letters = DeadLetters(keys.dead_letter_public)
         detectors = registered()
-        self.rules = RuleWatch(settings, RuleTopic(settings))
+        self.rules = RuleWatch(settings, RuleTopic(settings), self.name)
         set_ehr_zone(settings.ehr_zone)
         sources, mistakes = load_sources(settings.sources)
         for mistake in mistakes:
@@ -280,7 +280,7 @@ class Worker:
         async def watch_rules() -> None:
             while not app.should_stop:
                 await asyncio.sleep(RULES_EVERY)
-                await self.rules.run(time.monotonic())
+                await self.rules.run(time.monotonic(), int(time.time() * 1000))
 
         @app.task  # type: ignore[untyped-decorator]
         async def beat() -> None:
@@ -293,7 +293,7 @@ class Worker:
             now=now, tallies=self.tallies, skews=self.skews, store=self.watch.store, kafka=self.watch.kafka
         )
         self.watch.take(look)
-        fact = {**reporter.report(look, now=now), "rules": self.rules.fact()}
+        fact = reporter.report(look, now=now)
         if self.metrics is not None:
             self.metrics.update(look, self.tallies, now=now, rate=fact["records_per_second"])
         try:

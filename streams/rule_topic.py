@@ -2,7 +2,8 @@
 
 A file of rules lies there under ``file/`` and its name; a rule in it replaces one of the same id that ships with the
 product or lies in a worker's own folder. A rule that was quarantined lies under ``quarantine/`` and its id, with the
-version that misbehaved: another version is free again.
+version that misbehaved: another version is free again. Under ``worker/`` each worker says which rules it runs, when
+they change and every minute; one that ends takes its record away.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from streams.settings import Settings
 from streams.tail import Tail
 from streams.topics import RULES
 
-__all__ = ["LARGEST", "Board", "File", "Quarantine", "RuleTopic"]
+__all__ = ["LARGEST", "Board", "File", "Quarantine", "RuleTopic", "Running"]
 
 #: Bytes of one published file.
 LARGEST = 900_000
@@ -40,11 +41,22 @@ class Quarantine(NamedTuple):
     reason: str
 
 
+class Running(NamedTuple):
+    """Which rules one worker runs."""
+
+    version: str  #: of the whole set
+    loaded: int
+    problems: int  #: rules and files that were not loaded
+    shadow: int  #: rules that are only counted
+    told: int = 0  #: when it said so, ms of its own clock
+
+
 class Board(NamedTuple):
     """What the topic says at one time."""
 
     files: Mapping[str, File]
     quarantined: Mapping[str, Quarantine]  #: by the rule's id
+    workers: Mapping[str, Running]  #: by host and process
 
 
 class RuleTopic:
@@ -54,13 +66,14 @@ class RuleTopic:
         self._tail = Tail(settings, RULES)
         self._files: dict[str, File] = {}
         self._quarantined: dict[str, Quarantine] = {}
+        self._workers: dict[str, Running] = {}
 
     def refresh(self) -> Board:
         """What holds now. What a later version wrote is left out. Raises kafka's errors."""
         for record in self._tail.read():
             with suppress(ValueError, AttributeError, KeyError, TypeError):  # nobody of ours wrote it
                 self._take(record.key.decode(), None if record.value is None else orjson.loads(record.value))
-        return Board(dict(self._files), dict(self._quarantined))
+        return Board(dict(self._files), dict(self._quarantined), dict(self._workers))
 
     def _take(self, key: str, value: Any) -> None:
         kind, _, name = key.partition("/")
@@ -73,6 +86,12 @@ class RuleTopic:
             self._quarantined.pop(name, None)
             if known:
                 self._quarantined[name] = Quarantine(str(value["version"]), str(value["title"]), str(value["reason"]))
+
+        elif kind == "worker":
+            self._workers.pop(name, None)
+            if known:
+                counts = (int(value[each]) for each in ("loaded", "problems", "shadow", "told"))
+                self._workers[name] = Running(str(value["version"]), *counts)
 
     def publish(self, name: str, file: File) -> None:
         """Have every worker run the rules of ``file``. Raises kafka's errors."""
@@ -89,6 +108,10 @@ class RuleTopic:
     def release(self, rule: str) -> None:
         """Let it alert again."""
         self._write(f"quarantine/{rule}", None)
+
+    def run(self, worker: str, rules: Running | None) -> None:
+        """Say which rules ``worker`` runs; None when it ends."""
+        self._write(f"worker/{worker}", None if rules is None else rules._asdict())
 
     def _write(self, key: str, value: Mapping[str, Any] | None) -> None:
         self._tail.write(key.encode(), None if value is None else orjson.dumps({"v": SCHEMA, **value}))

@@ -17,15 +17,17 @@ from kafka.errors import KafkaError
 from detectors.rules import Problem, RuleSet, load
 from streams.pipeline import Reader
 from streams.rule_conduct import Conduct, Counts
-from streams.rule_topic import Board, Quarantine, RuleTopic
+from streams.rule_topic import Quarantine, RuleTopic, Running
 from streams.settings import Settings
 
-__all__ = ["EVERY", "PUBLISHED", "RuleWatch"]
+__all__ = ["EVERY", "PUBLISHED", "TELLING", "RuleWatch"]
 
 log = logging.getLogger(__name__)
 
 #: Seconds between two looks. A folder's change counts once two looks in a row saw the same.
 EVERY = 2.0
+#: Milliseconds after which a worker says again which rules it runs.
+TELLING = 60_000
 #: What paths of published files begin with.
 PUBLISHED = "published/"
 
@@ -36,8 +38,10 @@ _Seen = tuple[tuple[str, int, int], ...]
 class RuleWatch:
     """One worker's."""
 
-    def __init__(self, settings: Settings, topic: RuleTopic) -> None:
-        """Loads what there is now. Raises kafka's errors."""
+    def __init__(self, settings: Settings, topic: RuleTopic, name: str) -> None:
+        """Loads what there is now. ``name``: of the worker, for people. Raises kafka's errors."""
+        self._name = name
+        self._told = Running("", 0, 0, 0)
         self._paths = [path.expanduser() for path in settings.rules]
         self._topic = topic
         self._conduct = Conduct(matches=settings.rule_matches_per_minute, seconds=settings.rule_seconds_per_minute)
@@ -117,7 +121,7 @@ class RuleWatch:
         loud = {rule.id: rule for rule in self.rules.rules if rule.id in found and rule.id not in self.quiet}
         for name, rule in loud.items():
             why = Quarantine(rule.version, rule.title, found[name])
-            self.board = Board(self.board.files, {**self.board.quarantined, name: why})
+            self.board = self.board._replace(quarantined={**self.board.quarantined, name: why})
             self.quiet |= {name}
             log.error("rule %s (%s) is quarantined: %s", rule.title, name, why.reason)
         if loud:
@@ -127,25 +131,34 @@ class RuleWatch:
                 await asyncio.to_thread(self._topic.quarantine, name, Quarantine(rule.version, rule.title, found[name]))
                 self._conduct.forget(name)
 
-    def fact(self) -> dict[str, Any]:
-        """What ``rules status`` tells of this worker."""
-        return {
-            "version": self.rules.version,
-            "loaded": len(self.rules.rules),
-            "problems": len(self.rules.problems),
-            "shadow": len(self.quiet - self.quarantined.keys()),
-            "quarantined": sorted(self.quarantined),
-        }
+    async def tell(self, now: int) -> None:
+        """Say to ``rules status`` which rules this worker runs. ``now``: ms since the epoch. Raises kafka's errors."""
+        rules = self.rules
+        shadow = len(self.quiet - self.quarantined.keys())
+        running = Running(rules.version, len(rules.rules), len(rules.problems), shadow)
+        if running != self._told._replace(told=0) or now - self._told.told >= TELLING:
+            self._told = running._replace(told=now)
+            await asyncio.to_thread(self._topic.run, self._name, self._told)
 
-    async def run(self, now: float) -> None:
-        """One look and one judgement; what Kafka does not answer waits for the next."""
+    async def run(self, now: float, time: int) -> None:
+        """One look and one judgement; what Kafka does not answer waits for the next.
+
+        ``now``: seconds, only rising. ``time``: ms since the epoch.
+        """
         try:
             await self.look()
             await self.judge(now)
+            await self.tell(time)
         except KafkaError as exc:
             log.warning("changes of rules wait for Kafka (%s)", type(exc).__name__)
 
     def close(self) -> None:
+        """Say that this worker ends, where Kafka hears it."""
+        try:
+            if self._told.told:
+                self._topic.run(self._name, None)
+        except KafkaError as exc:
+            log.warning("rules status shows this worker for some minutes more (%s)", type(exc).__name__)
         self._topic.close()
 
 

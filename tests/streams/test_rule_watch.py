@@ -13,11 +13,12 @@ import pytest
 from command_line import Shell
 
 from detectors.rules import load
+from streams.commands.published import alive, differing
 from streams.demo.records import cloudtrail
 from streams.pipeline import Reader
 from streams.pseudonyms import Pseudonyms
-from streams.rule_topic import File, Quarantine, RuleTopic
-from streams.rule_watch import RuleWatch
+from streams.rule_topic import Board, File, Quarantine, RuleTopic
+from streams.rule_watch import TELLING, RuleWatch
 from streams.settings import Settings
 from streams.sources.cloudtrail import CLOUDTRAIL
 
@@ -74,8 +75,8 @@ def topic(settings: Settings) -> Iterator[RuleTopic]:
 class Worker:
     """What a worker does with its rules, without the rest of it."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.watch = RuleWatch(settings, RuleTopic(settings))
+    def __init__(self, settings: Settings, name: str = "synthetic.1") -> None:
+        self.watch = RuleWatch(settings, RuleTopic(settings), name)
         self.reader = Reader(self.watch.rules, Pseudonyms(b"0" * 32, "k"))
         self.watch.serve(self.reader)
 
@@ -127,11 +128,11 @@ async def test_a_file_that_can_no_longer_be_read_keeps_its_rules(
         await worker.looks()
     assert worker.found("CallOne") == {"Synthetic rule"}
     assert any("stay as they were" in record.message for record in caplog.records)
-    assert worker.watch.fact()["problems"] == 1
+    assert len(worker.watch.rules.problems) == 1
     path.write_text(rule(1, "CallThree"))
     await worker.looks()
     assert (worker.found("CallOne"), worker.found("CallThree")) == (set(), {"Synthetic rule"})
-    assert worker.watch.fact()["problems"] == 0
+    assert not worker.watch.rules.problems
 
 
 async def test_a_change_that_only_the_time_of_the_file_tells(worker: Worker, folder: Path) -> None:
@@ -176,7 +177,7 @@ async def test_in_shadow_a_rule_is_counted_and_says_nothing(worker: Worker, fold
     for name in ("CallTwo", "CallThree"):
         assert worker.found(name) == set()
     assert {worker.watch.counts()[identity(n)].matched for n in (2, 3)} == {1}
-    assert worker.watch.fact()["shadow"] == 2
+    assert worker.watch.quiet == {identity(2), identity(3)}
     topic.publish("team.yml", File(rule(2, "CallTwo")))
     await worker.looks()
     assert worker.found("CallTwo") == {"Synthetic rule"}
@@ -200,7 +201,7 @@ async def test_a_rule_that_matches_too_often_is_quarantined_everywhere_until_it_
     assert worker.found("CallTwo") == set()
     await other.watch.look()
     assert other.found("CallTwo") == set()
-    assert other.watch.fact()["quarantined"] == [identity(2)]
+    assert set(other.watch.quarantined) == {identity(2)}
     late = Worker(settings)
     assert late.found("CallTwo") == set(), "it is remembered"
 
@@ -262,6 +263,26 @@ async def test_while_kafka_is_away_the_rules_stay(
         raise KafkaConnectionError
 
     monkeypatch.setattr(worker.watch._topic, "refresh", away)
-    await worker.watch.run(0.0)
+    await worker.watch.run(0.0, 1)
     assert worker.found("CallOne") == {"Synthetic rule"}
     assert "wait for Kafka" in caplog.text
+
+
+async def test_each_worker_says_which_rules_it_runs(settings: Settings, folder: Path, topic: RuleTopic) -> None:
+    one, two, old = (Worker(settings, f"synthetic.{n}") for n in range(3))
+    for n, each in enumerate((one, two, old)):
+        await each.watch.run(0.0, 1_000_000 + n)
+    (folder / "a.yml").write_text(rule(1, "CallOne"))
+    await one.looks()
+    await two.looks()
+    for each in (one, two):
+        await each.watch.run(1.0, 1_000_500)
+    workers = alive(topic.refresh(), now=1_001_000)
+    assert workers["synthetic.0"].version == workers["synthetic.1"].version != workers["synthetic.2"].version
+    assert workers["synthetic.0"].loaded == workers["synthetic.2"].loaded + 1
+    assert differing(workers) == ["synthetic.2"]
+    assert differing({name: workers[name] for name in ("synthetic.0", "synthetic.2")}) == ["synthetic.2"]
+    for each in (one, two, old):
+        each.watch.close()
+    assert topic.refresh().workers == {}
+    assert alive(Board({}, {}, workers), now=1_001_000 + 3 * TELLING) == {}

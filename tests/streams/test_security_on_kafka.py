@@ -20,12 +20,14 @@ from authority import Authority
 from kafka import KafkaAdminClient
 from secured import ACLS, PASSWORD, ROOT, Secured, emit, refused, wait, without
 
+from detectors.rules import load
 from streams import producers, topics
 from streams.admin import SetupError, create_topics, topic_ids
 from streams.changelog import Changelog
 from streams.commands import acls
 from streams.commands.letters import envelopes, replay
 from streams.commands.pseudonym_keys import NotDone, PseudonymKeys
+from streams.commands.published import board, publish, release, withdraw
 from streams.commands.reveal import in_vault, reveal
 from streams.commands.status import read_status
 from streams.demo.records import cloudtrail, device_event
@@ -34,13 +36,16 @@ from streams.event_worker import EventsWorker
 from streams.keys import load_keys
 from streams.permissions import Acl, roles
 from streams.pseudonyms import Pseudonyms
+from streams.recorded import recorded
 from streams.records import Output
 from streams.refusals import Refused, look
+from streams.rule_topic import Quarantine, RuleTopic
 from streams.security import Security
 from streams.sender import DeliveryFailed, Sender
 from streams.settings import Settings
 from streams.sinks.event_store import EventStore
 from streams.sinks.store import AlertStore
+from streams.sources.known import CATALOG
 
 pytestmark = pytest.mark.kafka
 
@@ -122,7 +127,17 @@ DEVICE = device_event(
 )
 
 
-def test_the_whole_way_needs_each_of_the_acls_and_no_other(secured: Secured, administrator: Settings) -> None:
+RULE = """
+title: Synthetic rule
+id: 00000000-0000-4000-8000-000000000001
+logsource: {product: aws}
+detection: {s: {eventName: NoSuchCall}, condition: s}
+"""
+
+
+def test_the_whole_way_needs_each_of_the_acls_and_no_other(
+    secured: Secured, administrator: Settings, tmp_path: Path
+) -> None:
     """What the authorizer allowed it allowed by an ACL of the file, every ACL of the file was one by which it allowed
     something, and nothing was denied."""
     acls.run(administrator, ACLS)
@@ -148,6 +163,7 @@ def test_the_whole_way_needs_each_of_the_acls_and_no_other(secured: Secured, adm
         )
         assert status.last_alert["findings"]
         look_behind(secured.settings("identity"))
+        change_rules(secured.settings("detection"), secured.settings("worker"), tmp_path)
         wait(lambda: kept_events(operator) >= 2)
     finally:
         for process in (worker, events):
@@ -182,6 +198,21 @@ def look_behind(identity: Settings) -> None:
         later.check_destroy(keys.pseudonym_id)
 
 
+def change_rules(detection: Settings, worker: Settings, folder: Path) -> None:
+    """Publish, see a worker put it into quarantine, release and withdraw it; read what is recorded."""
+    path = folder / "synthetic.yml"
+    path.write_text(RULE)
+    assert publish(detection, path, shadow=False) == 1
+    (loaded,) = load([path]).rules
+    topic = RuleTopic(worker)
+    topic.quarantine(loaded.id, Quarantine(loaded.version, loaded.title, "synthetic reason"))
+    topic.close()
+    release(detection, loaded.id)
+    withdraw(detection, path.name)
+    assert board(detection).files == {}
+    assert list(recorded(detection, CATALOG, since=0))
+
+
 def worker_starts(settings: Settings) -> None:
     topic_ids(settings, needed=roles(settings.application)["worker"])
 
@@ -205,6 +236,10 @@ CASES: list[tuple[str, Acl, Callable[[Settings], object]]] = [
     ("identity", Acl("Read", "Topic", "vault"), lambda s: in_vault(s, "patient:x")),
     ("identity", Acl("Write", "Topic", "audit.ehr"), lambda s: in_vault(s, "patient:x")),
     ("identity", Acl("Write", "Topic", "installation"), lambda s: PseudonymKeys(s, load_keys(s.home), now=NOW)),
+    ("detection", Acl("Read", "Topic", "rules"), board),
+    ("detection", Acl("Write", "Topic", "rules"), board),
+    ("detection", Acl("Write", "Topic", "audit.ehr"), board),
+    ("detection", Acl("Read", "Topic", "audit.iot"), lambda s: list(recorded(s, CATALOG, since=0))),
     ("console", Acl("Describe", "Topic", "views"), lambda s: read_status(s, seconds=0.1)),
     ("console", Acl("Describe", "Group", "wardwatch"), lambda s: read_status(s, seconds=0.1)),
     ("console", READ_LETTERS, lambda s: read_status(s, seconds=0.1)),
