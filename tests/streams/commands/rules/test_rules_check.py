@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from pathlib import Path
+from time import process_time
 from typing import Any
 
 import pytest
@@ -104,6 +106,31 @@ def test_a_file_that_is_no_yaml_is_one_finding_at_its_line(tmp_path: Path) -> No
     (one,) = check([path], CATALOG)
     assert (one.code, one.path) == ("WR101", str(path))
     assert one.line >= 2
+
+
+HOSTILE = {
+    "bomb": "a: &a [x, x, x, x, x, x, x, x, x]\n"
+    + "".join(f"{new}: &{new} [{', '.join([f'*{old}'] * 9)}]\n" for old, new in pairwise("abcdefghijk")),
+    "itself": "title: &a\n  x: *a\n",
+    "deep": "title: " + "[" * 5000 + "\n",
+    "long": "title: x\ntags:\n" + "- t\n" * 20_000,
+    "wide": "title: x\nlogsource: {product: aws}\ndetection:\n  s:\n    eventName:\n"
+    + "".join(f"    - value{n}\n" for n in range(2_000))
+    + "  condition: s\n",
+}
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_a_hostile_file_costs_itself_and_little_time(text: str, tmp_path: Path) -> None:
+    good = write(tmp_path, GOOD, name="good.yml").read_text()
+    (tmp_path / "hostile.yml").write_text(f"{good}---\n{text}")
+    (tmp_path / "good.yml").write_text(good.replace(GOOD["id"], "00000000-0000-4000-8000-000000000001"))
+    begin = process_time()
+    found = check([tmp_path], CATALOG)
+    assert process_time() - begin < 20
+    assert {one.path for one in found if one.level == "error"} == (
+        {str(tmp_path / "hostile.yml")} if text != HOSTILE["wide"] else set()
+    )
 
 
 def test_a_name_of_a_file_that_shells_and_links_dislike(tmp_path: Path) -> None:
