@@ -194,11 +194,12 @@ def _fields(paper: Paper, rule: Rule, names: Names, sources: Sources) -> Iterato
         yield _diagnostic(paper, "WR203", ("logsource",), told)
         return
     unknown: list[str] = []
+    stands = _stands(paper)
     for doubt in names.doubts(rule, [event for _, _, event in events_of(paper.document)]):
         hint = f"; did you mean {doubt.hint}?" if doubt.hint else ""
         if doubt.certain or doubt.hint.casefold() == doubt.name.casefold():
             told = f"{doubt.name} is filled by no source of this log source{hint}"
-            yield _diagnostic(paper, "WR201", _stands(paper, doubt.name), told)
+            yield _diagnostic(paper, "WR201", stands.get(doubt.name, ("detection",)), told)
         else:
             unknown.append(doubt.name)
     if unknown:
@@ -206,10 +207,13 @@ def _fields(paper: Paper, rule: Rule, names: Names, sources: Sources) -> Iterato
         yield _diagnostic(paper, "WR202", ("detection",), told)
 
 
-def _stands(paper: Paper, name: str) -> tuple[str | int, ...]:
-    """Where a field is asked about first."""
-    places = (place for place in paper.lines if place[0] == "detection")
-    return next((place for place in places if str(place[-1]).partition("|")[0] == name), ("detection",))
+def _stands(paper: Paper) -> dict[str, tuple[str | int, ...]]:
+    """Where each field is asked about first."""
+    found: dict[str, tuple[str | int, ...]] = {}
+    for place in paper.lines:
+        if place[0] == "detection":
+            found.setdefault(str(place[-1]).partition("|")[0], place)
+    return found
 
 
 def _width(paper: Paper, rule: Rule, without_witness: set[str]) -> Iterator[Diagnostic]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -86,22 +86,26 @@ def _of(path: str, content: bytes) -> Iterator[Paper]:
     read = list(documents(content))
     if not any(isinstance(one, tuple) for one in read):
         return
-    lines = _lines(content)
+    lines = _lines(content, {one[0] for one in read if isinstance(one, tuple)})
     for one in read:
         if not isinstance(one, DocumentError) and isinstance(one[1], Mapping):
             line, document = one
             yield Paper(path, line, document, lines.get(line, {}))
 
 
-def _lines(content: bytes) -> dict[int, dict[Place, int]]:
-    """By the line a document starts on. What breaks the syntax further down ends it, as it ends the reading."""
+def _lines(content: bytes, sound: Set[int]) -> dict[int, dict[Place, int]]:
+    """By the line a document starts on, of those that are ``sound``: others may refer to themselves without end.
+
+    What breaks the syntax further down ends it, as it ends the reading.
+    """
     found: dict[int, dict[Place, int]] = {}
     loader = yaml.CSafeLoader(content.decode("utf-8-sig"))
     try:
         while loader.check_node():
             node: Any = loader.get_node()
-            places = found[node.start_mark.line + 1] = {}
-            _walk(node, (), places)
+            line = node.start_mark.line + 1
+            if line in sound:
+                _walk(node, (), found.setdefault(line, {}))
     except yaml.YAMLError:
         pass
     finally:

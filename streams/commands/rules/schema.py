@@ -96,13 +96,14 @@ def _list(item: _Check, *, unique: bool = True, least: int = 0) -> _Check:
             return
         if len(value) < least:
             yield (), "is an empty list"
-        seen: list[Any] = []
+        seen: set[str] = set()
         for number, one in enumerate(value):
             for place, told in item(one):
                 yield (number, *place), told
-            if unique and one in seen:
+            key = repr(one)
+            if unique and key in seen:
                 yield (number,), "stands in the list twice"
-            seen.append(one)
+            seen.add(key)
 
     return check
 

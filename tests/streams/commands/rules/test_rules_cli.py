@@ -13,7 +13,10 @@ from command_line import AUDIT, TRAIL, Shell, lines
 from rule_files import GOOD, changed, write
 from typer.testing import CliRunner
 
+from detectors.rules import starter_rules
 from streams.cli import app
+
+SHIPPED = len(starter_rules().rules)
 
 
 def test_the_loop_of_one_rule_from_an_event_to_a_query(shell: Shell, tmp_path: Path) -> None:
@@ -76,8 +79,8 @@ def test_each_ends_as_ci_and_scripts_expect(invoke: Callable[..., Result], tmp_p
     assert json.loads(sarif.stdout)["runs"][0]["results"][0]["ruleId"] == "WR505"
     assert missing.stderr == f"wardwatch: {nowhere} is not there\n"
     assert both.stdout == unnamed.stdout == unread.stdout == ""
-    assert len(json.loads(listed.stdout)) == 21
-    assert json.loads(coverage.stdout)["rules"] == 21
+    assert len(json.loads(listed.stdout)) == SHIPPED
+    assert json.loads(coverage.stdout)["rules"] == SHIPPED
     assert json.loads(layer.read_text())["versions"]["layer"] == "4.5"
     assert json.loads(imported.stdout)["copied"] == ["bad.yml"]
     assert "additionalEventData.MFAUsed" in json.loads(refused.stdout)["refused"][0]["why"]
@@ -104,7 +107,7 @@ def test_rules_of_the_settings_are_active_beside_the_starter_pack(
     rule = write(tmp_path, GOOD)
     monkeypatch.setenv("WARDWATCH_RULES", json.dumps([str(tmp_path)]))
     listed = json.loads(invoke("list", "--json").stdout)
-    assert len(listed) == 22
+    assert len(listed) == SHIPPED + 1
     assert listed[-1]["origin"] == str(rule)
     (tmp_path / "broken.yml").write_text("title: [\n")
     told = invoke("list")
