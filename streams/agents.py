@@ -44,7 +44,7 @@ from streams.deliveries import DeliveryHandler, Notify
 from streams.epochs import Epochs
 from streams.handlers import FLUSH_BATCHES, IngestHandler, KeyedHandler
 from streams.heartbeat import PERIOD
-from streams.indexing import IndexHandler, Stores
+from streams.indexing import IndexHandler, stores_of
 from streams.installation import Installation, KeyWatch, agree
 from streams.keys import Keys, keys_of
 from streams.lanes import Handler, Lanes
@@ -59,8 +59,8 @@ from streams.sender import DeliveryFailed, Sender
 from streams.settings import Settings
 from streams.sinks.attempts import Sink
 from streams.sinks.catalog import make_sinks
-from streams.sinks.elasticsearch import Elasticsearch, StoreUnavailable
-from streams.sinks.store import AlertStore, StoreError
+from streams.sinks.elasticsearch import StoreUnavailable
+from streams.sinks.store import StoreError
 from streams.sources.catalog import set_ehr_zone
 from streams.sources.known import load_sources
 from streams.state import KeyedStep
@@ -76,8 +76,6 @@ log = logging.getLogger(__name__)
 
 #: Seconds between two reports of a worker on itself.
 REPORT_SECONDS = 2.0
-#: Seconds after which nobody asks what a worker said that is there no longer.
-FORGET_SECONDS = 3600.0
 
 #: Kafka records that a lane takes at once, and batches of them that may wait for it. Their bytes are most of a worker's
 #: memory. Ingest is done with each batch at once; other steps take several until they flush, and one more may wait.
@@ -129,7 +127,7 @@ class Worker:
         self._keyed(topics.EVENTS, "behave", Behave(detectors, kinds=["actor"]))
         self._keyed(topics.VIEWS, "behave", Behave(detectors, kinds=VIEW_KINDS))
         self._keyed(topics.FINDINGS, "alert", Alerting(Routes(settings.receivers).of))
-        self.stores = _stores(settings)
+        self.stores = stores_of(settings)
         self._agent(topics.ALERTS, "index", self._index_handler)
         self.sinks = _sinks(settings, keys)
         notify = Notify(settings.receivers, self.dead_letters, public_url=settings.public_url)
@@ -352,16 +350,6 @@ def _sinks(settings: Settings, keys: Keys) -> dict[str, Sink]:
         )
     except ValueError as exc:
         raise SetupError(str(exc)) from exc
-
-
-def _stores(settings: Settings) -> Stores:
-    embedded = AlertStore(settings.store_path) if settings.embedded_store else None
-    if embedded is not None:
-        embedded.drop_facts("worker.", before=int((time.time() - FORGET_SECONDS) * 1000))
-    return Stores(
-        embedded,
-        Elasticsearch(settings.elasticsearch, **settings.elasticsearch_login) if settings.elasticsearch else None,
-    )
 
 
 def faust_app(settings: Settings) -> BatchApp:

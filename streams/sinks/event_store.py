@@ -18,7 +18,7 @@ import orjson
 from detectors.base import Event
 from streams.documents import document
 from streams.lineage import fingerprint
-from streams.sinks.store import StoreError
+from streams.sinks.store import StoreError, not_opened, not_written
 
 __all__ = ["EventStore", "Limits", "entities_of"]
 
@@ -74,7 +74,7 @@ class EventStore:
         except sqlite3.Error as exc:
             if hasattr(self, "_db"):
                 self._db.close()
-            raise StoreError(f"{path} cannot be opened ({exc}): move it away, a new one is made") from exc
+            raise not_opened(path, exc) from exc
 
     def write(self, events: Iterable[Event], *, now: int, limits: Limits) -> None:
         """Durable when it returns. ``now``: ms since the epoch. Raises StoreError, and then none is."""
@@ -85,7 +85,7 @@ class EventStore:
                 self._trim(now, limits)
                 self._db.execute("pragma incremental_vacuum(1000)").fetchall()
         except sqlite3.Error as exc:
-            raise StoreError(f"{self.path}: {exc}") from exc
+            raise not_written(self.path, exc) from exc
 
     def _put(self, event: Event, now: int) -> None:
         # SQLite's integers are signed, and so is the mark
