@@ -301,9 +301,10 @@ class Behave:
         return orjson.dumps([SCHEMA, value.own, states])
 
     def load(self, key: bytes, raw: bytes) -> _Entity:
-        schema, own, saved = orjson.loads(raw)
+        schema, *rest = orjson.loads(raw)
         if schema > SCHEMA:
             raise NewerSchema(f"state of schema {schema}; this worker reads {SCHEMA}: upgrade it")
+        own, saved = rest
         detectors = self._detectors(key)
         return _Entity(own, [d.load(saved[d.name]) if d.name in saved else d.new() for d in detectors])
 
@@ -368,7 +369,7 @@ class Alerting:
         return orjson.dumps([SCHEMA, value])
 
     def load(self, key: bytes, raw: bytes) -> int:
-        schema, value = orjson.loads(raw)
+        schema, *rest = orjson.loads(raw)
         if schema > SCHEMA:
             raise NewerSchema(f"an occasion of schema {schema}; this worker reads {SCHEMA}: upgrade it")
-        return int(value)
+        return int(rest[0])

@@ -18,9 +18,12 @@ import orjson
 from detectors.base import Event
 from streams.documents import document
 from streams.lineage import fingerprint
-from streams.sinks.store import StoreError, not_opened, not_written
+from streams.sinks.store import StoreError, check_version, not_opened, not_written
 
-__all__ = ["EventStore", "Limits", "entities_of"]
+__all__ = ["VERSION", "EventStore", "Limits", "entities_of"]
+
+#: Version of the file's tables.
+VERSION = 1
 
 _SCHEMA = """
 pragma auto_vacuum = incremental;
@@ -64,13 +67,20 @@ class EventStore:
         try:
             if read_only:
                 self._db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5, check_same_thread=False)
+                check_version(self._db, path, VERSION)
             else:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 self._db = sqlite3.connect(path, timeout=5, check_same_thread=False)
+                found = check_version(self._db, path, VERSION)
                 self._db.executescript(_SCHEMA)
+                if found < VERSION:
+                    self._db.execute(f"pragma user_version = {VERSION}")
                 self._db.execute("pragma journal_mode = wal")
                 self._db.execute("pragma synchronous = full")
             self._db.execute("select 1 from about limit 1")  # one that is being made has no tables yet
+        except StoreError:
+            self._db.close()
+            raise
         except sqlite3.Error as exc:
             if hasattr(self, "_db"):
                 self._db.close()

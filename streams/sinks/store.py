@@ -17,10 +17,13 @@ import orjson
 from detectors.base import SEVERITIES, Alert, Severity
 from streams.codecs import alert_document
 
-__all__ = ["KEPT", "AlertStore", "StoreError", "StoreFull", "not_opened", "not_written"]
+__all__ = ["KEPT", "VERSION", "AlertStore", "StoreError", "StoreFull", "check_version", "not_opened", "not_written"]
 
 #: Alerts kept; the oldest make room.
 KEPT = 200_000
+
+#: Version of the file's tables.
+VERSION = 1
 
 _SCHEMA = """
 create table if not exists alerts (
@@ -70,6 +73,14 @@ def not_opened(path: Path, exc: sqlite3.Error) -> StoreError:
     return StoreError(f"{path} cannot be opened ({exc}): move it away, a new one is made")
 
 
+def check_version(database: sqlite3.Connection, path: Path, version: int) -> int:
+    """The version of the tables in ``path``, 0 where none is said. Raises StoreError on one past ``version``."""
+    (found,) = database.execute("pragma user_version").fetchone()
+    if found > version:
+        raise StoreError(f"{path} has tables of version {found}; this version of Wardwatch reads {version}: upgrade it")
+    return int(found)
+
+
 def not_written(path: Path, exc: sqlite3.Error) -> StoreError:
     """What is told of a write that failed. Nothing of it is in the file."""
     if _has_no_room(exc):
@@ -87,14 +98,21 @@ class AlertStore:
         try:
             if read_only:
                 self._db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5, check_same_thread=False)
+                check_version(self._db, path, VERSION)
             else:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 self._db = sqlite3.connect(path, timeout=5, check_same_thread=False)
+                found = check_version(self._db, path, VERSION)
                 self._db.execute("pragma journal_mode = wal")
                 self._db.execute("pragma synchronous = full")
                 self._db.executescript(_SCHEMA)
+                if found < VERSION:
+                    self._db.execute(f"pragma user_version = {VERSION}")
             self._db.execute("select 1 from alerts limit 1")  # one that is being made has no tables yet
             self._db.row_factory = sqlite3.Row
+        except StoreError:
+            self._db.close()
+            raise
         except sqlite3.Error as exc:
             if hasattr(self, "_db"):
                 self._db.close()
