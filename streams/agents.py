@@ -37,8 +37,9 @@ from detectors.registry import registered
 from detectors.rules import load
 from streams import topics
 from streams.admin import PATIENCE, SetupError, topic_ids
+from streams.broker_clock import BrokerClock
 from streams.changelog import Changelog
-from streams.crashes import CrashJournal
+from streams.crashes import FOLDER, CrashJournal
 from streams.deadletters import DeadLetters
 from streams.deliveries import DeliveryHandler, Notify
 from streams.epochs import Epochs
@@ -98,6 +99,7 @@ class Worker:
         self.topic_ids = topic_ids(settings, needed=roles(settings.application)["worker"])
         self.app = faust_app(settings)
         self.lanes = Lanes(self)
+        self.broker_clock = BrokerClock(time.time)
         self.tallies: dict[tuple[str, str], Tally] = defaultdict(Tally)
         self.skews = Skews()
         self.sender = Sender(client=self.client, partitions={topic.name: settings.partitions for topic in topics.ALL})
@@ -133,7 +135,9 @@ class Worker:
         notify = Notify(settings.receivers, self.dead_letters, public_url=settings.public_url)
         self._keyed(topics.NOTIFICATIONS, "notify", notify, self._deliveries())
         self.http = httpx.AsyncClient()  # for the heartbeat: each receiver has its own
-        self.watch = Watch(settings, self.sender, self.stores, sinks=self.sinks, client=self.http, clock=time.time)
+        self.watch = Watch(
+            settings, self.sender, self.stores, sinks=self.sinks, client=self.http, clock=self.broker_clock
+        )
         self.metrics = Metrics(settings.store_path) if settings.metrics_port else None
         self._hook()
 
@@ -189,9 +193,7 @@ class Worker:
         )
 
     def _journal(self, step: str, topic: str, partition: int) -> CrashJournal:
-        return CrashJournal(
-            self.settings.home / "under-way" / f"{self.settings.application}.{step}.{topic}.{partition}"
-        )
+        return CrashJournal(self.settings.home / FOLDER / f"{self.settings.application}.{step}.{topic}.{partition}")
 
     def _index_handler(self, partition: int) -> Handler:
         return IndexHandler(
@@ -269,7 +271,7 @@ class Worker:
             reporter = Reporter(self.lanes, self.app)
             while not app.should_stop:
                 await asyncio.sleep(REPORT_SECONDS)
-                await self._report(reporter, time.time())
+                await self._report(reporter)
 
         @app.task  # type: ignore[untyped-decorator]
         async def beat() -> None:
@@ -277,9 +279,15 @@ class Worker:
                 await self.watch.beat()
                 await asyncio.sleep(PERIOD)
 
-    async def _report(self, reporter: Reporter, now: float) -> None:
+    async def _report(self, reporter: Reporter) -> None:
+        now = time.time()
         look = reporter.look(
-            now=now, tallies=self.tallies, skews=self.skews, store=self.watch.store, kafka=self.watch.kafka
+            now=self.broker_clock(),
+            tallies=self.tallies,
+            skews=self.skews,
+            clock={socket.gethostname(): self.broker_clock.ahead},
+            store=self.watch.store,
+            kafka=self.watch.kafka,
         )
         self.watch.take(look)
         fact = reporter.report(look, now=now)
@@ -297,7 +305,9 @@ class Worker:
             record = self.clocks.record(time.monotonic(), self._end_of)
             try:
                 for topic in (topics.EVENTS, topics.VIEWS):
-                    await self.sender.control(Control(topic, WATERMARK, record))
+                    sent = time.time()
+                    stamp = await self.sender.control(Control(topic, WATERMARK, record))
+                    self.broker_clock.stamped(stamp, sent=sent)
             except DeliveryFailed as exc:
                 log.warning("time stands still downstream: %s", exc)
 

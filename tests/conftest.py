@@ -157,15 +157,16 @@ def small_disk() -> Iterator[Callable[[Path, int], SmallDisk]]:
 
 @pytest.fixture(scope="session")
 def wrong_clock() -> Callable[[int], dict[str, str]]:
-    """The environment of a process whose clock is so many seconds ahead; timers of the system run on as they are."""
+    """The environment of a process whose clock is so many seconds ahead; what it waits for is as long as ever."""
     found = [library for pattern in _FAKETIME for library in Path("/").glob(pattern)]
     if not found or shutil.which("faketime") is None:
         _lacking("clock", "no faketime on PATH")
+    tests = Path(__file__).parent
     return lambda seconds: {
         "LD_PRELOAD": str(found[0]),
         "FAKETIME": f"{seconds:+d}s",
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        "FAKETIME_NO_CACHE": "1",
+        "PYTHONPATH": os.pathsep.join((str(tests / "faults" / "faketime"), str(tests.parent))),
     }
 
 
