@@ -264,13 +264,21 @@ class SpoolingOutbox(Outbox):
         delivers the rest. What is neither delivered nor on disk then is told as not delivered."""
         deadline = time.monotonic() + timeout
         try:
-            self.flush(timeout)
+            try:
+                self.flush(timeout)
+            except OSError:
+                if not self._unspooled:
+                    raise
+                # The disk is full: the broker may take them yet.
             self._wake.set()
             with self._room:
                 in_vain = self._in_vain
                 self._room.wait_for(
                     lambda: not self._away or self._in_vain > in_vain, max(0.0, deadline - time.monotonic())
                 )
+            with self._order:
+                while self._unspooled and not self._unspooled_sent:
+                    self._tell(self._unspooled.popleft(), "no broker took it, and the disk of the spool is full")
             self._raise_failures()
         finally:
             self._closing = True
@@ -278,9 +286,6 @@ class SpoolingOutbox(Outbox):
             if self._keeper is not None:
                 self._keeper.join(timeout)
             with self._order:
-                for event in self._unspooled:
-                    self._tell(event, "no broker took it, and the disk of the spool is full")
-                self._unspooled.clear()
                 if self._producer is not None:
                     self._producer.close(timeout)
                 self._spool.close()

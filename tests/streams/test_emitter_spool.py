@@ -19,7 +19,7 @@ from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.admin import NewTopic
 
 from streams.embedded.kafka import EmbeddedKafka
-from streams.emitter import BufferFull, DeviceEvent, Emitter, Spool, SpoolError
+from streams.emitter import BufferFull, DeliveryError, DeviceEvent, Emitter, Spool, SpoolError
 from streams.outbox import Outgoing
 
 if TYPE_CHECKING:  # processes of these tests import them, and find no more than this folder
@@ -190,6 +190,26 @@ def test_on_a_full_disk_nothing_is_lost_and_nothing_is_taken_that_could_be(
     }
     assert "50 events wait in memory for the broker, or for room: " in caplog.text
     assert [i for i in ids(broker) if "e90000" <= i < "e90200"] == [f"e{n:05}" for n in range(90_000, 90_151)]
+
+
+def test_closed_on_a_full_disk_it_tells_what_nobody_took(
+    broker: EmbeddedKafka, tmp_path: Path, small_disk: Callable[[Path, int], SmallDisk]
+) -> None:
+    disk = small_disk(tmp_path / "disk", 1)
+    full = emitter(broker, disk.seen / "spool")
+    full.emit(event(94_999), key="pump-1")
+    wait(lambda: not full._outbox._away)
+    disk.fill()
+    os.kill(broker.pid, signal.SIGSTOP)
+    try:
+        for number in range(95_000, 95_005):
+            full.emit(event(number), key="pump-1")
+        wait(lambda: full._outbox._away)
+        with pytest.raises(DeliveryError, match="5 events") as told:
+            full.close(timeout=0.5)
+    finally:
+        os.kill(broker.pid, signal.SIGCONT)
+    assert [failure.event_id for failure in told.value.failures] == [f"e{n:05}" for n in range(95_000, 95_005)]
 
 
 PREFORK = """
