@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from detectors.base import Finding, Severity, digest
 from streams.lanes import LaneStatus, Loss
 from streams.lineage import NewerSchema, TopicReplaced
-from streams.occasions import DETECTOR, GAP, SUBJECT
+from streams.occasions import DETECTOR, GAP, SUBJECT, span
 from streams.settings import Settings
 from streams.sinks.elasticsearch import StoreUnavailable
 from streams.sinks.store import StoreError
@@ -194,13 +194,13 @@ class Conditions:
         for source, seconds in look.silent.items():
             if source != OWN.name and 0 < self._limits.quiet_after <= seconds < GONE:
                 yield _Trouble(
-                    "quiet", source, f"source:{source}", f"Nothing has come from {source} for {_time(seconds)}."
+                    "quiet", source, f"source:{source}", f"Nothing has come from {source} for {span(seconds)}."
                 )
         yield from self._skewed(look, now)
         for host, seconds in look.clock.items():
             if 0 < self._limits.skew_limit <= abs(seconds):
                 way = "ahead of" if seconds > 0 else "behind"
-                told = f"The clock of {host} is {_time(abs(seconds))} {way} the broker's."
+                told = f"The clock of {host} is {span(abs(seconds))} {way} the broker's."
                 yield _Trouble("clock", host, f"worker:{self._limits.application}", told)
 
     def _stuck(self, look: Look, now: float) -> Iterator[_Trouble]:
@@ -256,7 +256,7 @@ class Conditions:
                     "dead_letters",
                     f"{step} {topic}",
                     f"topic:{topic}",
-                    f"{recent} records of {topic} became dead letters in {step} within {_time(BURST)}.",
+                    f"{recent} records of {topic} became dead letters in {step} within {span(BURST)}.",
                     lasting=False,
                 )
 
@@ -275,7 +275,7 @@ class Conditions:
                 del self._skews[source]
             elif skew.last - skew.first >= self._limits.trouble_after:
                 way = "after" if skew.seconds > 0 else "before"
-                told = f"Events of {source} are dated {_time(abs(skew.seconds))} {way} they reached the broker."
+                told = f"Events of {source} are dated {span(abs(skew.seconds))} {way} they reached the broker."
                 yield _Trouble("skew", source, f"source:{source}", told, lasting=False)
 
 
@@ -286,13 +286,6 @@ def _why(lane: LaneStatus) -> str:
     if issubclass(lane.cause, NewerSchema | TopicReplaced):
         return lane.stopped.partition(": ")[2] or lane.cause.__name__
     return lane.cause.__name__
-
-
-def _time(seconds: float) -> str:
-    for size, name in ((86_400, "days"), (3600, "hours"), (60, "minutes")):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {name}"
-    return f"{seconds:.0f} seconds"
 
 
 def _finding(trouble: _Trouble, now: float) -> Finding:

@@ -17,9 +17,10 @@ from faust.types import TP
 from detectors.rules import load
 from streams import topics
 from streams.admin import SetupError, topic_ids
-from streams.agents import BLOCKS, REPLACED, faust_app
+from streams.agents import REPLACED
 from streams.deadletters import DeadLetters
 from streams.event_keeping import EmbeddedEvents, EventFilter, EventsHandler, IndexedEvents, Keeper
+from streams.faust_app import BLOCKS, faust_app
 from streams.keys import keys_of
 from streams.lanes import Handler, Lanes
 from streams.lineage import TopicReplaced

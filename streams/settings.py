@@ -145,6 +145,14 @@ class Settings(BaseSettings):
     rules: list[Path] = Field(
         default_factory=list, description="files or folders of Sigma rules, beside the starter pack"
     )
+    rule_matches_per_minute: int = Field(
+        1000, ge=0, description="matches of one rule in one worker, past which it is quarantined; 0: no limit"
+    )
+    rule_seconds_per_minute: float = Field(
+        6.0,
+        ge=0,
+        description="seconds a rule may take of a worker's minute before it is quarantined; 0: no limit",
+    )
     ehr_zone: str = Field(
         "", description="IANA time zone of audit messages and HL7 v2 whose times have no offset; empty: refuse them"
     )

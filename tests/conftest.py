@@ -23,6 +23,7 @@ from typing import NoReturn
 
 import hypothesis
 import pytest
+from command_line import Shell
 from hypothesis import settings as hypothesis_settings
 from playwright.async_api import Browser, async_playwright
 from servers.elasticsearch_server import TestElasticsearch
@@ -234,3 +235,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         without = [reason for reason in reasons if reason]
         if without:
             terminalreporter.write_line(f"{what}: not run ({without[0]}; {len(without)} tests skipped)", yellow=True)
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    """A shell whose home is empty."""
+    return Shell(tmp_path / "home")

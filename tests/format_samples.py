@@ -25,14 +25,16 @@ from synthetic_alerts import alert
 from detectors.base import Event
 from detectors.registry import registered
 from streams import crashes, spool, topics
+from streams.alerting import Alerting
 from streams.blocks import pack, unpack
 from streams.codecs import encode_alert, encode_event, encode_finding
 from streams.deadletters import DeadLetters
 from streams.lineage import BLOCK, HEADER, NO_POSITION, SCHEMA, Lineage, Position, fingerprint
 from streams.notify import Notify
-from streams.pipeline import Alerting, Behave, finding_output
+from streams.pipeline import Behave, finding_output
 from streams.receivers import WebhookReceiver
 from streams.records import WATERMARK, RawRecord
+from streams.rule_topic import File, Quarantine, Running
 from streams.sinks import event_store, store
 from streams.sinks.event_store import EventStore, Limits
 from streams.sinks.store import AlertStore
@@ -40,7 +42,7 @@ from streams.state import KeyedStep, PartitionState
 from streams.vault import Identity, seal
 from streams.watermarks import InputClocks
 
-__all__ = ["FILES", "FOLDER", "KEY", "PRIVATE", "Sample", "events", "load", "samples", "steps"]
+__all__ = ["FILES", "FOLDER", "KEY", "PRIVATE", "RULES", "Sample", "events", "load", "samples", "steps"]
 
 FOLDER = Path(__file__).with_name("fixtures")
 #: 2026-03-01, and the id of a topic.
@@ -55,6 +57,14 @@ FILES = {
     "alerts.sqlite": store.VERSION,
     "events.sqlite": event_store.VERSION,
     crashes.FOLDER: 1,
+}
+
+
+#: What lies in ``rules``, by its key.
+RULES: Mapping[str, File | Quarantine | Running] = {
+    "file/synthetic.yml": File("title: Synthetic", True, "synthetic-analyst"),
+    "quarantine/synthetic-rule": Quarantine("0123abcd", "Synthetic", "it alerts too often"),
+    "worker/synthetic.1": Running("0123abcd", 21, 1, 2, NOW),
 }
 
 
@@ -145,6 +155,9 @@ def samples() -> dict[str, list[Sample]]:
                 orjson.dumps({"v": SCHEMA, "epoch": {"key": "89abef01", "notice": 300000, "overlap": 3600000}}),
             ),
             Sample(b"destroyed", orjson.dumps({"v": SCHEMA, "destroyed": "0123abcd"})),
+        ],
+        topics.RULES: [
+            Sample(key.encode(), orjson.dumps({"v": SCHEMA, **told._asdict()})) for key, told in RULES.items()
         ],
         topics.VAULT: [
             Sample(output.key, output.value)

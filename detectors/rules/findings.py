@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from detectors.base import Event, Finding, digest
+from detectors.rules.rule import Rule
 from detectors.rules.ruleset import Match
 
-__all__ = ["finding"]
+__all__ = ["entity", "finding"]
 
 #: Fields that say who did what, shown beside those that the rule asked about.
 _CONTEXT: Final = (
@@ -23,22 +24,28 @@ _CONTEXT: Final = (
 )
 
 
+def entity(rule: Rule, event: Event, subject: str) -> str:
+    """Whom a match of ``rule`` is about: an event without a device is about its actor.
+
+    ``subject``: ``actor`` or ``device``, where the rule does not say.
+    """
+    return event.device if (rule.subject or subject) == "device" and event.device else event.actor
+
+
 def finding(match: Match, event: Event, subject: str) -> Finding:
     """The finding of ``match`` on ``event``; the same two give the same finding.
 
-    ``subject`` (``actor`` or ``device``) says whom it is about; the rule's own word goes before it, and an
-    event without a device is about its actor. The reason names fields and the kind of question they answered,
+    ``subject``: as :func:`entity` takes it. The reason names fields and the kind of question they answered,
     never a value of the event or of the rule; evidence is taken from ``event.fields`` alone.
     """
     rule = match.rule
     causes = match.causes()
-    about_device = (rule.subject or subject) == "device" and event.device
     questions = [f"{cause.field} {cause.phrase}" if cause.field else cause.phrase for cause in causes]
     names = dict.fromkeys([*(cause.field for cause in causes), *rule.fields, *_CONTEXT])
     return Finding(
         id=digest("sigma", rule.id, event.id),
         detector="sigma",
-        entity=event.device if about_device else event.actor,
+        entity=entity(rule, event, subject),
         time=event.time,
         severity=rule.level,
         title=rule.title,

@@ -141,7 +141,7 @@ async def _run(
     alerts = sum(told.values())
     async with httpx.AsyncClient() as client:
         await _until_indexed(client, elasticsearch_url, alerts)
-        index = (await client.get(f"{elasticsearch_url}/wardwatch-*/_search?size=5000")).content
+        index = (await client.get(f"{elasticsearch_url}/wardwatch-alerts-*/_search?size=5000")).content
     transport = httpx.ASGITransport(app=create_app(cluster.settings.store_path))  # type: ignore[arg-type]
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as page:
         shown = (await page.get("/api/alerts")).content
@@ -220,7 +220,7 @@ def _due(alerts: list[dict[str, Any]]) -> int:
     return sum(alert["severity"] in ("medium", "high", "critical") for alert in alerts)
 
 
-def _wait(condition: Any, seconds: float = 30) -> None:
+def _wait(condition: Any, seconds: float = 90) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "not within the time given"
@@ -228,7 +228,7 @@ def _wait(condition: Any, seconds: float = 30) -> None:
 
 
 async def _until_indexed(client: httpx.AsyncClient, url: str, alerts: int) -> None:
-    for _ in range(300):
+    for _ in range(900):
         await client.post(f"{url}/wardwatch-*/_refresh")
         count = (await client.get(f"{url}/wardwatch-alerts-*/_count")).json().get("count", 0)
         if count >= alerts:

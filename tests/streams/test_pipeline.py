@@ -15,12 +15,13 @@ from detectors.registry import registered
 from detectors.rules import starter_rules
 from streams import topics
 from streams.agents import VIEW_KINDS
+from streams.alerting import Alerting
 from streams.blocks import Block
 from streams.codecs import encode_finding
 from streams.deadletters import DeadLetters, open_letter
 from streams.demo.records import audit_event, device_event
 from streams.lineage import NO_POSITION, Lineage, Position
-from streams.pipeline import Alerting, Behave, Ingest, Reader
+from streams.pipeline import Behave, Ingest, Reader
 from streams.privacy import Pseudonyms
 from streams.records import Output, RawRecord, Record
 from streams.state import PartitionState
@@ -109,7 +110,7 @@ def test_an_alert_is_queued_once_for_each_receiver_that_wants_it() -> None:
     outputs = [
         [
             (output.topic, output.key)
-            for output in state._step.fold(Record(n, b"", encode_finding(found), n + 1), True, state)
+            for output in state._step.fold(Record(n, found.entity.encode(), encode_finding(found), n + 1), True, state)
         ]
         for n, found in enumerate([finding, replace(finding, severity="low")])
     ]

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 import pytest
-from format_samples import FILES, FOLDER, KEY, PRIVATE, Sample, events, load, samples, steps
+from format_samples import FILES, FOLDER, KEY, PRIVATE, RULES, Sample, events, load, samples, steps
 from synthetic_alerts import alert
 
 from streams import crashes, topics
@@ -24,6 +24,7 @@ from streams.epochs import Agreement, Epoch
 from streams.installation import Installation
 from streams.lineage import SCHEMA, NewerSchema
 from streams.records import WATERMARK
+from streams.rule_topic import RuleTopic
 from streams.seen import PREFIX
 from streams.settings import Settings
 from streams.sinks.event_store import EventStore
@@ -63,7 +64,7 @@ def test_a_form_that_changes_takes_another_version(topic: str) -> None:
     assert samples()[topic] == of(topic, SCHEMA), "raise SCHEMA, read both, and keep a sample of each"
 
 
-@pytest.mark.parametrize("topic", [topics.VAULT, topics.DEAD_LETTERS, topics.INSTALLATION, *STEPS])
+@pytest.mark.parametrize("topic", [topics.VAULT, topics.DEAD_LETTERS, topics.INSTALLATION, topics.RULES, *STEPS])
 def test_a_shape_that_changes_takes_another_version(topic: str) -> None:
     """What is sealed differs each time, and what detectors keep is theirs; around it nothing may."""
     now, then = ([(s.key, shape(s)) for s in found] for found in (samples()[topic], of(topic, SCHEMA)))
@@ -103,6 +104,17 @@ def test_what_lies_in_topics_is_read(version: int) -> None:
     assert agreed(of(topics.INSTALLATION, version)) == Agreement(
         (Epoch("0123abcd", 0), Epoch("89abef01", NOW + 300_000, 3_600_000)), frozenset({"0123abcd"})
     )
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_published_rules_are_run(version: int) -> None:
+    topic = RuleTopic(Settings())
+    for sample in of(topics.RULES, version):
+        topic._take((sample.key or b"").decode(), orjson.loads(sample.value or b""))
+    held = {f"file/{name}": file for name, file in topic._files.items()}
+    held |= {f"quarantine/{rule}": why for rule, why in topic._quarantined.items()}
+    held |= {f"worker/{name}": rules for name, rules in topic._workers.items()}
+    assert held == RULES
 
 
 def agreed(log: list[Sample]) -> Agreement:

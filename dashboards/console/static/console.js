@@ -64,17 +64,25 @@ function act(alert) {
   return told.join(" ");
 }
 
-// Why, in a sentence: what the rule is about, or what a model saw.
+// What it tells of has ended by itself; nobody closed it.
+function over(alert) {
+  return alert.status === "recovered";
+}
+
+// Why, in a sentence: what the rule is about, or what a model saw; then that it is over.
 function why(alert) {
+  if (over(alert)) return alert.reason;
   return (alert.findings[0].rule || {}).description || alert.reason;
 }
 
 function row(alert) {
   const made = element("tr");
   made.dataset.id = alert.id;
+  made.classList.toggle("over", over(alert));
   made.dataset.sequence = alert.sequence;
   const severity = element("td");
   severity.append(element("span", `severity ${alert.severity}`, alert.severity));
+  if (over(alert)) severity.append(element("span", "state", "over"));
   const when = element("td", "when");
   when.append(local(alert.last_seen));
   const what = element("td", "what");

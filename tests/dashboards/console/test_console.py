@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 from playwright.async_api import Browser, expect
-from synthetic_alerts import alert
+from synthetic_alerts import alert, over, own
 
 from dashboards.console.app import create_app
 from streams.embedded.java import free_port
@@ -175,6 +175,23 @@ async def test_alerts_appear_by_themselves_and_open(browser: Browser, page: Page
     await expect(detail).to_contain_text("T1485")
     await tab.keyboard.press("Escape")
     await expect(detail).to_be_hidden()
+
+
+async def test_what_is_over_is_seen_where_it_stood_open(browser: Browser, page: Page, store: AlertStore) -> None:
+    begun = own("a")
+    store.write([begun, own("b")], now=1)
+    tab = await browser.new_page()
+    await tab.goto(page.url)
+    rows = tab.locator("#alerts tbody tr")
+    await expect(rows).to_have_count(2)
+    await expect(tab.locator(".state")).to_have_count(0)
+    store.write([over(begun)], now=2)
+    await expect(rows.first).to_contain_text("Over after 12 minutes. It was: it does not answer.")
+    await expect(tab.locator(".state")).to_have_text(["over"])
+    await expect(rows).to_have_count(2)
+    await rows.first.click()
+    await expect(tab.locator("#detail")).to_contain_text("recovered")
+    await expect(tab.locator("#detail")).to_contain_text("last seen")
 
 
 async def test_filter_and_search_are_in_the_address(browser: Browser, page: Page, store: AlertStore) -> None:

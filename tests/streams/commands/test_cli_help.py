@@ -27,6 +27,7 @@ COMMANDS = [
     "reveal",
     "who",
     "timeline",
+    "backtest",
     "dead-letters",
     "sources",
     "notify",

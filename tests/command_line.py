@@ -17,7 +17,7 @@ from streams.demo.records import audit_event, cloudtrail, device_event
 __all__ = ["AUDIT", "DEVICE", "NOW", "ROOT", "TRAIL", "Shell", "lines"]
 
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[1]
 
 
 NOW = int(time.time() * 1000)
