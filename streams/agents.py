@@ -38,15 +38,16 @@ from detectors.rules import Links
 from streams import topics
 from streams.admin import PATIENCE, SetupError, topic_ids
 from streams.alerting import Alerting
+from streams.broker_clock import BrokerClock
 from streams.changelog import Changelog
-from streams.crashes import CrashJournal
+from streams.crashes import FOLDER, CrashJournal
 from streams.deadletters import DeadLetters
 from streams.deliveries import DeliveryHandler, Notify
 from streams.epochs import Epochs
 from streams.faust_app import BLOCKS, INPUT, RECORDS, faust_app
 from streams.handlers import IngestHandler, KeyedHandler
 from streams.heartbeat import PERIOD
-from streams.indexing import IndexHandler, Stores
+from streams.indexing import IndexHandler, stores_of
 from streams.installation import Installation, KeyWatch, agree
 from streams.keys import Keys, keys_of
 from streams.lanes import Handler, Lanes
@@ -64,8 +65,8 @@ from streams.sender import DeliveryFailed, Sender
 from streams.settings import Settings
 from streams.sinks.attempts import Sink
 from streams.sinks.catalog import make_sinks
-from streams.sinks.elasticsearch import Elasticsearch, StoreUnavailable
-from streams.sinks.store import AlertStore, StoreError
+from streams.sinks.elasticsearch import StoreUnavailable
+from streams.sinks.store import StoreError
 from streams.sources.catalog import set_ehr_zone
 from streams.sources.known import load_sources
 from streams.state import KeyedStep
@@ -81,8 +82,6 @@ log = logging.getLogger(__name__)
 
 #: Seconds between two reports of a worker on itself.
 REPORT_SECONDS = 2.0
-#: Seconds after which nobody asks what a worker said that is there no longer.
-FORGET_SECONDS = 3600.0
 
 #: Why a lane stops whose topic changed under a running worker.
 REPLACED = "the topic was deleted and made again while this worker ran: start the workers again"
@@ -100,6 +99,7 @@ class Worker:
         self.topic_ids = topic_ids(settings, needed=roles(settings.application)["worker"])
         self.app = faust_app(settings)
         self.lanes = Lanes(self)
+        self.broker_clock = BrokerClock(time.time)
         self.tallies: dict[tuple[str, str], Tally] = defaultdict(Tally)
         self.skews = Skews()
         self.sender = Sender(client=self.client, partitions={topic.name: settings.partitions for topic in topics.ALL})
@@ -130,14 +130,20 @@ class Worker:
         self._keyed(topics.EVENTS, "behave", Behave(detectors, kinds=["actor"]))
         self._keyed(topics.VIEWS, "behave", Behave(detectors, kinds=VIEW_KINDS))
         self._keyed(topics.FINDINGS, "alert", Alerting(Routes(settings.receivers).of))
-        self.stores = _stores(settings)
+        self.stores = stores_of(settings)
         self._agent(topics.ALERTS, "index", self._index_handler)
         self.sinks = _sinks(settings, keys)
         notify = Notify(settings.receivers, self.dead_letters, public_url=settings.public_url)
         self._keyed(topics.NOTIFICATIONS, "notify", notify, self._deliveries())
         self.http = httpx.AsyncClient()  # for the heartbeat: each receiver has its own
         self.watch = Watch(
-            settings, self.sender, self.stores, name=self.name, sinks=self.sinks, client=self.http, clock=time.time
+            settings,
+            self.sender,
+            self.stores,
+            name=self.name,
+            sinks=self.sinks,
+            client=self.http,
+            clock=self.broker_clock,
         )
         self.metrics = Metrics(settings.store_path) if settings.metrics_port else None
         self._hook()
@@ -194,9 +200,7 @@ class Worker:
         )
 
     def _journal(self, step: str, topic: str, partition: int) -> CrashJournal:
-        return CrashJournal(
-            self.settings.home / "under-way" / f"{self.settings.application}.{step}.{topic}.{partition}"
-        )
+        return CrashJournal(self.settings.home / FOLDER / f"{self.settings.application}.{step}.{topic}.{partition}")
 
     def _index_handler(self, partition: int) -> Handler:
         return IndexHandler(
@@ -274,7 +278,7 @@ class Worker:
             reporter = Reporter(self.lanes, self.app)
             while not app.should_stop:
                 await asyncio.sleep(REPORT_SECONDS)
-                await self._report(reporter, time.time())
+                await self._report(reporter)
 
         @app.task  # type: ignore[untyped-decorator]
         async def watch_rules() -> None:
@@ -288,9 +292,15 @@ class Worker:
                 await self.watch.beat()
                 await asyncio.sleep(PERIOD)
 
-    async def _report(self, reporter: Reporter, now: float) -> None:
+    async def _report(self, reporter: Reporter) -> None:
+        now = time.time()
         look = reporter.look(
-            now=now, tallies=self.tallies, skews=self.skews, store=self.watch.store, kafka=self.watch.kafka
+            now=self.broker_clock(),
+            tallies=self.tallies,
+            skews=self.skews,
+            clock={socket.gethostname(): self.broker_clock.ahead},
+            store=self.watch.store,
+            kafka=self.watch.kafka,
         )
         self.watch.take(look)
         fact = reporter.report(look, now=now)
@@ -308,7 +318,9 @@ class Worker:
             record = self.clocks.record(time.monotonic(), self._end_of)
             try:
                 for topic in (topics.EVENTS, topics.VIEWS):
-                    await self.sender.control(Control(topic, WATERMARK, record))
+                    sent = time.time()
+                    stamp = await self.sender.control(Control(topic, WATERMARK, record))
+                    self.broker_clock.stamped(stamp, sent=sent)
             except DeliveryFailed as exc:
                 log.warning("time stands still downstream: %s", exc)
 
@@ -362,16 +374,6 @@ def _sinks(settings: Settings, keys: Keys) -> dict[str, Sink]:
         )
     except ValueError as exc:
         raise SetupError(str(exc)) from exc
-
-
-def _stores(settings: Settings) -> Stores:
-    embedded = AlertStore(settings.store_path) if settings.embedded_store else None
-    if embedded is not None:
-        embedded.drop_facts("worker.", before=int((time.time() - FORGET_SECONDS) * 1000))
-    return Stores(
-        embedded,
-        Elasticsearch(settings.elasticsearch, **settings.elasticsearch_login) if settings.elasticsearch else None,
-    )
 
 
 def build(settings: Settings) -> Worker:

@@ -99,6 +99,14 @@ KINDS: Final[Mapping[str, Kind]] = {
         "late ones may be too late for theirs.",
         "Set the sender's clock by NTP. If events are late because something held them back, this ends by itself.",
     ),
+    "clock": Kind(
+        "medium",
+        "A worker's clock is off",
+        "Receivers that look at the time of a webhook may refuse it; it is sent again until they take it. Events, "
+        "windows and alerts are right: their time is the events' and the broker's.",
+        "Set the clocks of the worker's host and of the brokers by NTP. Where every worker and every source is off by "
+        "as much, it is the broker's.",
+    ),
 }
 
 
@@ -112,6 +120,7 @@ class Look:
     losses: Sequence[Loss] = ()  #: since the look before
     silent: Mapping[str, float] = field(default_factory=dict)  #: seconds, by source; by one worker of all
     skew: Mapping[str, float] = field(default_factory=dict)  #: seconds ahead, by source heard since the look before
+    clock: Mapping[str, float] = field(default_factory=dict)  #: seconds ahead of the broker's, by host: this one's
     store: str = ""  #: the exception's name where a store was tried in vain
     kafka: str = ""  #: our own sentence where Kafka was asked in vain
 
@@ -188,6 +197,11 @@ class Conditions:
                     "quiet", source, f"source:{source}", f"Nothing has come from {source} for {span(seconds)}."
                 )
         yield from self._skewed(look, now)
+        for host, seconds in look.clock.items():
+            if 0 < self._limits.skew_limit <= abs(seconds):
+                way = "ahead of" if seconds > 0 else "behind"
+                told = f"The clock of {host} is {span(abs(seconds))} {way} the broker's."
+                yield _Trouble("clock", host, f"worker:{self._limits.application}", told)
 
     def _stuck(self, look: Look, now: float) -> Iterator[_Trouble]:
         """Lanes that hold something, or are stopped, and come no further; those of one step are one trouble."""

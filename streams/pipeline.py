@@ -318,8 +318,9 @@ class Behave:
         return orjson.dumps([SCHEMA, value.own, states])
 
     def load(self, key: bytes, raw: bytes) -> _Entity:
-        schema, own, saved = orjson.loads(raw)
+        schema, *rest = orjson.loads(raw)
         if schema > SCHEMA:
             raise NewerSchema(f"state of schema {schema}; this worker reads {SCHEMA}: upgrade it")
+        own, saved = rest
         detectors = self._detectors(key)
         return _Entity(own, [d.load(saved[d.name]) if d.name in saved else d.new() for d in detectors])

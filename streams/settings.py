@@ -195,7 +195,7 @@ class Settings(BaseSettings):
     lag_limit: int = Field(100_000, ge=0, description="records a worker's step may be behind; 0: never told")
     dead_letter_limit: int = Field(100, ge=0, description="dead letters of a worker in five minutes; 0: never told")
     quiet_after: float = Field(14_400.0, ge=0, description="seconds a source may be silent; 0: never told")
-    skew_limit: float = Field(240.0, ge=0, description="seconds a source's clock may be off; 0: never told")
+    skew_limit: float = Field(240.0, ge=0, description="seconds a source's or worker's clock may be off; 0: never told")
     heartbeat_url: SecretStr = Field(SecretStr(""), description="called each minute while a worker is well")
     metrics_port: int = Field(0, ge=0, le=65535, description="of a worker's Prometheus metrics; 0: none")
     metrics_address: str = Field("127.0.0.1", description="where metrics are served")

@@ -317,7 +317,10 @@ def test_environment_names_are_settings() -> None:
         "WARDWATCH_SECRETS",
         "WARDWATCH_PYTHON",
         "WARDWATCH_LONG",
+        "WARDWATCH_MILLION",
         "WARDWATCH_REQUIRE_BROWSER",
+        "WARDWATCH_REQUIRE_FULL_DISK",
+        "WARDWATCH_REQUIRE_CLOCK",
     }
     known |= {f"WARDWATCH_TEST_{name}" for name in ("KAFKA", "ELASTICSEARCH", "DATA")}
     for paper in (
