@@ -57,7 +57,7 @@ def emit(shell: Shell, name: str, count: int = 1) -> None:
                 id=f"{name}-{now}-{number}",
                 time=now,
                 name=name,
-                service="iam",
+                service="cloudtrail",
                 user="synthetic-admin",
                 address="192.0.2.1",
             )
