@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
@@ -39,8 +40,9 @@ log = logging.getLogger(__name__)
 MOST = 1000
 #: Steps without which no alert is made or delivered.
 _NEEDED = ("alert ", "notify ")
-#: What a heartbeat must not hide.
-_ILL = frozenset({"kafka", "stuck", "store"})
+#: What a heartbeat must not hide. That events are not kept is for the heartbeat of those that keep them.
+_ILL = frozenset({"kafka", "stuck", "store", "vault", "key"})
+_KEEPER_ILL = _ILL | {"unkept"}
 
 
 class Watch:
@@ -55,8 +57,12 @@ class Watch:
         sinks: Mapping[str, Sink],
         client: httpx.AsyncClient,
         clock: Callable[[], float],
+        keeps_events: bool = False,
     ) -> None:
-        """``clock``: seconds since the epoch. ``sinks``: what sends to each receiver. ``client``: the heartbeat's."""
+        """``clock``: seconds since the epoch. ``sinks``: what sends to each receiver. ``client``: the heartbeat's.
+
+        ``keeps_events``: this is a worker that does nothing else.
+        """
         self.kafka = ""  #: our sentence while Kafka does not answer
         self.stores: dict[str, str] = {}  #: stores that do not answer: which, and the exception's name
         self._settings = settings
@@ -65,7 +71,8 @@ class Watch:
         self._sinks = sinks
         self._routes = Routes(settings.receivers)
         self._clock = clock
-        self._conditions = Conditions(settings)
+        self._conditions = Conditions(settings, socket.gethostname())
+        self._ill = _KEEPER_ILL if keeps_events else _ILL
         self._waiting: dict[str, Finding] = {}  #: by id, for Kafka to take
         self._occasions: dict[tuple[str, str], tuple[Finding, int]] = {}  #: told directly: the first, and when last
         self._reached: set[str] = set()  #: webhook ids, and ids of alerts that the stores have
@@ -80,7 +87,7 @@ class Watch:
 
     @property
     def well(self) -> bool:
-        return not self.kafka and not self._conditions.lasting & _ILL
+        return not self.kafka and not self._conditions.lasting & self._ill
 
     async def beat(self) -> None:
         """Call the heartbeat's address if there is one and all is well."""

@@ -9,14 +9,14 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import httpx
 import orjson
 import pytest
-from cluster import ROOT, STAGES, Cluster
+from cluster import ROOT, STAGES, Cluster, EventsWorker
 from oracle import judge
 from topic_reading import read_topic
 
@@ -177,28 +177,6 @@ def _rotate(cluster: Cluster, first: str, pseudonym: str) -> None:
             pseudonym_keys(cluster).check_destroy(name)
 
     cluster.kill_workers()
-
-
-class EventsWorker:
-    """A worker that keeps events and does nothing else."""
-
-    def __init__(self, cluster: Cluster, **environment: str) -> None:
-        self._log = cluster.folder / "events.log"
-        with self._log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "streams.worker", "--only", "events"],
-                cwd=cluster.folder,
-                env={**os.environ, "PYTHONPATH": str(ROOT), **cluster.environment, **environment},
-                stdout=log,
-                stderr=log,
-            )
-
-    def wait_for(self, done: Callable[[], bool], seconds: float = 60) -> None:
-        deadline = time.monotonic() + seconds
-        while not done():
-            assert self.process.poll() is None, self._log.read_text()
-            assert time.monotonic() < deadline, self._log.read_text()
-            time.sleep(0.1)
 
 
 def kept(cluster: Cluster) -> int:

@@ -16,6 +16,7 @@ from receiving import Receiver, receiving
 
 from streams.codecs import decode_finding
 from streams.conditions import Look
+from streams.epochs import MissingKey
 from streams.indexing import Stores
 from streams.lanes import LaneStatus
 from streams.notify import webhook_id
@@ -25,6 +26,7 @@ from streams.sender import DeliveryFailed
 from streams.settings import Settings
 from streams.sinks.catalog import make_sinks
 from streams.sinks.store import AlertStore
+from streams.vault import VaultWaits
 from streams.watch import Watch
 
 START = 1_780_000_000.0
@@ -65,7 +67,9 @@ class Running:
 
 
 @asynccontextmanager
-async def watching(folder: Path, answer: Any = lambda _: (200, {}, b""), **settings: Any) -> AsyncIterator[Running]:
+async def watching(
+    folder: Path, answer: Any = lambda _: (200, {}, b""), *, keeps_events: bool = False, **settings: Any
+) -> AsyncIterator[Running]:
     with receiving(answer) as receiver:
         receivers = {name: {"url": receiver.url, "minimum_severity": level} for name, level in LEVELS.items()}
         inside = ["127.0.0.1"]
@@ -81,6 +85,7 @@ async def watching(folder: Path, answer: Any = lambda _: (200, {}, b""), **setti
                 sinks=sinks,
                 client=client,
                 clock=lambda: running.now,
+                keeps_events=keeps_events,
             )
             running = Running(watch, told, store, receiver)
             yield running
@@ -144,11 +149,16 @@ async def test_what_kafka_does_not_take_waits_and_is_not_told_twice(tmp_path: Pa
         ({"store": "Elasticsearch: StoreUnavailable"}, False),
         ({"lanes": STUCK}, False),
         ({"silent": {"fhir": 20_000.0}}, True),
+        ({"lanes": [LaneStatus("ingest", "audit.ehr", 0, stopped="synthetic", cause=VaultWaits)]}, False),
+        ({"lanes": [LaneStatus("ingest", "audit.ehr", 0, stopped="synthetic", cause=MissingKey)]}, False),
+        ({"unkept": "No worker keeps events."}, True),  # they have a heartbeat of their own
+        ({"unkept": "No worker keeps events.", "keeps_events": True}, False),
     ],
 )
 async def test_a_heart_beats_while_all_is_well(tmp_path: Path, look: dict[str, Any], well: bool) -> None:
+    own = {"keeps_events": look.pop("keeps_events")} if "keeps_events" in look else {}
     with receiving() as beats:
-        async with watching(tmp_path, heartbeat_url=beats.url) as running:
+        async with watching(tmp_path, heartbeat_url=beats.url, **own) as running:
             await running.look(minutes=5, **look)
             await running.watch.beat()
             assert len(beats.received) == well
