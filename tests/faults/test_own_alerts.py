@@ -78,7 +78,9 @@ def test_the_pager_is_told_once_of_each_trouble(tmp_path: Path) -> None:
             told = Counter((alert.title, alert.findings[0].evidence[SUBJECT]) for alert in alerts(cluster))
             assert {title for title, _ in told} >= {LETTERS, STORE, KAFKA, VAULT, ROTATION, UNKEPT}
             assert set(told.values()) == {1}, told
-            until(lambda: shown(cluster) == {alert.id for alert in alerts(cluster)})
+            # Others may wait behind one of these, which Elasticsearch does not take.
+            first = {alert.id for alert in alerts(cluster) if alert.title in (LETTERS, STORE, KAFKA)}
+            until(lambda: first <= shown(cluster))
             until(lambda: {alert.id for alert in alerts(cluster)} <= set().union(*paged(pager).values()))
             assert [len(paged(pager)[title]) for title in (LETTERS, STORE, VAULT, ROTATION, UNKEPT)] == [1] * 5
             assert len(paged(pager)[KAFKA]) <= 2, "two, where a ten-minute mark lies between two workers' words"
