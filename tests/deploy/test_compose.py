@@ -25,19 +25,28 @@ from answering import Asked, answering
 from elasticsearch import Elasticsearch
 
 from streams import cli
-from streams.demo.records import cloudtrail
+from streams.demo.records import audit_event, cloudtrail
 from streams.embedded import kafka as embedded
 from streams.embedded.kafka import EmbeddedKafka
 from streams.emitter import Emitter
+from streams.keys import load_keys, spare
+from streams.pseudonyms import Pseudonyms
 from streams.settings import Settings
 from streams.topics import ALL
 
 ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-OURS = {name: service for name, service in SERVICES.items() if service["image"] == "wardwatch"}
+IMAGE = {name: service for name, service in SERVICES.items() if service["image"] == "wardwatch"}
+OURS = {name: service for name, service in IMAGE.items() if "entrypoint" not in service}
 DOCKERFILE = (ROOT / "deploy" / "Dockerfile").read_text()
-UNIT = ROOT / "deploy" / "systemd" / "wardwatch-worker@.service"
+UNITS = {
+    "wardwatch-worker@.service": ["worker"],
+    "wardwatch-events.service": ["worker", "--only", "events"],
+}
+SYSTEMD = ROOT / "deploy" / "systemd"
+#: What opens what is sealed.
+PRIVATE = {"vault.private", "dead-letters.private"}
 SCRIPT = ROOT / "deploy" / "elasticsearch" / "credentials.sh"
 #: What the image's ENTRYPOINT runs, after its interpreter.
 ENTRYPOINT = ["-P", "-m", "streams.cli"]
@@ -124,16 +133,63 @@ def test_every_setting_is_one_that_the_code_reads(name: str, monkeypatch: pytest
     assert settings.kafka == "kafka:9092"
 
 
+def volumes_of(service: Mapping[str, Any]) -> dict[str, str]:
+    """What is mounted, by where."""
+    return {volume.split(":")[1]: volume.split(":", 1)[0] for volume in service["volumes"]}
+
+
 @pytest.mark.parametrize("name", OURS)
 def test_a_service_of_ours_runs_a_command_there_is_with_as_little_as_it_needs(name: str) -> None:
     service = OURS[name]
     commands = typer.main.get_command(cli.app).commands  # type: ignore[attr-defined]
     assert service["command"][0] in commands
+    if "healthcheck" in service:
+        assert service["healthcheck"]["test"][2:] == [*ENTRYPOINT, "doctor", "--role", name]
+
+
+@pytest.mark.parametrize("name", IMAGE)
+def test_a_container_of_ours_can_write_its_volumes_alone(name: str) -> None:
+    service = IMAGE[name]
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
-    if "healthcheck" in service:
-        assert service["healthcheck"]["test"][2:] == [*ENTRYPOINT, "doctor"]
+
+
+def test_no_container_that_stays_has_what_opens_the_vault() -> None:
+    staying = [name for name, service in IMAGE.items() if service["restart"] == "unless-stopped"]
+    assert set(staying) == {"worker", "events"}
+    for name in staying:
+        assert "wardwatch-keys" not in volumes_of(IMAGE[name]).values(), name
+        assert IMAGE[name]["depends_on"]["keys"] == {"condition": "service_completed_successfully"}
+    for name in ("setup", "identity"):
+        assert volumes_of(IMAGE[name]) == {"/var/lib/wardwatch": "wardwatch-keys"}
+    assert "wardwatch-keys:/keys:ro" in IMAGE["keys"]["volumes"]
+    users = [OURS[name]["environment"]["WARDWATCH_ELASTICSEARCH_USERNAME"] for name in OURS]
+    assert len(set(users)) == len(users), "each its own"
+
+
+def copy_keys(made: Path, worker: Path) -> None:
+    """The service ``keys``, with folders instead of volumes."""
+    (option, script), (shell,) = IMAGE["keys"]["command"], IMAGE["keys"]["entrypoint"]
+    for inside, outside in (("/var/lib/wardwatch", worker), ("/keys/keys", made / "keys"), ("$$", "$")):
+        assert inside in script
+        script = script.replace(inside, str(outside))
+    subprocess.run([shell, option, script], check=True, timeout=30)
+
+
+def test_workers_are_given_the_keys_they_need_and_later_ones_too(tmp_path: Path) -> None:
+    made, worker = tmp_path / "made", tmp_path / "worker"
+    keys = load_keys(made)
+    copy_keys(made, worker)
+    assert {p.name for p in keys.folder.iterdir()} - {p.name for p in (worker / "keys").iterdir()} == PRIVATE
+    assert {path.stat().st_mode & 0o777 for path in (worker / "keys").iterdir()} == {0o600}
+    given = load_keys(worker)
+    assert (given.pseudonyms, given.vault_public, given.webhook) == (keys.pseudonyms, keys.vault_public, keys.webhook)
+    assert not (worker / "keys" / "vault.private").exists()
+    name = spare(keys)
+    copy_keys(made, worker)
+    assert list(load_keys(worker).spare) == [name]
+    assert load_keys(worker).pseudonyms == keys.pseudonyms
 
 
 def test_kafka_allows_what_the_topics_need() -> None:
@@ -199,29 +255,43 @@ def dict_of_runs() -> str:
 # -- the unit
 
 
-def unit() -> dict[str, list[str]]:
+def unit(name: str) -> dict[str, list[str]]:
     """Directives of the unit's service, each with all its values."""
     found: dict[str, list[str]] = {}
-    for line in UNIT.read_text().partition("[Service]")[2].partition("[Install]")[0].splitlines():
+    text = (SYSTEMD / name).read_text()
+    for line in text.partition("[Service]")[2].partition("[Install]")[0].splitlines():
         if line.strip() and not line.startswith("#"):
-            name, _, value = line.partition("=")
-            found.setdefault(name, []).append(value)
+            directive, _, value = line.partition("=")
+            found.setdefault(directive, []).append(value)
     return found
 
 
-def test_the_unit_gives_settings_that_the_code_reads_and_a_command_there_is() -> None:
+def test_there_is_a_unit_for_each_worker_of_the_containers() -> None:
+    assert {path.name for path in SYSTEMD.iterdir()} == UNITS.keys()
+    assert list(UNITS.values()) == [OURS[name]["command"] for name in ("worker", "events")]
+
+
+@pytest.mark.parametrize("name", UNITS)
+def test_the_unit_gives_settings_that_the_code_reads_and_a_command_there_is(name: str) -> None:
     sections = configparser.ConfigParser(strict=False, interpolation=None, allow_no_value=True)
     sections.optionxform = str  # type: ignore[assignment,method-assign]
-    sections.read(UNIT)
+    sections.read(SYSTEMD / name)
     assert sections.sections() == ["Unit", "Service", "Install"]
-    named = [value.partition("=")[0] for value in unit()["Environment"]]
-    named += [value.partition(":")[0] for value in unit()["LoadCredential"]]
+    named = [value.partition("=")[0] for value in unit(name)["Environment"]]
+    named += [value.partition(":")[0] for value in unit(name)["LoadCredential"]]
     settings = {name.removeprefix("WARDWATCH_").lower() for name in named if name.startswith("WARDWATCH_")}
     assert settings - {"config", "secrets"} <= set(Settings.model_fields)
-    assert "WARDWATCH_SECRETS=%d" in unit()["Environment"]
-    assert unit()["ExecStart"][0].split()[1:] == [*ENTRYPOINT, "worker"]
+    assert "WARDWATCH_SECRETS=%d" in unit(name)["Environment"]
+    assert unit(name)["ExecStart"][0].split()[1:] == [*ENTRYPOINT, *UNITS[name]]
 
 
+def test_each_unit_has_a_key_of_its_own() -> None:
+    keys = [unit(name)["LoadCredential"][0].partition(":")[2] for name in UNITS]
+    assert len(set(keys)) == len(keys)
+    assert all(key in (ROOT / "docs" / "deploy.md").read_text() for key in keys)
+
+
+@pytest.mark.parametrize("unit_name", UNITS)
 @pytest.mark.parametrize(
     "directive",
     [
@@ -230,9 +300,9 @@ def test_the_unit_gives_settings_that_the_code_reads_and_a_command_there_is() ->
         "StateDirectoryMode=0700", "Restart=always", "User=wardwatch",
     ],
 )  # fmt: skip
-def test_the_unit_is_hardened(directive: str) -> None:
+def test_the_unit_is_hardened(unit_name: str, directive: str) -> None:
     name, _, value = directive.partition("=")
-    assert value in unit()[name]
+    assert value in unit(unit_name)[name]
 
 
 def seconds(value: str) -> int:
@@ -242,8 +312,10 @@ def seconds(value: str) -> int:
 def test_a_worker_is_given_the_time_it_takes_to_leave() -> None:
     from streams.worker import LEAVING
 
-    assert seconds(OURS["worker"]["stop_grace_period"]) > 2 * LEAVING
-    assert seconds(unit()["TimeoutStopSec"][0]) > 2 * LEAVING
+    for name in ("worker", "events"):
+        assert seconds(OURS[name]["stop_grace_period"]) > 2 * LEAVING
+    for name in UNITS:
+        assert seconds(unit(name)["TimeoutStopSec"][0]) > 2 * LEAVING
 
 
 # -- the users
@@ -270,13 +342,25 @@ def test_kibana_and_workers_are_given_users_of_their_own(secrets: Path) -> None:
     assert (result.returncode, result.stderr) == (0, "")
     asked = [(each.method, each.path, json.loads(each.body)) for each in elasticsearch.asked]
     assert asked[0] == ("POST", "/_security/user/kibana_system/_password", {"password": "synthetic-kibana_password"})
-    role = asked[1][2]
-    assert asked[1][:2] == ("PUT", "/_security/role/wardwatch_worker")
-    assert role["indices"][0]["names"] == ["wardwatch-*"]
-    assert not {"all", "manage", "delete", "write", "read"} & set(role["indices"][0]["privileges"])
-    assert asked[2] == (
-        "PUT", "/_security/user/wardwatch", {"password": "synthetic-wardwatch_password", "roles": ["wardwatch_worker"]},
-    )  # fmt: skip
+    roles = {path.rpartition("/")[2]: body for method, path, body in asked[1::2] if method == "PUT"}
+    privileges = {name: set(role["indices"][0]["privileges"]) for name, role in roles.items()}
+    assert {name: role["indices"][0]["names"] for name, role in roles.items()} == {
+        "wardwatch_worker": ["wardwatch-alerts-*", "wardwatch-findings-*"],
+        "wardwatch_events": ["wardwatch-events-*"],
+        "wardwatch_identity": ["wardwatch-events-*", "wardwatch-alerts-*"],
+    }
+    for name in ("wardwatch_worker", "wardwatch_events"):
+        assert not {"all", "manage", "delete", "write", "read"} & privileges[name]
+    assert "index" not in privileges["wardwatch_events"], "what is kept is not changed"
+    assert privileges["wardwatch_identity"] == {"read"}
+    assert [(path, body) for _, path, body in asked[2::2]] == [
+        (f"/_security/user/{user}", {"password": f"synthetic-{secret}_password", "roles": [role]})
+        for user, secret, role in (
+            ("wardwatch", "wardwatch", "wardwatch_worker"),
+            ("wardwatch_events", "events", "wardwatch_events"),
+            ("wardwatch_identity", "identity", "wardwatch_identity"),
+        )
+    ]
     basic = base64.b64encode(b"elastic:synthetic-elastic_password").decode()
     assert {each.headers["authorization"] for each in elasticsearch.asked} == {f"Basic {basic}"}
 
@@ -333,7 +417,6 @@ def test_each_process_does_its_work_with_the_environment_that_compose_gives_it(
             "kafka:9092": broker,
             "http://elasticsearch:9200": elasticsearch_url,
             "http://kibana:5601": serving.url,
-            "/var/lib/wardwatch": str(tmp_path / "data"),
         }
 
         def environment(name: str) -> dict[str, str]:
@@ -341,7 +424,8 @@ def test_each_process_does_its_work_with_the_environment_that_compose_gives_it(
             mounted.mkdir(exist_ok=True)
             for target, source in secrets_of(OURS[name]).items():
                 (mounted / target).write_text((secrets / source).read_text())
-            given = {key: places.get(value, value) for key, value in OURS[name]["environment"].items()}
+            folder = {"/var/lib/wardwatch": str(tmp_path / volumes_of(OURS[name])["/var/lib/wardwatch"])}
+            given = {key: (places | folder).get(value, value) for key, value in OURS[name]["environment"].items()}
             assert given["WARDWATCH_SECRETS"] == "/run/secrets"
             return {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **given, "WARDWATCH_SECRETS": str(mounted)}
 
@@ -358,11 +442,10 @@ def test_each_process_does_its_work_with_the_environment_that_compose_gives_it(
         assert f"{serving.url}/app/dashboards#/view/wardwatch-overview" in made.stdout
         assert len(loaded) == 1
 
+        copy_keys(tmp_path / "wardwatch-keys", tmp_path / "wardwatch-data")
         workers = [
-            subprocess.Popen(
-                [sys.executable, *ENTRYPOINT, *OURS["worker"]["command"]], cwd=tmp_path, env=environment("worker")
-            )
-            for _ in range(OURS["worker"]["deploy"]["replicas"])
+            subprocess.Popen([sys.executable, *ENTRYPOINT, *OURS[name]["command"]], cwd=tmp_path, env=environment(name))
+            for name in (*["worker"] * OURS["worker"]["deploy"]["replicas"], "events")
         ]
         try:
             with Emitter(broker, producer="deploy-test") as emitter:
@@ -372,21 +455,40 @@ def test_each_process_does_its_work_with_the_environment_that_compose_gives_it(
                         user="synthetic-admin", address="192.0.2.1",
                     )
                 )  # fmt: skip
+                emitter.emit(
+                    audit_event(
+                        id="deploy-2", time=int(time.time() * 1000), interaction="read", staff="synthetic-p1",
+                        address="192.0.2.7", patient="synthetic-000001",
+                    )
+                )  # fmt: skip
             deadline = time.monotonic() + 90
-            while not client.count(index="wardwatch-alerts-*", ignore_unavailable=True)["count"]:
+            while not all(
+                client.count(index=f"wardwatch-{kind}-*", ignore_unavailable=True)["count"] >= count
+                for kind, count in (("alerts", 1), ("events", 2))
+            ):
                 assert time.monotonic() < deadline
                 assert all(worker.poll() is None for worker in workers)
                 time.sleep(0.2)
                 client.indices.refresh(index="wardwatch-*", ignore_unavailable=True)
-            well = run("worker", OURS["worker"]["healthcheck"]["test"][5:])
-            assert well.returncode == 0, well.stdout
-            assert "error" not in well.stdout
-            assert "the keys here are the installation's" in well.stdout
+            for name in ("worker", "events"):
+                well = run(name, OURS[name]["healthcheck"]["test"][5:])
+                assert well.returncode == 0, well.stdout
+                assert not re.search("^(error|warning)", well.stdout, re.MULTILINE), well.stdout
+                assert "vault key      not here" in well.stdout
+            assert "the keys here are the installation's" in run("worker", ["doctor", "--role", "worker"]).stdout
+            whole = run("identity", OURS["identity"]["command"])
+            assert (whole.returncode, "identities can be revealed" in whole.stdout) == (0, True), whole.stdout
+            answer = json.loads(run("identity", ["who", "Patient/synthetic-000001", "--json"]).stdout)
+            assert "user:Practitioner/synthetic-p1" in [access["actor"] for access in answer["accesses"]]
+            keys = load_keys(tmp_path / "wardwatch-keys")
+            pseudonym = Pseudonyms(keys.pseudonym, keys.pseudonym_id).patient("Patient/synthetic-000001")
+            shown = run("identity", ["reveal", pseudonym, "--reason", "synthetic case 1"])
+            assert (shown.returncode, shown.stdout) == (0, "Patient/synthetic-000001\n"), shown.stderr
         finally:
             for worker in workers:
                 worker.send_signal(signal.SIGTERM)
             codes = [worker.wait(seconds(OURS["worker"]["stop_grace_period"])) for worker in workers]
-        assert codes == [0, 0]
+        assert codes == [0, 0, 0]
 
 
 def test_the_passwords_that_the_guide_makes_are_ones_that_the_services_take(tmp_path: Path) -> None:
