@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
+from base64 import b64encode
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +21,7 @@ import orjson
 import pytest
 from cluster import ROOT, STAGES, Cluster, EventsWorker
 from oracle import judge
+from prometheus_client.parser import text_string_to_metric_families
 from topic_reading import read_topic
 
 from streams import topics
@@ -27,8 +31,9 @@ from streams.commands.own_audit import operator
 from streams.commands.pseudonym_keys import NotDone, PseudonymKeys
 from streams.commands.reveal import NotRevealed, reveal
 from streams.demo.records import audit_event
+from streams.embedded.java import free_port
 from streams.emitter import Emitter
-from streams.keys import load_keys
+from streams.keys import Keys, load_keys
 from streams.pseudonyms import Pseudonyms
 from streams.sinks.event_store import EventStore
 from streams.sinks.store import AlertStore, StoreError
@@ -192,6 +197,30 @@ def kept(cluster: Cluster) -> int:
         store.close()
 
 
+def balanced(port: int) -> bool:
+    """Whether what the worker's numbers say of events adds up, and it is behind in nothing."""
+    text = httpx.get(f"http://127.0.0.1:{port}/metrics").text
+    found = {
+        (sample.name.removeprefix("wardwatch_"), sample.labels.get("reason", "")): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.labels.get("step", "events") == "events"
+    }
+    taken, passed, dead = (found.get((f"records_{name}_total", ""), 0) for name in ("taken", "passed", "dead"))
+    filtered = sum(value for (name, _), value in found.items() if name == "records_filtered_total")
+    assert taken == passed + dead + filtered
+    return taken > 0 and found.get(("lag_records", "")) == 0
+
+
+def _look_at_status(cluster: Cluster, keys: Keys) -> None:
+    status = json.loads(command(cluster, "status", "--json", "--seconds", "0.5").stdout)
+    assert [row["key"] for row in status["keys"]] == list(keys.pseudonyms)
+    assert [row["state"] for row in status["keys"]] == ["earlier", "in use"]
+    assert status["vault_entries"] >= 2 * len(PATIENTS), "under each of two keys"
+    assert status["keeping"]["lag"] < 100  # watermarks come every second
+    assert any(not said["stopped"] for said in status["keeping"]["workers"].values())
+
+
 def told_of(cluster: Cluster, entities: set[str]) -> list[dict[str, Any]]:
     """Events about any of ``entities`` as they lie in Kafka, each once."""
     found: dict[str, dict[str, Any]] = {}
@@ -221,8 +250,12 @@ def test_who_looked_is_answered_alike_by_file_and_index(cluster: Cluster, elasti
     worker.wait_for(lambda: kept(cluster) > 0)
     worker.process.kill()
     worker.process.wait()
-    worker = EventsWorker(cluster)
+    port = free_port()
+    worker = EventsWorker(cluster, WARDWATCH_EVENTS_METRICS_PORT=str(port))
     worker.wait_for(lambda: kept(cluster) == whole)
+    worker.wait_for(lambda: balanced(port))
+    _look_at_status(cluster, keys_of_run := load_keys(cluster.settings.home))
+    assert len(keys_of_run.pseudonyms) == 2
 
     keys = load_keys(cluster.settings.home)
     names = {Pseudonyms(key, name).patient(f"Patient/{PATIENTS[1]}") for name, key in keys.pseudonyms.items()}
@@ -269,3 +302,58 @@ def test_who_looked_is_answered_alike_by_file_and_index(cluster: Cluster, elasti
     assert [row.state for row in PseudonymKeys(cluster.settings, left, now=now).rows()] == ["destroyed", "in use"]
     old = next(name for name in names if name != newest)
     assert reveal(cluster.settings, left, old, "case 2").identity.identifier == f"Patient/{PATIENTS[1]}"
+
+
+@pytest.mark.faults
+@pytest.mark.kafka
+def test_wrong_keys_are_one_sentence_each_and_lose_and_double_nothing(cluster: Cluster) -> None:
+    emit(cluster, 5)
+    before = len(own_events(cluster))
+    keys = load_keys(cluster.settings.home)
+    pseudonym = Pseudonyms(keys.pseudonym, keys.pseudonym_id).patient(f"Patient/{PATIENTS[2]}")
+    other = load_keys(cluster.folder / "other")
+
+    def host(name: str, *, without: str = "", theirs: tuple[str, ...] = (), cut: str = "") -> dict[str, str]:
+        """A host with the installation's keys, but for what is said."""
+        folder = cluster.folder / name / "keys"
+        shutil.copytree(keys.folder, folder)
+        for each in theirs:
+            shutil.copy(other.folder / each, folder)
+        if cut:
+            (folder / cut).write_bytes(b"half a key")
+        if without:
+            (folder / without).unlink()
+        return {"WARDWATCH_DATA_DIR": str(folder.parent)}
+
+    ask = ("reveal", pseudonym, "--reason", "synthetic case 5")
+    key = "WARDWATCH_VAULT_PRIVATE_KEY"
+    given = b64encode(other.vault_private()).decode()
+    nothing = f"{sys.executable} -c 0"
+    both = ("vault.public", "vault.private")
+    cases: list[tuple[tuple[str, ...], dict[str, str], str]] = [
+        (("worker",), host("another-s", theirs=both), "are not those of this installation (vault)"),
+        (("worker",), host("cut", cut="vault.public"), "vault.public holds 10 bytes where a key has 32: restore it"),
+        (ask, host("none", without="vault.private"), "identities are revealed only where the vault's private key is"),
+        (ask, host("wrong") | {key: given}, "does not belong to its public key: take the installation's own"),
+        (ask, host("silent") | {f"{key}_COMMAND": nothing}, "which prints a key, printed nothing: mend it"),
+        (ask, host("theirs", theirs=both), "this entry was sealed to another key"),
+    ]
+    with ThreadPoolExecutor(2) as pool:
+        ended = list(pool.map(lambda case: command(cluster, *case[0], **case[1]), cases))
+    for (arguments, _, told), done in zip(cases, ended, strict=True):
+        assert (done.returncode, done.stdout) == (1, ""), arguments
+        (line,) = done.stderr.splitlines()
+        assert line.startswith("wardwatch: ")
+        assert told in line
+
+    cluster.add_worker()  # with the right ones: what came meanwhile is there, once
+    cluster.settle(seconds=60)
+    assert len(named(cluster, 5)) == len(PATIENTS)
+    assert reveal(cluster.settings, keys, pseudonym, "synthetic case 6").identity.identifier == f"Patient/{PATIENTS[2]}"
+    cluster.settle(seconds=60)
+    cluster.stop_workers()
+    judgement = judge(cluster.settings)
+    assert judgement.wrong == []
+    assert judgement.counts[topics.DEAD_LETTERS] == 0
+    looks = [e["fields"]["event.outcome"] for e in own_events(cluster)[before:]]
+    assert looks == ["failure"] * 4 + ["success"]

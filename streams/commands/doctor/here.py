@@ -11,7 +11,7 @@ from pathlib import Path
 from detectors.rules import load
 from streams.commands.config import unknown_names
 from streams.commands.doctor.finding import Finding
-from streams.keys import keys_of
+from streams.keys import exposed, keys_of
 from streams.settings import Settings
 from streams.sinks.event_store import EventStore
 from streams.sinks.store import AlertStore, StoreError
@@ -81,8 +81,7 @@ def _keys(settings: Settings) -> Finding:
         keys_of(settings)
     except (ValueError, OSError) as exc:
         return Finding("keys", "error", str(exc), "restore the folder from your backup")
-    open_to = [path.name for path in sorted(folder.iterdir()) if path.stat().st_mode & 0o077]
-    if open_to:
+    if open_to := exposed(folder):
         told = f"others may read {', '.join(open_to)} in {folder}"
         return Finding("keys", "warning", told, f"chmod 600 {folder}/*, and think whether anybody has")
     return Finding("keys", "ok", f"whole, and their owner's alone, in {folder}")
