@@ -45,7 +45,7 @@ PATIENTS = [f"synthetic-{number:06}" for number in range(40)]
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     made = Cluster(
         tmp_path_factory.mktemp("identity"),
-        environment={"WARDWATCH_ROTATION_NOTICE": "2", "WARDWATCH_SESSION_TIMEOUT": "1.5"},
+        environment={"WARDWATCH_ROTATION_NOTICE": "4", "WARDWATCH_SESSION_TIMEOUT": "1.5"},
     )
     made.start()
     made.add_worker()
@@ -91,7 +91,7 @@ def own_events(cluster: Cluster) -> list[dict[str, Any]]:
         for records in read_topic(cluster.kafka.bootstrap, topics.EVENTS).values()
         for lying in records
         for record in unpack(lying).records
-        if b'"source":"wardwatch"' in record.value
+        if b'"source":"wardwatch"' in record.value and b'"overlap":"earlier"' not in record.value
     ]
     return sorted(found, key=lambda event: event["time"])
 
@@ -182,6 +182,61 @@ def _rotate(cluster: Cluster, first: str, pseudonym: str) -> None:
             pseudonym_keys(cluster).check_destroy(name)
 
     cluster.kill_workers()
+
+
+@pytest.mark.faults
+@pytest.mark.kafka
+def test_wrong_keys_are_one_sentence_each_and_lose_and_double_nothing(cluster: Cluster) -> None:
+    emit(cluster, 5)
+    before = len(own_events(cluster))
+    keys = load_keys(cluster.settings.home)
+    pseudonym = Pseudonyms(keys.pseudonym, keys.pseudonym_id).patient(f"Patient/{PATIENTS[2]}")
+    other = load_keys(cluster.folder / "other")
+
+    def host(name: str, *, without: str = "", theirs: tuple[str, ...] = (), cut: str = "") -> dict[str, str]:
+        """A host with the installation's keys, but for what is said."""
+        folder = cluster.folder / name / "keys"
+        shutil.copytree(keys.folder, folder)
+        for each in theirs:
+            shutil.copy(other.folder / each, folder)
+        if cut:
+            (folder / cut).write_bytes(b"half a key")
+        if without:
+            (folder / without).unlink()
+        return {"WARDWATCH_DATA_DIR": str(folder.parent)}
+
+    ask = ("reveal", pseudonym, "--reason", "synthetic case 5")
+    key = "WARDWATCH_VAULT_PRIVATE_KEY"
+    given = b64encode(other.vault_private()).decode()
+    nothing = f"{sys.executable} -c 0"
+    both = ("vault.public", "vault.private")
+    cases: list[tuple[tuple[str, ...], dict[str, str], str]] = [
+        (("worker",), host("another-s", theirs=both), "are not those of this installation (vault)"),
+        (("worker",), host("cut", cut="vault.public"), "vault.public holds 10 bytes where a key has 32: restore it"),
+        (ask, host("none", without="vault.private"), "identities are revealed only where the vault's private key is"),
+        (ask, host("wrong") | {key: given}, "does not belong to its public key: take the installation's own"),
+        (ask, host("silent") | {f"{key}_COMMAND": nothing}, "which prints a key, printed nothing: mend it"),
+        (ask, host("theirs", theirs=both), "this entry was sealed to another key"),
+    ]
+    with ThreadPoolExecutor(2) as pool:
+        ended = list(pool.map(lambda case: command(cluster, *case[0], **case[1]), cases))
+    for (arguments, _, told), done in zip(cases, ended, strict=True):
+        assert (done.returncode, done.stdout) == (1, ""), arguments
+        (line,) = done.stderr.splitlines()
+        assert line.startswith("wardwatch: ")
+        assert told in line
+
+    cluster.add_worker()  # with the right ones: what came meanwhile is there, once
+    cluster.settle(seconds=60)
+    assert len(named(cluster, 5)) == len(PATIENTS)
+    assert reveal(cluster.settings, keys, pseudonym, "synthetic case 6").identity.identifier == f"Patient/{PATIENTS[2]}"
+    cluster.settle(seconds=60)
+    cluster.kill_workers()
+    judgement = judge(cluster.settings)
+    assert judgement.wrong == []
+    assert judgement.counts[topics.DEAD_LETTERS] == 0
+    looks = [e["fields"]["event.outcome"] for e in own_events(cluster)[before:]]
+    assert looks == ["failure"] * 4 + ["success"]
 
 
 def kept(cluster: Cluster) -> int:
@@ -302,58 +357,3 @@ def test_who_looked_is_answered_alike_by_file_and_index(cluster: Cluster, elasti
     assert [row.state for row in PseudonymKeys(cluster.settings, left, now=now).rows()] == ["destroyed", "in use"]
     old = next(name for name in names if name != newest)
     assert reveal(cluster.settings, left, old, "case 2").identity.identifier == f"Patient/{PATIENTS[1]}"
-
-
-@pytest.mark.faults
-@pytest.mark.kafka
-def test_wrong_keys_are_one_sentence_each_and_lose_and_double_nothing(cluster: Cluster) -> None:
-    emit(cluster, 5)
-    before = len(own_events(cluster))
-    keys = load_keys(cluster.settings.home)
-    pseudonym = Pseudonyms(keys.pseudonym, keys.pseudonym_id).patient(f"Patient/{PATIENTS[2]}")
-    other = load_keys(cluster.folder / "other")
-
-    def host(name: str, *, without: str = "", theirs: tuple[str, ...] = (), cut: str = "") -> dict[str, str]:
-        """A host with the installation's keys, but for what is said."""
-        folder = cluster.folder / name / "keys"
-        shutil.copytree(keys.folder, folder)
-        for each in theirs:
-            shutil.copy(other.folder / each, folder)
-        if cut:
-            (folder / cut).write_bytes(b"half a key")
-        if without:
-            (folder / without).unlink()
-        return {"WARDWATCH_DATA_DIR": str(folder.parent)}
-
-    ask = ("reveal", pseudonym, "--reason", "synthetic case 5")
-    key = "WARDWATCH_VAULT_PRIVATE_KEY"
-    given = b64encode(other.vault_private()).decode()
-    nothing = f"{sys.executable} -c 0"
-    both = ("vault.public", "vault.private")
-    cases: list[tuple[tuple[str, ...], dict[str, str], str]] = [
-        (("worker",), host("another-s", theirs=both), "are not those of this installation (vault)"),
-        (("worker",), host("cut", cut="vault.public"), "vault.public holds 10 bytes where a key has 32: restore it"),
-        (ask, host("none", without="vault.private"), "identities are revealed only where the vault's private key is"),
-        (ask, host("wrong") | {key: given}, "does not belong to its public key: take the installation's own"),
-        (ask, host("silent") | {f"{key}_COMMAND": nothing}, "which prints a key, printed nothing: mend it"),
-        (ask, host("theirs", theirs=both), "this entry was sealed to another key"),
-    ]
-    with ThreadPoolExecutor(2) as pool:
-        ended = list(pool.map(lambda case: command(cluster, *case[0], **case[1]), cases))
-    for (arguments, _, told), done in zip(cases, ended, strict=True):
-        assert (done.returncode, done.stdout) == (1, ""), arguments
-        (line,) = done.stderr.splitlines()
-        assert line.startswith("wardwatch: ")
-        assert told in line
-
-    cluster.add_worker()  # with the right ones: what came meanwhile is there, once
-    cluster.settle(seconds=60)
-    assert len(named(cluster, 5)) == len(PATIENTS)
-    assert reveal(cluster.settings, keys, pseudonym, "synthetic case 6").identity.identifier == f"Patient/{PATIENTS[2]}"
-    cluster.settle(seconds=60)
-    cluster.stop_workers()
-    judgement = judge(cluster.settings)
-    assert judgement.wrong == []
-    assert judgement.counts[topics.DEAD_LETTERS] == 0
-    looks = [e["fields"]["event.outcome"] for e in own_events(cluster)[before:]]
-    assert looks == ["failure"] * 4 + ["success"]
