@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -22,6 +23,7 @@ import pytest
 from cluster import ROOT, STAGES, Cluster, EventsWorker
 from oracle import judge
 from prometheus_client.parser import text_string_to_metric_families
+from pydantic import SecretStr
 from topic_reading import read_topic
 
 from streams import topics
@@ -30,10 +32,11 @@ from streams.commands.accesses import timeline, who
 from streams.commands.own_audit import operator
 from streams.commands.pseudonym_keys import NotDone, PseudonymKeys
 from streams.commands.reveal import NotRevealed, reveal
+from streams.commands.terminal import sentences
 from streams.demo.records import audit_event
 from streams.embedded.java import free_port
 from streams.emitter import Emitter
-from streams.keys import Keys, load_keys
+from streams.keys import Keys, keys_of, load_keys
 from streams.pseudonyms import Pseudonyms
 from streams.sinks.event_store import EventStore
 from streams.sinks.store import AlertStore, StoreError
@@ -205,25 +208,33 @@ def test_wrong_keys_are_one_sentence_each_and_lose_and_double_nothing(cluster: C
             (folder / without).unlink()
         return {"WARDWATCH_DATA_DIR": str(folder.parent)}
 
-    ask = ("reveal", pseudonym, "--reason", "synthetic case 5")
-    key = "WARDWATCH_VAULT_PRIVATE_KEY"
-    given = b64encode(other.vault_private()).decode()
-    nothing = f"{sys.executable} -c 0"
     both = ("vault.public", "vault.private")
-    cases: list[tuple[tuple[str, ...], dict[str, str], str]] = [
-        (("worker",), host("another-s", theirs=both), "are not those of this installation (vault)"),
-        (("worker",), host("cut", cut="vault.public"), "vault.public holds 10 bytes where a key has 32: restore it"),
-        (ask, host("none", without="vault.private"), "identities are revealed only where the vault's private key is"),
-        (ask, host("wrong") | {key: given}, "does not belong to its public key: take the installation's own"),
-        (ask, host("silent") | {f"{key}_COMMAND": nothing}, "which prints a key, printed nothing: mend it"),
-        (ask, host("theirs", theirs=both), "this entry was sealed to another key"),
+    workers = [
+        (host("another-s", theirs=both), "are not those of this installation (vault)"),
+        (host("cut", cut="vault.public"), "vault.public holds 10 bytes where a key has 32: restore it"),
     ]
-    with ThreadPoolExecutor(2) as pool:
-        ended = list(pool.map(lambda case: command(cluster, *case[0], **case[1]), cases))
-    for (arguments, _, told), done in zip(cases, ended, strict=True):
-        assert (done.returncode, done.stdout) == (1, ""), arguments
+    with ThreadPoolExecutor() as pool:
+        ended = list(pool.map(lambda case: command(cluster, "worker", **case[0]), workers))
+    for (_, told), done in zip(workers, ended, strict=True):
+        assert (done.returncode, done.stdout) == (1, "")
         (line,) = done.stderr.splitlines()
         assert line.startswith("wardwatch: ")
+        assert told in line
+
+    given = {"vault_private_key": SecretStr(b64encode(other.vault_private()).decode())}
+    nothing = {"vault_private_key_command": f"{sys.executable} -c 0"}
+    asked: list[tuple[dict[str, str], dict[str, Any], str]] = [
+        (host("none", without="vault.private"), {}, "identities are revealed only where the vault's private key is"),
+        (host("wrong"), given, "does not belong to its public key: take the installation's own"),
+        (host("silent"), nothing, "which prints a key, printed nothing: mend it"),
+        (host("theirs", theirs=both), {}, "this entry was sealed to another key"),
+    ]
+    for where, more, told in asked:
+        there = {"data_dir": Path(where["WARDWATCH_DATA_DIR"]), **more}
+        settings = cluster.settings.model_copy(update=there)
+        with pytest.raises(NotRevealed) as caught:
+            reveal(settings, keys_of(settings), pseudonym, "synthetic case 5")
+        (line,) = sentences(caught.value)
         assert told in line
 
     cluster.add_worker()  # with the right ones: what came meanwhile is there, once
