@@ -44,5 +44,5 @@ def keys_or_exit(settings: Settings) -> Keys:
         fail(str(exc))
     except OSError as exc:
         place = exc.filename or settings.home
-        fail(f"{place} cannot be used ({exc.strerror or exc}): mend that, or name another folder in WARDWATCH_DATA_DIR")
+        fail(f"{place} cannot be used ({exc.strerror or exc}): let this user have it, or name another folder in WARDWATCH_DATA_DIR")
     return keys
