@@ -20,6 +20,8 @@ import asyncio
 import contextlib
 import faulthandler
 import logging
+import os
+import socket
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
@@ -32,15 +34,17 @@ from kafka.errors import KafkaError
 
 from detectors.base import EntityKind
 from detectors.registry import registered
-from detectors.rules import load
+from detectors.rules import Links
 from streams import topics
 from streams.admin import SetupError, topic_ids
+from streams.alerting import Alerting
 from streams.changelog import Changelog
 from streams.crashes import CrashJournal
 from streams.deadletters import DeadLetters
 from streams.deliveries import DeliveryHandler, Notify
 from streams.epochs import Epochs
-from streams.handlers import FLUSH_BATCHES, IngestHandler, KeyedHandler
+from streams.faust_app import BLOCKS, INPUT, RECORDS, faust_app
+from streams.handlers import IngestHandler, KeyedHandler
 from streams.indexing import IndexHandler, Stores
 from streams.installation import Installation, KeyWatch, agree
 from streams.keeping_progress import KeepingProgress
@@ -49,10 +53,13 @@ from streams.lanes import Handler, Lanes
 from streams.lineage import TopicReplaced
 from streams.metrics import Metrics
 from streams.permissions import roles
-from streams.pipeline import Alerting, Behave, Ingest, Reader
+from streams.pipeline import Behave, Ingest, Reader
 from streams.records import WATERMARK, Control
 from streams.rounds import FORGET_SECONDS, REPLACED, Rounds
 from streams.routing import Routes
+from streams.rule_topic import RuleTopic
+from streams.rule_watch import EVERY as RULES_EVERY
+from streams.rule_watch import PUBLISHED, RuleWatch
 from streams.sender import DeliveryFailed, Sender
 from streams.settings import Settings
 from streams.sinks.attempts import Sink
@@ -63,20 +70,15 @@ from streams.sources.catalog import set_ehr_zone
 from streams.sources.known import load_sources
 from streams.state import KeyedStep
 from streams.tallies import Skews, Tally
-from streams.transport import Batch, BatchApp, BatchSchema
+from streams.transport import Batch, BatchSchema
 from streams.vault import Vault
 from streams.watch import Watch
 from streams.watermarks import InputClocks
 
-__all__ = ["BLOCKS", "Worker", "build", "faust_app"]
+__all__ = ["Worker", "build"]
 
 log = logging.getLogger(__name__)
 
-#: Kafka records that a lane takes at once, and batches of them that may wait for it. Their bytes are most of a worker's
-#: memory. Ingest is done with each batch at once; other steps take several until they flush, and one more may wait.
-INPUT = (500, 2)
-BLOCKS = (4, FLUSH_BATCHES + 1)
-RECORDS = (500, FLUSH_BATCHES + 1)
 
 VIEW_KINDS: tuple[EntityKind, ...] = ("patient", "device", "address")
 
@@ -89,6 +91,7 @@ class Worker:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.name = f"{socket.gethostname()}.{os.getpid()}"
         self.client: dict[str, Any] = {"bootstrap_servers": settings.kafka, **settings.security.aiokafka()}
         self.topic_ids = topic_ids(settings, needed=roles(settings.application)["worker"])
         self.app = faust_app(settings)
@@ -104,15 +107,16 @@ class Worker:
         self.keys = KeyWatch(self.installation, epochs, partial(keys_of, settings), notice=settings.rotation_notice)
         self.dead_letters = DeadLetters(keys.dead_letter_public)
         detectors = registered()
-        rules = load([path.expanduser() for path in settings.rules], beside_starter=True)
-        for problem in rules.problems:
-            log.error("rule not loaded: %s", problem)
+        self.rules = RuleWatch(settings, RuleTopic(settings), self.name)
         set_ehr_zone(settings.ehr_zone)
         sources, mistakes = load_sources(settings.sources)
         for mistake in mistakes:
             log.error("table not loaded: %s", mistake)
+        roots = [*(str(path.expanduser()) for path in settings.rules), PUBLISHED]
+        reader = Reader(self.rules.rules, epochs, Links(settings.rules_url, roots))
+        self.rules.serve(reader)
         self.ingest = Ingest(
-            Reader(rules, epochs),
+            reader,
             self.dead_letters,
             views=[kind for kind in VIEW_KINDS if any(d.entity == kind for d in detectors)],
             sources=sources,
@@ -128,7 +132,9 @@ class Worker:
         notify = Notify(settings.receivers, self.dead_letters, public_url=settings.public_url)
         self._keyed(topics.NOTIFICATIONS, "notify", notify, self._deliveries())
         self.http = httpx.AsyncClient()  # for the heartbeat: each receiver has its own
-        self.watch = Watch(settings, self.sender, self.stores, sinks=self.sinks, client=self.http, clock=time.time)
+        self.watch = Watch(
+            settings, self.sender, self.stores, name=self.name, sinks=self.sinks, client=self.http, clock=time.time
+        )
         self.metrics = Metrics(settings.store_path) if settings.metrics_port else None
         self._keeping = KeepingProgress(settings)
         self._unkept = ""
@@ -240,6 +246,12 @@ class Worker:
                 await asyncio.sleep(self.settings.watermark_interval)
                 await self._send_watermarks()
 
+        @app.task  # type: ignore[untyped-decorator]
+        async def watch_rules() -> None:
+            while not app.should_stop:
+                await asyncio.sleep(RULES_EVERY)
+                await self.rules.run(time.monotonic(), int(time.time() * 1000))
+
     # What its rounds ask: streams.rounds.Watched
 
     def see(self) -> Mapping[str, Any]:
@@ -292,6 +304,7 @@ class Worker:
             await sink.close()
         await self.stores.close()
         await asyncio.to_thread(self.installation.close)
+        await asyncio.to_thread(self.rules.close)
 
 
 def _sinks(settings: Settings, keys: Keys) -> dict[str, Sink]:
@@ -315,27 +328,6 @@ def _stores(settings: Settings) -> Stores:
     return Stores(
         embedded,
         Elasticsearch(settings.elasticsearch, **settings.elasticsearch_login) if settings.elasticsearch else None,
-    )
-
-
-def faust_app(settings: Settings) -> BatchApp:
-    """Faust, as every worker has it."""
-    return BatchApp(
-        settings.application,
-        broker=[f"aiokafka://{server}" for server in settings.kafka.split(",")],
-        broker_credentials=settings.security.faust(),
-        store="memory://",
-        datadir=str(settings.home / "faust"),
-        web_enabled=False,
-        topic_disable_leader=True,
-        topic_allow_declare=False,
-        topic_partitions=settings.partitions,
-        broker_session_timeout=settings.session_timeout,
-        broker_heartbeat_interval=min(3.0, settings.session_timeout / 3),
-        broker_commit_interval=1.0,
-        consumer_max_fetch_size=512 * 1024,
-        consumer_auto_offset_reset="earliest",
-        stream_wait_empty=False,
     )
 
 

@@ -17,7 +17,7 @@ from streams import topics
 from streams.epochs import Epoch, MissingKey
 from streams.lanes import LaneStatus, Loss
 from streams.lineage import NewerSchema, TopicReplaced
-from streams.occasions import DETECTOR, GAP, SUBJECT
+from streams.occasions import DETECTOR, GAP, SUBJECT, span
 from streams.settings import Settings
 from streams.sinks.elasticsearch import StoreUnavailable
 from streams.sinks.store import StoreError
@@ -242,7 +242,7 @@ class Conditions:
         for source, seconds in look.silent.items():
             if source != OWN.name and 0 < self._limits.quiet_after <= seconds < GONE:
                 yield _Trouble(
-                    "quiet", source, f"source:{source}", f"Nothing has come from {source} for {_time(seconds)}."
+                    "quiet", source, f"source:{source}", f"Nothing has come from {source} for {span(seconds)}."
                 )
         yield from self._skewed(look, now)
 
@@ -302,7 +302,7 @@ class Conditions:
                     "dead_letters",
                     f"{step} {topic}",
                     f"topic:{topic}",
-                    f"{recent} records of {topic} became dead letters in {step} within {_time(BURST)}.",
+                    f"{recent} records of {topic} became dead letters in {step} within {span(BURST)}.",
                     lasting=False,
                 )
 
@@ -321,7 +321,7 @@ class Conditions:
                 del self._skews[source]
             elif skew.last - skew.first >= self._limits.trouble_after:
                 way = "after" if skew.seconds > 0 else "before"
-                told = f"Events of {source} are dated {_time(abs(skew.seconds))} {way} they reached the broker."
+                told = f"Events of {source} are dated {span(abs(skew.seconds))} {way} they reached the broker."
                 yield _Trouble("skew", source, f"source:{source}", told, lasting=False)
 
 
@@ -348,13 +348,6 @@ def _why(lane: LaneStatus) -> str:
 
 def _date(time: int) -> str:
     return f"{datetime.fromtimestamp(time / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
-
-
-def _time(seconds: float) -> str:
-    for size, name in ((86_400, "days"), (3600, "hours"), (60, "minutes")):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {name}"
-    return f"{seconds:.0f} seconds"
 
 
 def _finding(trouble: _Trouble, now: float) -> Finding:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import faulthandler
 import logging
+import os
+import socket
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -20,9 +22,9 @@ from faust.types import TP
 from detectors.rules import load
 from streams import topics
 from streams.admin import SetupError, topic_ids
-from streams.agents import BLOCKS, faust_app
 from streams.deadletters import DeadLetters
 from streams.event_keeping import EmbeddedEvents, EventFilter, EventsHandler, IndexedEvents, Keeper
+from streams.faust_app import BLOCKS, faust_app
 from streams.indexing import Stores
 from streams.keys import keys_of
 from streams.lanes import Handler, Lanes
@@ -55,6 +57,7 @@ class EventsWorker:
     def __init__(self, settings: Settings) -> None:
         """Raises SetupError where Kafka is not set up for it, or no setting says where events are kept."""
         self.settings = settings.of_events
+        self.name = f"{socket.gethostname()}.{os.getpid()}"
         self.client: dict[str, Any] = {"bootstrap_servers": settings.kafka, **settings.security.aiokafka()}
         self.keeper = _keeper(settings)
         self.topic_ids = topic_ids(settings, only=_TOPICS, needed=roles(settings.application)["events"])
@@ -72,6 +75,7 @@ class EventsWorker:
             self.settings,
             self.sender,
             self._stores,
+            name=self.name,
             sinks={},
             client=self.http,
             clock=time.time,

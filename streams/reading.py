@@ -16,6 +16,7 @@ import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, NamedTuple, cast
 
@@ -29,10 +30,13 @@ from streams.sources.vpc_flow import flow_header, flow_line
 from streams.wire import is_other, parse_other
 from streams.wrappers import DEEPEST, unwrap
 
-__all__ = ["FORMS", "Item", "parse", "read_files", "record_of"]
+__all__ = ["FORMS", "LIMIT", "Item", "numbered", "opened", "parse", "read_files", "record_of"]
 
 #: What the records of a file are written as; ``auto`` goes by its name and by what is in it.
 FORMS = ("auto", "json", "csv", "lines")
+
+#: The rest of a file, and the number of the line before it -> the lines that must be read, each with its number.
+Unread = Callable[[IO[bytes], int], Iterator[tuple[int, bytes]]]
 
 #: Bytes of one record; Kafka takes no more either.
 LIMIT = 4 * 1024 * 1024
@@ -48,6 +52,7 @@ class Item(NamedTuple):
     record: Mapping[str, Any] | None
     error: str | None
     raw: bytes | None = None  #: as it was, where it is no JSON
+    source: Source | None = None  #: the one of the catalog whose shape the record has
     member: str = ""  #: which of the records that lay in that one: ``.2``, or ``.2.1`` where they held some themselves
 
     @property
@@ -97,13 +102,24 @@ def _why(exc: orjson.JSONDecodeError) -> str:
     return exc.msg.partition(":")[0] or "broken"
 
 
-def read_files(files: Iterable[str], form: str = "auto") -> Iterator[Item]:
-    """Every record of ``files``, in order; ``form`` is one of :data:`FORMS`. Never raises for what a file holds."""
+def numbered(stream: IO[bytes], number: int) -> Iterator[tuple[int, bytes]]:
+    """Every line; ``number`` is that of the line before."""
+    return enumerate(stream, number + 1)
+
+
+def read_files(files: Iterable[str], form: str = "auto", unread: Unread = numbered) -> Iterator[Item]:
+    """Every record of ``files``, in order; ``form`` is one of :data:`FORMS`. Never raises for what a file holds.
+
+    ``unread``: given the lines of JSON of a file after its first, tells which of them must be read.
+    """
     for name in files:
         try:
             with _open(name) as stream:
-                for item in _READERS[_form(name) if form == "auto" else form](name, stream):
-                    yield from _opened(item)
+                read = _READERS[_form(name) if form == "auto" else form]
+                if read in (_read, _log):
+                    read = partial(read, unread=unread)
+                for item in read(name, stream):
+                    yield from opened(item)
         except BadRecord as exc:
             yield Item(name, 1, None, str(exc))
         except (OSError, EOFError, zlib.error) as exc:
@@ -111,24 +127,25 @@ def read_files(files: Iterable[str], form: str = "auto") -> Iterator[Item]:
             yield Item(name, 0, None, f"the file cannot be read: {reason}")
 
 
-def _opened(item: Item, depth: int = 0) -> Iterator[Item]:
+def opened(item: Item, depth: int = 0) -> Iterator[Item]:
     """The record itself, or those in it where no source reads it as it stands."""
-    held = None if item.record is None or depth >= DEEPEST else unwrap(item.record)
-    if held is None or _known(item):
-        yield item
+    source = None if item.record is None else _source(item.record)
+    held = None if item.record is None or source is not None or depth >= DEEPEST else unwrap(item.record)
+    if held is None:
+        yield item if source is None else item._replace(source=source)
         return
     for number, member in enumerate(held, 1):
         inner = Item(item.file, item.line, None, "the record is JSON, but no object", member=f"{item.member}.{number}")
         if isinstance(member, dict):
             inner = inner._replace(record=member, error=None)
-        yield from _opened(inner, depth + 1)
+        yield from opened(inner, depth + 1)
 
 
-def _known(item: Item) -> bool:
+def _source(record: Mapping[str, Any]) -> Source | None:
     try:
-        return item.record is not None and bool(recognise(item.record))
+        return recognise(record)
     except BadRecord:
-        return False
+        return None
 
 
 @contextmanager
@@ -148,12 +165,12 @@ def _form(name: str) -> str:
     return {".csv": "csv", ".tsv": "csv", ".log": "log"}.get(suffix, "json")
 
 
-def _log(name: str, stream: IO[bytes]) -> Iterator[Item]:
+def _log(name: str, stream: IO[bytes], unread: Unread = numbered) -> Iterator[Item]:
     """A log is records or text, and its first line tells."""
     head = cast(io.BufferedReader, stream).peek(512).lstrip()
     first = head.partition(b"\n")[0].decode("ascii", "replace")
     records = head[:1] in (b"{", b"[") or is_other(head) or flow_header(first) or flow_line(first)
-    yield from (_read if records else _texts)(name, stream)
+    yield from _read(name, stream, unread) if records else _texts(name, stream)
 
 
 def _rows(name: str, stream: IO[bytes]) -> Iterator[Item]:
@@ -174,7 +191,7 @@ def _texts(name: str, stream: IO[bytes]) -> Iterator[Item]:
             yield Item(name, number, None, str(exc))
 
 
-def _read(name: str, stream: IO[bytes]) -> Iterator[Item]:
+def _read(name: str, stream: IO[bytes], unread: Unread = numbered) -> Iterator[Item]:
     first = b""
     number = 0
     for first in stream:  # the first line that says anything tells what the file is
@@ -185,17 +202,24 @@ def _read(name: str, stream: IO[bytes]) -> Iterator[Item]:
         return
     value = _value(first)
     if value is None:
-        yield from (_pieces if is_other(first) else _whole)(name, first, stream, number)
+        others = (
+            _pieces(name, first, stream, number) if is_other(first) else _whole(name, first, stream, number, unread)
+        )
+        yield from others
         return
     if isinstance(value, list) or _members(value) is not None:
         yield from _several(name, value)
         # A file of one line may be followed by others of its kind.
     else:
         yield Item(name, number, value, None) if isinstance(value, dict) else _no_object(name, number)
-    for line in stream:
-        number += 1
+    yield from _lines(name, stream, number, unread)
+
+
+def _lines(name: str, stream: IO[bytes], number: int, unread: Unread, fields: Sequence[str] = ()) -> Iterator[Item]:
+    """The lines after line ``number`` that must be read."""
+    for at, line in unread(stream, number):
         if line.strip():
-            yield _line(name, number, line)
+            yield _line(name, at, line, fields)
 
 
 def _line(name: str, number: int, line: bytes, fields: Sequence[str] = ()) -> Item:
@@ -228,7 +252,7 @@ def _value(raw: bytes) -> Any:
         return None
 
 
-def _whole(name: str, first: bytes, stream: IO[bytes], number: int) -> Iterator[Item]:
+def _whole(name: str, first: bytes, stream: IO[bytes], number: int, unread: Unread) -> Iterator[Item]:
     """A first line that is no JSON by itself: one value over many lines, or JSON lines of which the first is broken."""
     start = first.lstrip()[:1]
     rest = b""
@@ -241,10 +265,7 @@ def _whole(name: str, first: bytes, stream: IO[bytes], number: int) -> Iterator[
     fields = flow_header(first.decode("ascii", "replace")) or ()
     if not fields:
         yield _line(name, number, first)
-    for line in io.BytesIO(rest) if rest else stream:
-        number += 1
-        if line.strip():
-            yield _line(name, number, line, fields)
+    yield from _lines(name, io.BytesIO(rest) if rest else stream, number, unread, fields)
 
 
 def _members(value: Any) -> list[Any] | None:
@@ -268,7 +289,7 @@ def _no_object(name: str, number: int) -> Item:
     return Item(name, number, None, "the record is JSON, but no object")
 
 
-_READERS: dict[str, Callable[[str, IO[bytes]], Iterator[Item]]] = {
+_READERS: dict[str, Callable[..., Iterator[Item]]] = {
     "json": _read,
     "csv": _rows,
     "lines": _texts,

@@ -9,8 +9,6 @@ from __future__ import annotations
 import asyncio
 import faulthandler
 import logging
-import os
-import socket
 import time
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -46,6 +44,7 @@ class Watched(Protocol):
     """What a worker is, to its rounds."""
 
     kind: str  #: ``worker`` or ``events``: what its words in the embedded store begin with
+    name: str  #: no other worker's
     counted: str  #: the step whose records are its throughput
     settings: Settings
     topic_ids: dict[str, bytes]  #: of its topics, as they were when it started
@@ -76,7 +75,6 @@ class Rounds:
     def __init__(self, worker: Watched) -> None:
         self._worker = worker
         self._reporter = Reporter(worker.lanes, worker.app)
-        self._name = f"{worker.kind}.{socket.gethostname()}.{os.getpid()}"
 
     def begin(self) -> None:
         worker, app = self._worker, self._worker.app
@@ -139,7 +137,7 @@ class Rounds:
             rate = fact["records_per_second"]
             worker.metrics.update(look, worker.tallies, now=now, rate=rate, vault=worker.vault)
         try:
-            await worker.keep(self._name, fact)
+            await worker.keep(f"{worker.kind}.{worker.name}", fact)
             worker.watch.stores.pop("embedded store", None)
         except StoreError as exc:  # the lanes say so too, and wait; the pager goes on
             worker.watch.stores["embedded store"] = type(exc).__name__

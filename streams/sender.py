@@ -22,6 +22,7 @@ from aiokafka.errors import KafkaError
 from streams import producers
 from streams.blocks import LIMIT, pack
 from streams.lineage import BLOCK, HEADER, NO_POSITION, Lineage, Position
+from streams.numbering import numbered
 from streams.records import OWN, Control, Output
 from streams.refusals import missing_permission
 from streams.topics import BLOCKS
@@ -79,7 +80,7 @@ class Sender:
         partitions = self._partitions
         targets: dict[tuple[str, int], list[_Placed]] = defaultdict(list)
         for offset, outputs in derived:
-            for index, output in enumerate(outputs):
+            for index, output in numbered(outputs):
                 topic = output[0]  # partitioned by CRC-32, as librdkafka does it
                 targets[topic, crc32(output[1]) % partitions[topic]].append((offset, index, output))
         if targets:

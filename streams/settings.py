@@ -145,6 +145,17 @@ class Settings(BaseSettings):
     rules: list[Path] = Field(
         default_factory=list, description="files or folders of Sigma rules, beside the starter pack"
     )
+    rules_url: str = Field(
+        "", description="where people read a rule, an address with {path} or {id} in it, for links in alerts"
+    )
+    rule_matches_per_minute: int = Field(
+        1000, ge=0, description="matches of one rule in one worker, past which it is quarantined; 0: no limit"
+    )
+    rule_seconds_per_minute: float = Field(
+        6.0,
+        ge=0,
+        description="seconds a rule may take of a worker's minute before it is quarantined; 0: no limit",
+    )
     ehr_zone: str = Field(
         "", description="IANA time zone of audit messages and HL7 v2 whose times have no offset; empty: refuse them"
     )
@@ -259,6 +270,13 @@ class Settings(BaseSettings):
                 except AddressRefused as exc:
                     raise ValueError(f"receiver {name}, {field}: {exc}") from exc
         return self
+
+    @field_validator("rules_url")
+    @classmethod
+    def _rules_are_read_somewhere(cls, template: str) -> str:
+        from detectors.rules.links import check_template  # noqa: PLC0415  # rules are heavy
+
+        return check_template(template)
 
     @field_validator("ehr_zone", "events_zone")
     @classmethod

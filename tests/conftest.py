@@ -48,6 +48,7 @@ _HEAVY = (
     "tests/dashboards/kibana/",
     "tests/streams/commands/test_doctor.py",
     "tests/streams/sinks/test_elasticsearch.py",
+    "tests/streams/commands/rules/test_converting.py",
 )
 
 _CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")

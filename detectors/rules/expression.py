@@ -71,6 +71,11 @@ class Question:
     cased: bool = False
     literals: tuple[str, ...] = ()  #: one for each ``like`` operand: folded text that every match contains
 
+    @property
+    def names(self) -> tuple[str | None, ...]:
+        """Every field that is read; None for a keyword."""
+        return (self.field, self.operands[0][0]) if self.kind == "fieldref" else (self.field,)
+
 
 @dataclass(frozen=True, slots=True)
 class And:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from detectors.base import Event, Finding, digest
+from detectors.rules.links import Links
+from detectors.rules.rule import Rule
 from detectors.rules.ruleset import Match
 
-__all__ = ["finding"]
+__all__ = ["entity", "finding", "told_of"]
 
 #: Fields that say who did what, shown beside those that the rule asked about.
 _CONTEXT: Final = (
@@ -23,22 +25,32 @@ _CONTEXT: Final = (
 )
 
 
-def finding(match: Match, event: Event, subject: str) -> Finding:
+_NO_LINKS: Final = Links()
+
+
+def entity(rule: Rule, event: Event, subject: str) -> str:
+    """Whom a match of ``rule`` is about: an event without a device is about its actor.
+
+    ``subject``: ``actor`` or ``device``, where the rule does not say.
+    """
+    return event.device if (rule.subject or subject) == "device" and event.device else event.actor
+
+
+def finding(match: Match, event: Event, subject: str, links: Links = _NO_LINKS) -> Finding:
     """The finding of ``match`` on ``event``; the same two give the same finding.
 
-    ``subject`` (``actor`` or ``device``) says whom it is about; the rule's own word goes before it, and an
-    event without a device is about its actor. The reason names fields and the kind of question they answered,
-    never a value of the event or of the rule; evidence is taken from ``event.fields`` alone.
+    ``subject``: as :func:`entity` takes it. The reason names fields and the kind of question they answered,
+    never a value of the event or of the rule; evidence is taken from ``event.fields`` alone. ``links``: where people
+    read the rule.
     """
     rule = match.rule
     causes = match.causes()
-    about_device = (rule.subject or subject) == "device" and event.device
     questions = [f"{cause.field} {cause.phrase}" if cause.field else cause.phrase for cause in causes]
     names = dict.fromkeys([*(cause.field for cause in causes), *rule.fields, *_CONTEXT])
     return Finding(
         id=digest("sigma", rule.id, event.id),
         detector="sigma",
-        entity=event.device if about_device else event.actor,
+        entity=entity(rule, event, subject),
         time=event.time,
         severity=rule.level,
         title=rule.title,
@@ -46,17 +58,28 @@ def finding(match: Match, event: Event, subject: str) -> Finding:
         source=event.source,
         event_ids=(event.id,),
         techniques=rule.techniques,
-        rule={
-            "id": rule.id,
-            "uuid": rule.id,
-            "name": rule.title,
-            "description": " ".join(rule.description.split()),
-            "response": " ".join(rule.response.split()),
-            "author": rule.author,
-            "level": rule.level,
-            "tags": rule.tags,
-            "version": rule.version,
-        },
+        rule=told_of(rule, links),
         evidence={name: event.fields[name] for name in names if name in event.fields},
         timely=event.timely,
     )
+
+
+def told_of(rule: Rule, links: Links = _NO_LINKS) -> dict[str, Any]:
+    """What each finding says of its rule, in ECS's words where it has them; the rule's licence asks for the author."""
+    told: dict[str, Any] = {
+        "id": rule.id,
+        "uuid": rule.id,
+        "name": rule.title,
+        "description": " ".join(rule.description.split()),
+        "response": " ".join(rule.response.split()),
+        "author": rule.author,
+        "level": rule.level,
+        "tags": rule.tags,
+        "version": rule.version,
+        "path": links.path(rule),
+    }
+    if rule.license:
+        told["license"] = rule.license
+    if address := links.address(rule):
+        told["reference"] = address
+    return told

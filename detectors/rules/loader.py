@@ -7,7 +7,7 @@ file, line and reason, and costs only itself. Refused for now: correlation rules
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from itertools import chain
@@ -29,12 +29,16 @@ _REFUSED = {
 }
 
 
-def load(paths: Iterable[Path], *, beside_starter: bool = False) -> RuleSet:
+def load(paths: Iterable[Path], *, beside_starter: bool = False, published: Mapping[str, str] | None = None) -> RuleSet:
     """Load every rule in ``paths``: files, or folders searched for ``*.yml`` and ``*.yaml``. Never raises.
 
-    ``beside_starter``: with the starter pack before them.
+    ``beside_starter``: with the starter pack before them. ``published``: texts of files by name; a rule in one takes
+    the place of any other of its id.
     """
-    return _load(chain(_starter() if beside_starter else (), _files(paths)))
+    first = _load((name, text.encode("utf-8", "surrogatepass")) for name, text in sorted((published or {}).items()))
+    replaced = {rule.id: rule for rule in first.rules}
+    others = _load(chain(_starter() if beside_starter else (), _files(paths)), replaced)
+    return RuleSet([*first.rules, *others.rules], [*first.problems, *others.problems]) if published else others
 
 
 def starter_rules() -> RuleSet:
@@ -49,7 +53,7 @@ def _starter() -> Iterator[_File]:
     return _packaged(files("detectors.rules") / "packs", "packs")
 
 
-def _load(sources: Iterable[_File]) -> RuleSet:
+def _load(sources: Iterable[_File], replaced: Container[str] = ()) -> RuleSet:
     rules: dict[str, Rule] = {}
     problems: list[Problem] = []
     for path, content in sources:
@@ -59,6 +63,8 @@ def _load(sources: Iterable[_File]) -> RuleSet:
         for found in _read(path, content):
             if isinstance(found, Problem):
                 problems.append(found)
+            elif found.id in replaced:
+                continue
             elif found.id in rules:
                 first = rules[found.id].path
                 problems.append(Problem(path, found.line, found.id, f"id is taken by {first}; give this rule its own"))

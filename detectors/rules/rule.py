@@ -59,6 +59,11 @@ class Rule:
         return str(self._own("subject"))
 
     @property
+    def shadow(self) -> bool:
+        """True where the rule itself says that it is counted and alerts nobody."""
+        return self._own("shadow") is True
+
+    @property
     def response(self) -> str:
         """What to do about a match, in the author's words; may be empty."""
         return str(self._own("response"))
@@ -145,6 +150,8 @@ def _check_own(own: object) -> None:
         raise RuleError("wardwatch is no map; write its keys below it")
     if own.get("subject", "actor") not in ("actor", "device"):
         raise RuleError("wardwatch.subject is neither actor nor device")
+    if not isinstance(own.get("shadow", False), bool):
+        raise RuleError("wardwatch.shadow is neither true nor false")
 
 
 def _technique(tag: str) -> str:

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from time import perf_counter_ns
 from typing import Any, Protocol
+
+import orjson
 
 from detectors.base import digest
 from detectors.rules.explanation import Cause, causes
+from detectors.rules.expression import questions
 from detectors.rules.index import Index
 from detectors.rules.lookup import Words
 from detectors.rules.problems import Problem
+from detectors.rules.projection import Passes, Settled, Wanted, projection
 from detectors.rules.rule import Rule
 from detectors.rules.witness import Rarity, witness
 
-__all__ = ["LogSourceLike", "Match", "RuleSet"]
+__all__ = ["LogSourceLike", "Match", "PlainLike", "RuleSet"]
 
 _REMEMBERED_SOURCES = 256
 
@@ -28,6 +34,19 @@ class LogSourceLike(Protocol):
     def service(self) -> str: ...
     @property
     def category(self) -> str: ...
+
+
+class PlainLike(Protocol):
+    """What a source's records are nearly always like; see :func:`detectors.rules.projection.projection`."""
+
+    @property
+    def fields(self) -> Mapping[str, Any]: ...
+    @property
+    def required(self) -> AbstractSet[str]: ...
+    @property
+    def copies(self) -> Mapping[str, tuple[str, ...]]:
+        """ECS names to the places in the record of which one has their value."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +67,7 @@ class Match:
 
 
 class RuleSet:
-    """Loaded rules and what was not loaded. Matching keeps caches but no other state."""
+    """Loaded rules and what was not loaded. Matching keeps caches and counts, which change no answer."""
 
     def __init__(self, rules: Iterable[Rule], problems: Iterable[Problem] = ()) -> None:
         self.rules = tuple(rules)
@@ -58,6 +77,10 @@ class RuleSet:
         rarity = Rarity(rule.expression for rule in self.rules)
         self._witnesses = tuple(witness(rule.expression, rarity) for rule in self.rules)
         self._matchers = tuple(rule.matcher for rule in self.rules)
+        #: By the number of a rule in :attr:`rules`: events on which it was evaluated, those it matched, and ns it took.
+        self.tried = [0] * len(self.rules)
+        self.matched = [0] * len(self.rules)
+        self.nanoseconds = [0] * len(self.rules)
         self._by_parts: dict[tuple[str, str, str] | None, Index] = {}
         self._by_identity: dict[int, tuple[LogSourceLike | None, Index]] = {}
 
@@ -81,12 +104,58 @@ class RuleSet:
         if not candidates:
             return []
         words = Words(record, fields)
+        matches = []
+        began = perf_counter_ns()
+        for number in candidates if len(candidates) == 1 else sorted(set(candidates)):
+            self.tried[number] += 1
+            if self._matchers[number](record, fields, words):
+                self.matched[number] += 1
+                matches.append(Match(self.rules[number], record, fields))
+            ended = perf_counter_ns()
+            self.nanoseconds[number] += ended - began
+            began = ended
+        return matches
+
+    def passes(self, logsource: LogSourceLike, plain: PlainLike, fields: AbstractSet[str]) -> Passes | None:
+        """Tells of a line whether it is a record like ``plain`` that no rule could match; None where nothing can.
+
+        ``fields``: ECS names that such an event may have.
+        """
+        index = self._index(logsource)
+        if index.always:
+            return None
+        wanted = []
+        for name, node in index.wanted():
+            if name in fields and name not in plain.copies:
+                return None
+            wanted.append(Wanted(name.split("."), node, aliased=False))
+            wanted += [Wanted(place.split("."), node, aliased=True) for place in plain.copies.get(name, ())]
+        return projection(plain.fields, plain.required, wanted, self._settler(fields))
+
+    def _settler(self, fields: AbstractSet[str]) -> Settled:
+        """Tries rules on the record in a line, those that ask for none of ``fields``; with another one it gives up."""
+        known: dict[int, bool] = {}
         matchers = self._matchers
-        return [
-            Match(self.rules[number], record, fields)
-            for number in (candidates if len(candidates) == 1 else sorted(set(candidates)))
-            if matchers[number](record, fields, words)
-        ]
+
+        def alone(number: int) -> bool:
+            """True where the record has all that the rule asks for."""
+            if number not in known:
+                asked = {name for test in questions(self.rules[number].expression) for name in test.names}
+                known[number] = None not in asked and asked.isdisjoint(fields)
+            return known[number]
+
+        def settled(line: memoryview, rules: tuple[int, ...]) -> bool:
+            numbers = set(rules)
+            if not all(map(alone, numbers)):
+                return False
+            try:
+                record = orjson.loads(line)
+            except orjson.JSONDecodeError:
+                return False
+            words = Words(record, {})
+            return not any(matchers[number](record, {}, words) for number in numbers)
+
+        return settled
 
     def _index(self, logsource: LogSourceLike | None) -> Index:
         key = None if logsource is None else (logsource.product, logsource.service, logsource.category)

@@ -9,15 +9,16 @@ from typing import Any, TextIO
 import orjson
 
 from detectors.base import Detector, Event, Finding
-from detectors.rules import RuleSet, load, starter_rules
-from detectors.rules.findings import finding as rule_finding
+from detectors.rules import Match, RuleSet, load, starter_rules
+from detectors.rules.findings import entity
 from streams.documents import document
 from streams.pipeline import Reader, Released
-from streams.reading import Item, read_files
+from streams.reading import Item, numbered, read_files
+from streams.scanning import Scan
 from streams.sources.base import BadRecord
 from streams.sources.known import CATALOG, Sources
 
-__all__ = ["Memory", "detect", "normalise", "rules_of"]
+__all__ = ["Memory", "detect", "normalise", "read_item", "rules_of"]
 
 
 def rules_of(paths: Sequence[Path], errors: TextIO) -> RuleSet:
@@ -46,7 +47,7 @@ def normalise(
     failed = False
     for item in read_files(files, form):
         try:
-            released = _read(item, source, reader, now, sources)
+            released = read_item(item, source, reader, now, sources)
         except BadRecord as exc:
             failed = True
             print(f"{item.place}: {exc}", file=errors)
@@ -74,19 +75,22 @@ def detect(
     """
     failed = False
     memory = Memory(detectors)
-    for item in read_files(files, form):
+    scan = None if memory or source == "raw" else Scan(rules)
+    for item in read_files(files, form, scan.unread if scan else numbered):
         try:
             if source == "raw":
-                findings = _raw(item, rules)
+                found = _raw(item, rules)
             else:
-                released = _read(item, source, reader, now, sources)
-                findings = [*released.findings, *memory.inspect(released)]
+                released = read_item(item, source, reader, now, sources)
+                if scan is not None:
+                    scan.met(released.source)
+                found = _found(released, memory)
         except BadRecord as exc:
             failed = True
             print(f"{item.place}: {exc}", file=errors)
             continue
-        for finding in findings:
-            out.write(orjson.dumps(_line(item, finding)).decode() + "\n")
+        for told in found:
+            out.write(orjson.dumps({"file": item.file, "line": item.line, **told}).decode() + "\n")
     return 1 if failed else 0
 
 
@@ -97,6 +101,9 @@ class Memory:
         self._detectors = list(detectors)
         self._states: dict[tuple[str, str], Any] = {}
         self._watermark = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._detectors)
 
     def inspect(self, released: Released) -> Iterator[Finding]:
         """What detectors find in one event; they remember it."""
@@ -112,15 +119,17 @@ class Memory:
                 yield from detector.inspect(event, key, state, self._watermark)
 
 
-def _read(item: Item, source: str, reader: Reader, now: int, sources: Sources) -> Released:
+def read_item(item: Item, source: str, reader: Reader, now: int, sources: Sources) -> Released:
+    """What one record of a file says. ``now``: ms since the epoch. Raises BadRecord."""
     record = _record(item)
-    found = sources.recognise(record) if source == "auto" else sources.by_name(source)
+    found = (item.source or sources.recognise(record)) if source == "auto" else sources.by_name(source)
     return reader.read(record, found, fallback_id=lambda: item.place, received=now)
 
 
-def _raw(item: Item, rules: RuleSet) -> list[Finding]:
+def _raw(item: Item, rules: RuleSet) -> Iterator[dict[str, Any]]:
     event = Event(id=item.place, time=0, source="raw", actor="record:raw")
-    return [rule_finding(match, event, "actor") for match in rules.match(_record(item), {}, None)]
+    for match in rules.match(_record(item), {}, None):
+        yield _of_match(match, event, "actor")
 
 
 def _record(item: Item) -> Any:
@@ -129,10 +138,29 @@ def _record(item: Item) -> Any:
     return item.record
 
 
-def _line(item: Item, finding: Finding) -> dict[str, Any]:
+def _found(released: Released, memory: Memory) -> Iterator[dict[str, Any]]:
+    for match in released.matches:
+        yield _of_match(match, released.event, released.source.subject)
+    for finding in memory.inspect(released):
+        yield _of_finding(finding)
+
+
+def _of_match(match: Match, event: Event, subject: str) -> dict[str, Any]:
+    """As :func:`_of_finding` of its finding, without asking why it matched, which costs more than all else."""
+    rule = match.rule
     return {
-        "file": item.file,
-        "line": item.line,
+        "detector": "sigma",
+        "rule.id": rule.id,
+        "rule.name": rule.title,
+        "severity": rule.level,
+        "entity": entity(rule, event, subject),
+        "event_id": event.id,
+        "time": event.time,
+    }
+
+
+def _of_finding(finding: Finding) -> dict[str, Any]:
+    return {
         "detector": finding.detector,
         "rule.id": str(finding.rule.get("id", finding.detector)),
         "rule.name": finding.title,

@@ -69,7 +69,9 @@ class Atna:
         self.zone: tzinfo | None = None  #: of times without an offset
 
     def recognises(self, record: _Json) -> bool:
-        return isinstance(record.get("AuditMessage"), Mapping) or bool(_shipped(record))
+        if "AuditMessage" in record:
+            return isinstance(record["AuditMessage"], Mapping)
+        return bool(_shipped(record))
 
     def normalise(self, record: _Json) -> Draft:
         if shipped := _shipped(record):

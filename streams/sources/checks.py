@@ -11,6 +11,7 @@ from detectors.purity import pure
 from streams.identifiers import identifiers_of
 from streams.sources.base import BadRecord, Draft, Source
 from streams.sources.ecs import EXPECTED
+from streams.sources.plain_checks import plain_faults
 
 __all__ = ["SourceCheckError", "check_source"]
 
@@ -65,6 +66,10 @@ def check_source(
     for record in records:
         for broken in mutations(record):
             _check_broken(watched, broken)
+    if plain := getattr(source, "plain", None):
+        every = (one for record in records for one in (record, *mutations(record)))
+        if fault := plain_faults(source, plain, every):
+            _fail("plain", fault)
 
 
 def _fail(check: str, what: str) -> NoReturn:

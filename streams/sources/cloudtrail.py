@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from streams.sources.base import ALWAYS, BadRecord, Draft, LogSource
 from streams.sources.cloudtrail_identity import Identities
+from streams.sources.cloudtrail_plain import PLAIN
 from streams.sources.times import milliseconds
 
 __all__ = ["CLOUDTRAIL", "CloudTrail"]
@@ -67,6 +68,7 @@ class CloudTrail:
     logsource = LogSource(product="aws", service="cloudtrail")
     lateness = 900_000
     subject = "actor"
+    plain = PLAIN
     released = ALWAYS | {
         "cloud.account.id",
         "cloud.provider",

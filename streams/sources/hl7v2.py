@@ -86,7 +86,7 @@ class Hl7v2:
         self.zone: tzinfo | None = None  #: of times without an offset
 
     def recognises(self, record: _Json) -> bool:
-        return isinstance(record.get("MSH"), Mapping)
+        return "MSH" in record and isinstance(record["MSH"], Mapping)
 
     def normalise(self, record: _Json) -> Draft:
         try:

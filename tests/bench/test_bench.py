@@ -56,3 +56,13 @@ def test_up_is_ready_within_a_quarter_of_a_minute() -> None:
 
 def test_a_killed_workers_partitions_alert_again_within_half_a_minute() -> None:
     assert measured("bench_takeover.py")["alerting_again"] < 30
+
+
+@pytest.mark.outside_data
+def test_detecting_in_files_is_faster_than_rsigma() -> None:
+    found = measured("bench_sigma.py", "--events", "300000")
+    assert found["cloud/attacks"]["ratio"] >= 2.5
+    assert found["large/attacks"]["ratio"] >= 1.5
+    assert found["cloud/harmless"]["ratio"] >= 5
+    assert found["large/harmless"]["ratio"] >= 5
+    assert found["cloud/attacks"]["wardwatch"] / found["large/attacks"]["wardwatch"] < 2.5

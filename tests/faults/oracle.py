@@ -16,10 +16,11 @@ from topic_reading import read_topic
 from detectors import registry
 from detectors.base import Alert
 from detectors.registry import registered
-from detectors.rules import starter_rules
+from detectors.rules import Links, starter_rules
 from streams import topics
 from streams.admin import topic_ids
 from streams.agents import VIEW_KINDS
+from streams.alerting import Alerting
 from streams.blocks import Block, address, unpack
 from streams.changelog import Changelog
 from streams.codecs import decode_alert
@@ -29,7 +30,8 @@ from streams.installation import agree
 from streams.keys import load_keys
 from streams.lineage import Marks
 from streams.notify import Notify
-from streams.pipeline import Alerting, Behave, Ingest, Reader
+from streams.numbering import numbered
+from streams.pipeline import Behave, Ingest, Reader
 from streams.records import Output, RawRecord
 from streams.routing import Routes
 from streams.settings import Settings
@@ -79,7 +81,7 @@ class Judgement:
 def reader(settings: Settings) -> Reader:
     """The product's own, with the installation's keys."""
     keys = load_keys(settings.home)
-    return Reader(starter_rules(), Epochs(agree(settings, keys), keys.held))
+    return Reader(starter_rules(), Epochs(agree(settings, keys), keys.held), Links(settings.rules_url))
 
 
 def judge(
@@ -123,7 +125,7 @@ class _Judge:
 
     def _expect(self, topic_id: bytes, partition: int, derived: Iterable[tuple[int, Sequence[Output]]]) -> None:
         for offset, outputs in derived:
-            for number, output in enumerate(outputs):
+            for number, output in numbered(outputs):
                 if output.topic == topics.DEAD_LETTERS:
                     self.dead.add(output.key.decode())
                 else:
@@ -165,9 +167,11 @@ class _Judge:
         return logs
 
     def _alert(self, alert: Alert) -> None:
-        if alert.id in self.judgement.alerts:
+        known = self.judgement.alerts.get(alert.id)
+        if known is not None and known.revision == alert.revision:
             self.judgement.wrong.append("an alert was made twice")
-        self.judgement.alerts[alert.id] = alert
+        if known is None or known.revision < alert.revision:
+            self.judgement.alerts[alert.id] = alert
 
     def _step(self, topic: str, step: str, keyed: KeyedStep) -> None:
         for partition, log in self._accepted(topic).items():
@@ -216,7 +220,9 @@ class _Judge:
         got, want = _content(held, keyed), _content(state, keyed)
         if isinstance(keyed, Notify):
             # What is delivered is forgotten: nothing may be left of what the alerts asked for.
-            self.judgement.deliveries |= {delivery.webhook_id: delivery.body for _, delivery in state.values.items()}
+            waiting = [delivery for _, delivery in state.values.items()]
+            waiting += [delivery.follower() for delivery in waiting if delivery.end]
+            self.judgement.deliveries |= {delivery.webhook_id: delivery.body for delivery in waiting}
             want["values"] = {}
             want["counts"] = {name: 0 if "." in name else count for name, count in want["counts"].items()}
         elif isinstance(keyed, Behave):

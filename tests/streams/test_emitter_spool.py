@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from alarming_pump import event
+from kafka import KafkaAdminClient
 from kafka.admin import NewTopic
+from topic_reading import read_topic
 
 from streams.embedded.kafka import EmbeddedKafka
-from streams.emitter import BufferFull, DeviceEvent, Emitter, Spool, SpoolError
+from streams.emitter import BufferFull, Emitter, Spool, SpoolError
 from streams.outbox import Outgoing
 
 ROOT = Path(__file__).parents[2]
@@ -30,11 +32,6 @@ pytestmark = [
     pytest.mark.kafka,
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),  # kafka-python leaves sockets open
 ]
-
-
-def event(number: int) -> dict[str, Any]:
-    device = DeviceEvent(device="pump-1", type="infusion-pump", event="alarm", action="occlusion", id=f"e{number:05}")
-    return device.record()
 
 
 def wait(condition: Callable[[], object]) -> None:
@@ -57,16 +54,8 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedKafka]:
 
 def ids(broker: EmbeddedKafka) -> list[str]:
     """Ids in the order in which they first lie in the topic."""
-    consumer = KafkaConsumer(bootstrap_servers=broker.bootstrap, enable_auto_commit=False)
-    tp = TopicPartition("audit.iot", 0)
-    consumer.assign([tp])
-    consumer.seek_to_beginning(tp)
-    end, found = consumer.end_offsets([tp])[tp], []
-    while consumer.position(tp) < end:
-        for record in consumer.poll(timeout_ms=500).get(tp, ()):
-            found.append(dict(record.headers)["event-id"].decode())
-    consumer.close()
-    return list(dict.fromkeys(found))
+    (records,) = read_topic(broker.bootstrap, "audit.iot").values()
+    return list(dict.fromkeys(dict(record.headers)["event-id"].decode() for record in records))
 
 
 def emitter(broker: EmbeddedKafka, folder: Path, **given: Any) -> Emitter:
@@ -84,7 +73,7 @@ KILLED = """
 import sys
 from streams.emitter import Emitter, Spool
 sys.path[:0] = ["tests/streams"]
-from test_emitter_spool import event
+from alarming_pump import event
 kafka, folder, key, first = sys.argv[1:]
 emitter = Emitter(kafka, producer="tests", spool=Spool(folder, key=key), spool_after=0.5)
 for number in range(int(first), int(first) + 300):
@@ -154,7 +143,7 @@ PREFORK = """
 import os, sys
 from streams.emitter import Emitter, Spool
 sys.path[:0] = ["tests/streams"]
-from test_emitter_spool import event
+from alarming_pump import event
 kafka, folder, key, base = sys.argv[1:5]
 spooling, before = sys.argv[5:] == ["both"], sys.argv[5:] == ["both"]
 spool = Spool(folder, key=key) if spooling else None

@@ -27,14 +27,17 @@ COMMANDS = [
     "reveal",
     "who",
     "timeline",
+    "backtest",
     "dead-letters",
     "sources",
+    "rules",
     "notify",
     "keys",
 ]
 GROUPS = {
     "dead-letters": ("list", "show", "replay"),
     "sources": ("list", "check"),
+    "rules": ("check", "test", "explain", "coverage", "new", "list", "import", "convert"),
     "notify": ("list", "test"),
     "keys": ("list", "create", "rotate", "destroy"),
 }
