@@ -159,6 +159,14 @@ async def test_the_topics_are_told_each_minute_that_a_worker_looks(tmp_path: Pat
         assert {looked(control.value) for control in running.told.controls} == {"synthetic-worker"}
 
 
+async def test_one_that_keeps_events_ends_nothing_by_its_silence(tmp_path: Path) -> None:
+    async with watching(tmp_path, keeps_events=True) as running:
+        await running.look(minutes=12)
+        assert running.told.controls == []
+        await running.look(minutes=5, unkept="Elasticsearch does not answer.")
+        assert running.told.outputs, "and what it saw it says"
+
+
 async def test_who_has_not_said_all_does_not_say_that_it_looks(tmp_path: Path) -> None:
     async with watching(tmp_path) as running:
         await running.look(minutes=5, kafka=AWAY)
