@@ -125,17 +125,17 @@ def worker(
     raise typer.Exit(run(settings, loglevel=log_level.upper(), only=only))
 
 
-@app.command(short_help="Make topics, keys, templates and Kibana's dashboard.")
+@app.command(short_help="Make topics, keys, templates and Kibana's dashboards.")
 def setup(
     kibana: Annotated[
-        str, typer.Option(metavar="URL", help="Load data views and dashboard there, instead of where settings say.")
+        str, typer.Option(metavar="URL", help="Load data views and dashboards there, instead of where settings say.")
     ] = "",
     space: Annotated[str, typer.Option(metavar="ID", help="Kibana's space for them.")] = "",
     kibana_file: Annotated[
         Path | None, typer.Option(metavar="OUT", help="Write them to a file to import by hand, and do nothing else.")
     ] = None,
 ) -> None:
-    """Create the topics and the keys; Elasticsearch's templates and Kibana's dashboard where they are set.
+    """Create the topics and the keys; Elasticsearch's templates and Kibana's dashboards where they are set.
 
     Safe to run again: what is there stays, and Kibana's objects are replaced.
     """

@@ -73,19 +73,23 @@ class Stores:
             self._embedded.close()
 
 
-def stores_of(settings: Settings) -> Stores:
-    """Those that ``settings`` name. Raises StoreError on a file that is no store of ours."""
+def stores_of(settings: Settings, *, indexed: bool = True) -> Stores:
+    """Those that ``settings`` name; Elasticsearch only where ``indexed``.
+
+    Raises StoreError on a file that is no store of ours.
+    """
     embedded: AlertStore | Path | None = None
     if settings.embedded_store:
         try:
             embedded = AlertStore(settings.store_path)
-            embedded.drop_facts("worker.", before=int((time.time() - FORGET_SECONDS) * 1000))
+            for kind in ("worker.", "events."):
+                embedded.drop_facts(kind, before=int((time.time() - FORGET_SECONDS) * 1000))
         except StoreFull as exc:  # receivers are told all the same
             log.error("%s", exc)
             embedded = embedded or settings.store_path
+    login = settings.elasticsearch_login
     return Stores(
-        embedded,
-        Elasticsearch(settings.elasticsearch, **settings.elasticsearch_login) if settings.elasticsearch else None,
+        embedded, Elasticsearch(settings.elasticsearch, **login) if indexed and settings.elasticsearch else None
     )
 
 

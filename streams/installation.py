@@ -185,7 +185,7 @@ class KeyWatch:
                 if latest >= self._known:
                     await self._look()
         if self.epochs.missing is not None:
-            if latest >= self.epochs.missing:
+            if latest >= self.epochs.missing.start:
                 await self.refresh()
             self.epochs.require(latest)
 

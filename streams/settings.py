@@ -173,6 +173,11 @@ class Settings(BaseSettings):
     events_sample: float = Field(1.0, ge=0, le=1, description="share of events that is kept")
     events_days: int = Field(90, ge=1, le=36_500, description="days that the file keeps an event")
     events_megabytes: int = Field(2048, ge=8, description="MB that the file's events may take; the oldest make room")
+    events_zone: str = Field("UTC", description="IANA time zone of the hour and weekday kept with indexed events")
+    events_metrics_port: int = Field(0, ge=0, le=65535, description="as metrics_port, of the worker that keeps events")
+    events_heartbeat_url: SecretStr = Field(
+        SecretStr(""), description="called each minute while a worker that keeps events is well"
+    )
     receivers: dict[ReceiverName, AnyReceiver] = Field(
         default_factory=dict, description="where on-call is reached, by name"
     )
@@ -201,7 +206,7 @@ class Settings(BaseSettings):
     metrics_address: str = Field("127.0.0.1", description="where metrics are served")
     log_format: Literal["text", "json"] = Field("text", description="how a worker logs")
 
-    @field_validator("heartbeat_url")
+    @field_validator("heartbeat_url", "events_heartbeat_url")
     @classmethod
     def _address(cls, url: SecretStr) -> SecretStr:
         if url.get_secret_value() and not url.get_secret_value().startswith(("http://", "https://")):
@@ -273,13 +278,28 @@ class Settings(BaseSettings):
 
         return check_template(template)
 
-    @field_validator("ehr_zone")
+    @field_validator("ehr_zone", "events_zone")
     @classmethod
     def _zone(cls, name: str) -> str:
         from streams.sources.local_time import zone_named  # noqa: PLC0415  # nothing of it is needed but here
 
         zone_named(name)
         return name
+
+    @property
+    def of_events(self) -> Settings:
+        """As the worker that keeps events has them: a consumer group of its own, and what watches it."""
+        own = {
+            "application": f"{self.application}.events",
+            "metrics_port": self.events_metrics_port,
+            "heartbeat_url": self.events_heartbeat_url,
+        }
+        return self.model_copy(update=own)
+
+    @property
+    def events_kept(self) -> bool:
+        """Whether this installation is to keep events."""
+        return self.events_index or self.events_store
 
     @property
     def security(self) -> Security:

@@ -100,7 +100,7 @@ def _start(tree: _Tree, kafka: EmbeddedKafka, folder: Path, port: int, demo: Dem
     tree.start("console", ["dashboards.console", "--store", str(settings.store_path), "--port", str(port)], environment)
     _wait_for_worker(tree, settings, started)
     tree.keep("worker")
-    if settings.events_store or settings.events_index:
+    if settings.events_kept:
         tree.start("events", ["streams.worker", "--only", "events"], environment)
         tree.keep("events")
     print(f"ready after {time.monotonic() - began:.1f} s")

@@ -233,3 +233,25 @@ class Cluster:
                     raise TimeoutError(f"records not taken after {seconds:.0f} s: {left}")
                 then()
                 time.sleep(0.3)
+
+
+class EventsWorker:
+    """A worker that keeps events and does nothing else."""
+
+    def __init__(self, cluster: Cluster, **environment: str) -> None:
+        self._log = cluster.folder / "events.log"
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "streams.worker", "--only", "events"],
+                cwd=cluster.folder,
+                env={**os.environ, "PYTHONPATH": str(ROOT), **cluster.environment, **environment},
+                stdout=log,
+                stderr=log,
+            )
+
+    def wait_for(self, done: Callable[[], bool], seconds: float = 60) -> None:
+        deadline = time.monotonic() + seconds
+        while not done():
+            assert self.process.poll() is None, self._log.read_text()
+            assert time.monotonic() < deadline, self._log.read_text()
+            time.sleep(0.1)

@@ -217,14 +217,16 @@ function shut() {
 async function state() {
   try {
     const { counts, facts } = await ask("api/status");
-    const workers = Object.entries(facts).filter(([name]) => name.startsWith("worker.")).map(([, fact]) => fact);
-    const alive = workers.filter((fact) => Date.now() - fact.time < 15000);
+    const speaking = (kind) => Object.entries(facts)
+      .filter(([name, fact]) => name.startsWith(kind) && Date.now() - fact.time < 15000).map(([, fact]) => fact);
+    const alive = speaking("worker."), keepers = speaking("events.");
     $("throughput").textContent = alive.length ? alive.reduce((sum, fact) => sum + fact.records_per_second, 0).toFixed(0) : "–";
     $("lag").textContent = alive.length ? alive.reduce((sum, fact) => sum + fact.lag, 0).toLocaleString() : "–";
     $("critical").textContent = counts.critical || 0;
     $("high").textContent = counts.high || 0;
     $("total").textContent = Object.values(counts).reduce((sum, count) => sum + count, 0).toLocaleString();
-    const stopped = alive.flatMap((fact) => fact.stopped);
+    $("keeping").textContent = keepers.length ? keepers.reduce((sum, fact) => sum + fact.lag, 0).toLocaleString() : "–";
+    const stopped = [...alive, ...keepers].flatMap((fact) => fact.stopped);
     say(stopped.length ? `stopped: ${stopped.join("; ")}` : alive.length ? `live, ${alive.length} worker${alive.length > 1 ? "s" : ""}` : "no worker reports", stopped.length > 0 || !alive.length);
   } catch {
     say("connection lost, retrying", true);

@@ -177,6 +177,18 @@ async def test_alerts_appear_by_themselves_and_open(browser: Browser, page: Page
     await expect(detail).to_be_hidden()
 
 
+async def test_those_that_keep_events_are_seen_beside_the_rest(browser: Browser, page: Page, store: AlertStore) -> None:
+    said = {"time": int(time.time() * 1000), "records_per_second": 12.0, "lag": 5, "stopped": []}
+    store.set_fact("worker.host.1", said)
+    store.set_fact("events.host.2", {**said, "lag": 71, "stopped": ["events events[0]: synthetic"]})
+    tab = await browser.new_page()
+    await tab.goto(page.url)
+    await expect(tab.locator("#keeping")).to_have_text("71")
+    await expect(tab.locator("#lag")).to_have_text("5")
+    await expect(tab.locator("#throughput")).to_have_text("12")
+    await expect(tab.locator("#health")).to_have_text("stopped: events events[0]: synthetic")
+
+
 async def test_what_is_over_is_seen_where_it_stood_open(browser: Browser, page: Page, store: AlertStore) -> None:
     begun = own("a")
     store.write([begun, own("b")], now=1)

@@ -58,6 +58,12 @@ def test_help_names_every_command(shell: Shell) -> None:
     assert "..." not in told.partition("Commands:\n")[2], "what a command does is not cut short"
 
 
+def test_the_script_s_own_help_names_every_command() -> None:
+    usage = (ROOT / "wardwatch").read_text().partition("Ctrl-C stops them\n")[2].partition("\n\n")[0]
+    named = {line.split()[0] for line in usage.splitlines()}
+    assert named == {*COMMANDS, "test"} - {"up"}
+
+
 @pytest.mark.parametrize("command", WHOLE)
 def test_every_option_is_explained(shell: Shell, command: str) -> None:
     told = shell.run(*command.split(), "--help").stdout
