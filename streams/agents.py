@@ -262,6 +262,8 @@ class Worker:
     def see(self) -> Mapping[str, Any]:
         return {
             "clock": {socket.gethostname(): self.broker_clock.ahead},
+            "rules": self.rules.counts(),
+            "quarantined": {rule: f"{why.title}: {why.reason}." for rule, why in self.rules.quarantined.items()},
             "store": self.watch.store,
             "kafka": self.watch.kafka,
             "vault_waits": self.vault is not None and self.vault.waiting > 0,

@@ -18,6 +18,7 @@ from streams.epochs import Epoch, MissingKey
 from streams.lanes import LaneStatus, Loss
 from streams.lineage import NewerSchema, TopicReplaced
 from streams.occasions import DETECTOR, GAP, SUBJECT, span
+from streams.rule_conduct import Counts
 from streams.settings import Settings
 from streams.sinks.elasticsearch import StoreUnavailable
 from streams.sinks.store import StoreError
@@ -145,6 +146,14 @@ KINDS: Final[Mapping[str, Kind]] = {
         "late ones may be too late for theirs.",
         "Set the sender's clock by NTP. If events are late because something held them back, this ends by itself.",
     ),
+    "quarantine": Kind(
+        "high",
+        "A rule is in quarantine",
+        "It matched or cost so much that it was kept from alerting, in every worker. What it looks for goes unseen "
+        "until it is mended or released.",
+        "wardwatch rules status says why. Narrow the rule, try it with wardwatch backtest and publish it again: "
+        "another version of it is free at once. wardwatch rules release lets this one alert again.",
+    ),
     "clock": Kind(
         "medium",
         "A worker's clock is off",
@@ -171,6 +180,8 @@ class Look:
     kafka: str = ""  #: our own sentence where Kafka was asked in vain
     vault_waits: bool = False  #: ingest waits for the vault at this moment
     lacking: Epoch | None = None  #: the first announced epoch whose key is not on this host
+    quarantined: Mapping[str, str] = field(default_factory=dict)  #: rules that may not alert, by id: title, and why
+    rules: Mapping[str, Counts] = field(default_factory=dict)  #: what each rule did so far, by id
     unkept: str = ""  #: our own sentence where the worker that keeps events does not move
 
 
@@ -247,6 +258,8 @@ class Conditions:
                 f"{loss.records} records of {place} from offset {loss.first} on were gone before {loss.step} came.",
                 lasting=False,
             )
+        for rule, told in look.quarantined.items():
+            yield _Trouble("quarantine", rule, f"rule:{rule}", told, lasting=False)
         yield from self._bursts(look, now)
         for source, seconds in look.silent.items():
             if source != OWN.name and 0 < self._limits.quiet_after <= seconds < GONE:

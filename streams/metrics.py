@@ -58,6 +58,7 @@ class Metrics(Collector):
         for loss in look.losses:
             self._lost[loss.topic] = self._lost.get(loss.topic, 0) + loss.records
         self._families = [*self._records(tallies), *self._lanes(look), *self._sources(look), *self._worker(now, rate)]
+        self._families += self._rules(look)
         if vault is not None:
             self._families += self._identities(vault)
 
@@ -116,6 +117,17 @@ class Metrics(Collector):
         yield from (silence, skew, clock)
         lacking = float(look.lacking is not None)
         yield GaugeMetricFamily("wardwatch_pseudonym_key_missing", "1 while an announced key is not here.", lacking)
+
+    def _rules(self, look: Look) -> Iterator[Metric]:
+        tried = CounterMetricFamily("wardwatch_rule_tried", "Events a rule was evaluated on.", labels=["rule"])
+        matched = CounterMetricFamily("wardwatch_rule_matched", "Of those, the ones it matched.", labels=["rule"])
+        seconds = CounterMetricFamily("wardwatch_rule_seconds", "What evaluating it took.", labels=["rule"])
+        for rule, counts in look.rules.items():
+            tried.add_metric([rule], counts.tried)
+            matched.add_metric([rule], counts.matched)
+            seconds.add_metric([rule], counts.nanoseconds / 1e9)
+        yield from (tried, matched, seconds)
+        yield GaugeMetricFamily("wardwatch_rules_quarantined", "Rules kept from alerting.", len(look.quarantined))
 
     def _identities(self, vault: Vault) -> Iterator[Metric]:
         yield CounterMetricFamily("wardwatch_vault_identities_written", "Entries that the vault took.", vault.written)

@@ -277,7 +277,7 @@ def test_every_alert_of_the_pipeline_is_in_its_table_and_no_other() -> None:
     )
     assert {name: severity for name, severity, _ in rows} == {name: kind.severity for name, kind in KINDS.items()}
     at_once = {name for name, _, limit in rows if limit == "at once"}
-    assert at_once == {"lost", "lost_events", "dead_letters", "rotation"}
+    assert at_once == {"lost", "lost_events", "dead_letters", "rotation", "quarantine"}
     limits = set(re.findall(r"`(\w+_(?:after|limit))`", PAPERS["docs/operations.md"]))
     assert limits == {name for name in Settings.model_fields if name.endswith(("_after", "_limit"))} - {
         "idle_after",

@@ -92,6 +92,13 @@ TROUBLES: dict[str, tuple[Callable[[int], Look], str, int]] = {
         "host-7 lacks the pseudonym key 0123abcd, which names patients from 2026-03-01 00:00:00 UTC on.",
         0,
     ),
+    "quarantine": (
+        lambda _: Look(
+            quarantined={"r-1": "Synthetic rule: it matched 2,000 times in a minute, and 1,000 are allowed."}
+        ),
+        "Synthetic rule: it matched 2,000 times in a minute, and 1,000 are allowed.",
+        0,
+    ),
     "unkept": (lambda _: Look(unkept="No worker keeps events: 5 wait."), "No worker keeps events: 5 wait.", 120),
     "unkept, its store away": (
         lambda _: Look(lanes=[lane("events", cause=StoreUnavailable)], unkept="Elasticsearch does not answer."),
