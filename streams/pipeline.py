@@ -107,7 +107,9 @@ class Reader:
         seen = record if draft.shown is None else draft.shown
         if draft.aliases is not None:
             seen = {**seen, **draft.aliases}
-        matches = self._rules.match(seen, draft.fields, draft.logsource or source.logsource)
+        # A time that cannot be trusted makes no indicator expire.
+        time = event.time if event.timely else None
+        matches = self._rules.match(seen, draft.fields, draft.logsource or source.logsource, time)
         earlier = None
         if before is not None:
             same = release(draft, source, before, fallback_id=fallback_id, received=received)

@@ -25,6 +25,7 @@ _PHRASES: Final = {
     "time": "lies in a stated time",
     "exists": "is present",
     "null": "is absent or null",
+    "listed": "is on a list of indicators",
     "fieldref": "agrees with another field",
 }
 
@@ -79,9 +80,9 @@ def _test(test: Question, event: _Event) -> list[Cause] | None:
         return [Cause(test.field, phrase, values[0] if values else None)]
     if test.kind == "fieldref":
         ((other, starts, ends),) = test.operands
-        second = lookup.folded(record, fields, other, lookup.path_of(other))
+        second = getattr(lookup, view(test))(record, fields, other, lookup.path_of(other))
         compare = reference(starts, ends)
-        hits = (value for value in values or () for shown in _shown(value, "folded") if compare((shown,), second))
+        hits = (value for value in values or () for shown in _shown(value, view(test)) if compare((shown,), second))
     else:
         ask, what = predicate(test), view(test)
         hits = (value for value in values or () for shown in _shown(value, what) if ask((shown,)))

@@ -1,8 +1,7 @@
 """Loads Sigma rules from files, and the starter pack that ships with the product.
 
 A rule that is broken, or asks for what this evaluator does not do, becomes a :class:`Problem` that names
-file, line and reason, and costs only itself. Refused for now: correlation rules and filters (Sigma 2),
-``action`` documents (Sigma 1), placeholders.
+file, line and reason, and costs only itself. Refused for now: correlation rules.
 """
 
 from __future__ import annotations
@@ -10,36 +9,49 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.resources import files
 from importlib.resources.abc import Traversable
-from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from detectors.rules.actions import acted
 from detectors.rules.documents import SIZE_LIMIT, DocumentError, documents
+from detectors.rules.filters import Filter, filtered, read_filter
 from detectors.rules.problems import Problem, RuleError
 from detectors.rules.rule import Rule, read_rule
 from detectors.rules.ruleset import RuleSet
+from detectors.rules.tables import Tables, load_tables
+
+if TYPE_CHECKING:
+    from detectors.rules.pipelines import Pipelines
 
 __all__ = ["load", "starter_rules"]
 
 _SUFFIXES = (".yml", ".yaml")
-_REFUSED = {
-    "correlation": "correlation rules are not evaluated yet; the rules they refer to still are",
-    "filter": "filters are not evaluated yet: what this names matches unfiltered; put it into the rules",
-    "action": "'action' belongs to Sigma 1; write each rule out in full",
-}
+_CORRELATION = "correlation rules are not evaluated yet; the rules they refer to still are"
 
 
-def load(paths: Iterable[Path], *, beside_starter: bool = False) -> RuleSet:
+def load(
+    paths: Iterable[Path], *, beside_starter: bool = False, lists: Iterable[Path] = (), pipelines: Iterable[Path] = ()
+) -> RuleSet:
     """Load every rule in ``paths``: files, or folders searched for ``*.yml`` and ``*.yaml``. Never raises.
 
-    ``beside_starter``: with the starter pack before them.
+    ``beside_starter``: with the starter pack before them. ``lists``: folders of what placeholders stand for, see
+    :mod:`detectors.rules.tables`. ``pipelines``: files of processing pipelines; the starter pack needs none and goes
+    through none.
     """
-    return _load(chain(_starter() if beside_starter else (), _files(paths)))
+    tables, problems = load_tables(lists)
+    piped: Pipelines | None = None
+    if files_of_pipelines := list(pipelines):
+        from detectors.rules.pipelines import load_pipelines  # noqa: PLC0415 - pySigma takes a while to import
+
+        piped, more = load_pipelines(files_of_pipelines)
+        problems += more
+    starter = _starter() if beside_starter else iter(())
+    return _load([(starter, None), (_files(paths), piped)], tables, problems)
 
 
 def starter_rules() -> RuleSet:
     """The rules that ship with the product, for EHR access, medical devices and AWS CloudTrail."""
-    return _load(_starter())
+    return _load([(_starter(), None)], Tables(), [])
 
 
 _File = tuple[str, bytes | Problem]
@@ -49,45 +61,55 @@ def _starter() -> Iterator[_File]:
     return _packaged(files("detectors.rules") / "packs", "packs")
 
 
-def _load(sources: Iterable[_File]) -> RuleSet:
+def _load(
+    sources: Iterable[tuple[Iterable[_File], Pipelines | None]], tables: Tables, problems: list[Problem]
+) -> RuleSet:
     rules: dict[str, Rule] = {}
-    problems: list[Problem] = []
-    for path, content in sources:
-        if isinstance(content, Problem):
-            problems.append(content)
-            continue
-        for found in _read(path, content):
-            if isinstance(found, Problem):
-                problems.append(found)
-            elif found.id in rules:
-                first = rules[found.id].path
-                problems.append(Problem(path, found.line, found.id, f"id is taken by {first}; give this rule its own"))
-            else:
-                rules[found.id] = found
-    return RuleSet(rules.values(), problems)
+    filters: list[Filter] = []
+    for group, pipelines in sources:
+        for path, content in group:
+            if isinstance(content, Problem):
+                problems.append(content)
+                continue
+            for found in _read(path, content, tables, pipelines):
+                if isinstance(found, Problem):
+                    problems.append(found)
+                elif isinstance(found, Filter):
+                    filters.append(found)
+                elif found.id in rules:
+                    first = rules[found.id].path
+                    reason = f"id is taken by {first}; give this rule its own"
+                    problems.append(Problem(path, found.line, found.id, reason))
+                else:
+                    rules[found.id] = found
+    made, unmet = filtered(list(rules.values()), filters)
+    return RuleSet(made, problems + unmet)
 
 
-def _read(path: str, content: bytes) -> Iterator[Rule | Problem]:
-    for document in documents(content):
+def _read(path: str, content: bytes, tables: Tables, pipelines: Pipelines | None) -> Iterator[Rule | Filter | Problem]:
+    for document in acted(documents(content)):
         if isinstance(document, DocumentError):
             yield Problem(path, document.line, None, document.reason)
         elif document[1] is not None:  # an empty document, as after a closing "---"
-            yield _rule(path, *document)
+            yield _document(path, *document, tables, pipelines)
 
 
-def _rule(path: str, line: int, document: Any) -> Rule | Problem:
+def _document(
+    path: str, line: int, document: Any, tables: Tables, pipelines: Pipelines | None
+) -> Rule | Filter | Problem:
     if not isinstance(document, Mapping):
         return Problem(path, line, None, "document is no map; a rule starts with 'title:'")
     rule_id = document.get("id")
     named = rule_id if isinstance(rule_id, str) else None
-    for key, reason in _REFUSED.items():
-        if key in document:
-            return Problem(path, line, named, reason)
     try:
-        return read_rule(document, path, line)
+        if "correlation" in document:
+            raise RuleError(_CORRELATION)
+        if "filter" in document:
+            return read_filter(document, path, line, tables=tables)
+        return read_rule(document, path, line, tables=tables, pipelines=pipelines)
     except RuleError as error:
         return Problem(path, line, named, str(error))
-    except Exception as error:  # pySigma meets arbitrary YAML here; what it trips over must cost one rule
+    except Exception as error:  # arbitrary YAML arrives here; what it trips over must cost one rule
         return Problem(path, line, named, f"rule cannot be read ({type(error).__name__}: {str(error)[:300]})")
 
 

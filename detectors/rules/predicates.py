@@ -11,14 +11,14 @@ import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any, Final
 
 from detectors.rules.expression import Question
 
 __all__ = ["Predicate", "predicate", "reference", "view"]
 
-Predicate = Callable[[Any], bool]
+Predicate = Callable[..., bool]
 
 _OPERATORS: Final[dict[str, Callable[[Any, Any], bool]]] = {
     "LT": operator.lt,
@@ -85,7 +85,8 @@ def _endswith(operands: tuple[Any, ...]) -> Predicate:
 
 
 def _like(operands: tuple[Any, ...]) -> Predicate:
-    return lambda values: any(pattern.match(value) for value in values for pattern in operands)
+    matches = [re.compile(source, re.DOTALL).match for source in operands]
+    return lambda values: any(match(value) for value in values for match in matches)
 
 
 def _re(operands: tuple[Any, ...]) -> Predicate:
@@ -118,11 +119,13 @@ def _address(value: str) -> IPv4Address | IPv6Address | None:
 
 
 def _cidr(operands: tuple[Any, ...]) -> Predicate:
+    networks = [ip_network(operand) for operand in operands]
+
     def test(values: Any) -> bool:
         for value in values:
             # 64 characters hold any address with a zone; longer values would only fill the cache.
             address = _address(value) if len(value) <= 64 else None
-            if address is not None and any(address in network for network in operands):
+            if address is not None and any(address in network for network in networks):
                 return True
         return False
 
@@ -179,6 +182,17 @@ def _exists(operands: tuple[Any, ...]) -> Predicate:
     return lambda values: (values is not None) is wanted
 
 
+def _listed(operands: tuple[Any, ...]) -> Predicate:
+    """Takes the event's time too, in ms since the epoch; without one nothing has expired."""
+    (indicators,) = operands
+    holds = indicators.holds
+
+    def test(values: Any, time: int | None = None) -> bool:
+        return any(holds(value, time) for value in values)
+
+    return test
+
+
 _BUILDERS: Final[dict[str, Callable[[tuple[Any, ...]], Predicate]]] = {
     "equals": _equals,
     "contains": _contains,
@@ -192,4 +206,5 @@ _BUILDERS: Final[dict[str, Callable[[tuple[Any, ...]], Predicate]]] = {
     "time": _time,
     "null": _null,
     "exists": _exists,
+    "listed": _listed,
 }
