@@ -111,7 +111,13 @@ class Worker:
         self.keys = KeyWatch(self.installation, epochs, partial(keys_of, settings), notice=settings.rotation_notice)
         self.dead_letters = DeadLetters(keys.dead_letter_public)
         detectors = registered()
-        rules = load([path.expanduser() for path in settings.rules], beside_starter=True)
+        rules = load(
+            [path.expanduser() for path in settings.rules],
+            beside_starter=True,
+            lists=[path.expanduser() for path in settings.rule_lists],
+            pipelines=[path.expanduser() for path in settings.rule_pipelines],
+            cache=settings.home / "rules.cache",
+        )
         for problem in rules.problems:
             log.error("rule not loaded: %s", problem)
         set_ehr_zone(settings.ehr_zone)

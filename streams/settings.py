@@ -145,6 +145,12 @@ class Settings(BaseSettings):
     rules: list[Path] = Field(
         default_factory=list, description="files or folders of Sigma rules, beside the starter pack"
     )
+    rule_lists: list[Path] = Field(
+        default_factory=list, description="folders of lists that rules name: indicators, placeholders"
+    )
+    rule_pipelines: list[Path] = Field(
+        default_factory=list, description="files of pySigma pipelines that fit your rules to the names of fields"
+    )
     ehr_zone: str = Field(
         "", description="IANA time zone of audit messages and HL7 v2 whose times have no offset; empty: refuse them"
     )

@@ -6,13 +6,16 @@ file, line and reason, and costs only itself. Refused for now: correlation rules
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from detectors.rules.actions import acted
+from detectors.rules.cache import Cache, Found
 from detectors.rules.documents import SIZE_LIMIT, DocumentError, documents
 from detectors.rules.filters import Filter, filtered, read_filter
 from detectors.rules.problems import Problem, RuleError
@@ -30,13 +33,18 @@ _CORRELATION = "correlation rules are not evaluated yet; the rules they refer to
 
 
 def load(
-    paths: Iterable[Path], *, beside_starter: bool = False, lists: Iterable[Path] = (), pipelines: Iterable[Path] = ()
+    paths: Iterable[Path],
+    *,
+    beside_starter: bool = False,
+    lists: Iterable[Path] = (),
+    pipelines: Iterable[Path] = (),
+    cache: Path | None = None,
 ) -> RuleSet:
     """Load every rule in ``paths``: files, or folders searched for ``*.yml`` and ``*.yaml``. Never raises.
 
     ``beside_starter``: with the starter pack before them. ``lists``: folders of what placeholders stand for, see
     :mod:`detectors.rules.tables`. ``pipelines``: files of processing pipelines; the starter pack needs none and goes
-    through none.
+    through none. ``cache``: a file that keeps what was read for the next time, see :mod:`detectors.rules.cache`.
     """
     tables, problems = load_tables(lists)
     piped: Pipelines | None = None
@@ -46,7 +54,11 @@ def load(
         piped, more = load_pipelines(files_of_pipelines)
         problems += more
     starter = _starter() if beside_starter else iter(())
-    return _load([(starter, None), (_files(paths), piped)], tables, problems)
+    kept = Cache(cache, tables) if cache else None
+    rules = _load([(starter, None), (_files(paths), piped)], tables, problems, kept)
+    if kept:
+        kept.save()
+    return rules
 
 
 def starter_rules() -> RuleSet:
@@ -62,7 +74,10 @@ def _starter() -> Iterator[_File]:
 
 
 def _load(
-    sources: Iterable[tuple[Iterable[_File], Pipelines | None]], tables: Tables, problems: list[Problem]
+    sources: Iterable[tuple[Iterable[_File], Pipelines | None]],
+    tables: Tables,
+    problems: list[Problem],
+    cache: Cache | None = None,
 ) -> RuleSet:
     rules: dict[str, Rule] = {}
     filters: list[Filter] = []
@@ -71,7 +86,9 @@ def _load(
             if isinstance(content, Problem):
                 problems.append(content)
                 continue
-            for found in _read(path, content, tables, pipelines):
+            read = partial(_read, path, content, tables, pipelines)
+            made_by = pipelines.digest if pipelines else ""
+            for found in cache.get(content, path, read, made_by) if cache else read():
                 if isinstance(found, Problem):
                     problems.append(found)
                 elif isinstance(found, Filter):
@@ -86,17 +103,17 @@ def _load(
     return RuleSet(made, problems + unmet)
 
 
-def _read(path: str, content: bytes, tables: Tables, pipelines: Pipelines | None) -> Iterator[Rule | Filter | Problem]:
+def _read(path: str, content: bytes, tables: Tables, pipelines: Pipelines | None) -> list[Found]:
+    made: list[Found] = []
     for document in acted(documents(content)):
         if isinstance(document, DocumentError):
-            yield Problem(path, document.line, None, document.reason)
+            made.append(Problem(path, document.line, None, document.reason))
         elif document[1] is not None:  # an empty document, as after a closing "---"
-            yield _document(path, *document, tables, pipelines)
+            made.append(_document(path, *document, tables, pipelines))
+    return made
 
 
-def _document(
-    path: str, line: int, document: Any, tables: Tables, pipelines: Pipelines | None
-) -> Rule | Filter | Problem:
+def _document(path: str, line: int, document: Any, tables: Tables, pipelines: Pipelines | None) -> Found:
     if not isinstance(document, Mapping):
         return Problem(path, line, None, "document is no map; a rule starts with 'title:'")
     rule_id = document.get("id")
@@ -115,14 +132,30 @@ def _document(
 
 def _files(paths: Iterable[Path]) -> Iterator[_File]:
     for path in paths:
-        inside = sorted(found for found in path.rglob("*") if found.suffix in _SUFFIXES) if path.is_dir() else [path]
-        for file in inside:
-            name = str(file)
+        for name in _inside(str(path)) if path.is_dir() else (str(path),):
+            if isinstance(name, Problem):
+                yield name.path, name
+                continue
             try:
-                with file.open("rb") as stream:
+                with open(name, "rb") as stream:
                     yield name, stream.read(SIZE_LIMIT + 1)
             except OSError as error:
                 yield name, Problem(name, None, None, f"file cannot be read: {error.strerror or error}")
+
+
+def _inside(folder: str) -> Iterator[str | Problem]:
+    """The rule files below ``folder`` in order of their names; folders that are links are left alone."""
+    try:
+        with os.scandir(folder) as entries:
+            found = sorted(entries, key=lambda entry: entry.name)
+    except OSError as error:
+        yield Problem(folder, None, None, f"folder cannot be read: {error.strerror or error}")
+        return
+    for entry in found:
+        if entry.is_dir(follow_symlinks=False):
+            yield from _inside(entry.path)
+        elif entry.name.endswith(_SUFFIXES) and not entry.is_dir():
+            yield entry.path
 
 
 def _packaged(folder: Traversable, name: str) -> Iterator[_File]:

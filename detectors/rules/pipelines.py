@@ -163,7 +163,7 @@ def _types(transformations: object) -> Iterator[object]:
 
 
 def _marked(document: Mapping[str, Any]) -> Any:
-    """The detections with ``windash`` done by marks, but where what comes of it is encoded."""
+    """The detections with marks for dashes under ``windash``, which then finds none; not where they are encoded."""
     detection = document.get("detection")
     if not isinstance(detection, Mapping):
         raise RuleError("detection is missing or no map; add one with a condition")
@@ -175,14 +175,11 @@ def _marks(value: Any) -> Any:
         return [_marks(one) for one in value]
     if not isinstance(value, Mapping):
         return value
-    made = {}
-    for key, found in value.items():
-        field, *modifiers = str(key).split("|")
-        if "windash" in modifiers and not {"base64", "base64offset"} & set(modifiers):
-            key = "|".join([field, *(one for one in modifiers if one != "windash")])  # noqa: PLW2901
-            found = _translated(found)  # noqa: PLW2901
-        made[key] = found
-    return made
+    return {key: _translated(one) if _dashed(str(key).split("|")) else one for key, one in value.items()}
+
+
+def _dashed(modifiers: list[str]) -> bool:
+    return "windash" in modifiers and not {"base64", "base64offset"} & set(modifiers)
 
 
 def _translated(value: Any) -> Any:
