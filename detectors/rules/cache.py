@@ -66,7 +66,7 @@ class Cache:
         if told.decode("ascii", "replace") != blake2b(content, digest_size=32).hexdigest():
             raise ValueError("it is damaged")
         whole = orjson.loads(content)
-        if whole["made_by"] != self._made_by:
+        if not isinstance(whole, dict) or whole.get("made_by") != self._made_by:
             raise ValueError("another engine or other lists made it")
         entries: dict[str, Any] = whole["entries"]
         return entries

@@ -129,12 +129,13 @@ class _Builder:
     def build(self, node: Any, *, raw: bool = False) -> Any:
         """``raw``: plain scalars but null as they are written."""
         self._left -= 1
+        if self._left < 0:
+            line = node.start_mark.line + 1
+            raise DocumentError(line, f"holds more than {_NODE_LIMIT} values, with its aliases written out; split it")
         kind = type(node)
         if kind is yaml.ScalarNode:
             return node.value if node.tag == _STR or (raw and node.tag != _NULL) else _scalar(node)
         line = node.start_mark.line + 1
-        if self._left < 0:
-            raise DocumentError(line, f"expands to more than {_NODE_LIMIT} values; write less through aliases")
         if id(node) in self._open or len(self._open) > _DEPTH_LIMIT:
             raise DocumentError(line, "an alias refers to a part that holds it; write it out")
         self._open.add(id(node))

@@ -142,6 +142,7 @@ def read_rule(
             tree = read_detections(document.get("detection"), tables)
         else:
             document, tree = pipelines.applied(document, tables)
+            taken = _Taken(document, reasons)
             parts.append(pipelines.digest)
         product, service, category = read_log_source(document)
     except RuleError as error:
