@@ -87,7 +87,7 @@ class Alert:
     severity: Severity
     title: str
     reason: str
-    status: Literal["open", "closed"]
+    status: Literal["open", "recovered", "closed"]  #: recovered: what it tells of is over, by itself
     first_seen: int
     last_seen: int
     findings: tuple[Finding, ...]

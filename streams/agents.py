@@ -34,56 +34,54 @@ from kafka.errors import KafkaError
 
 from detectors.base import EntityKind
 from detectors.registry import registered
-from detectors.rules import load
+from detectors.rules import Links
 from streams import topics
 from streams.admin import PATIENCE, SetupError, topic_ids
+from streams.alerting import Alerting
+from streams.broker_clock import BrokerClock
 from streams.changelog import Changelog
-from streams.crashes import CrashJournal
+from streams.crashes import FOLDER, CrashJournal
 from streams.deadletters import DeadLetters
 from streams.deliveries import DeliveryHandler, Notify
 from streams.epochs import Epochs
-from streams.handlers import FLUSH_BATCHES, IngestHandler, KeyedHandler
+from streams.faust_app import BLOCKS, INPUT, RECORDS, faust_app
+from streams.handlers import IngestHandler, KeyedHandler
 from streams.heartbeat import PERIOD
-from streams.indexing import IndexHandler, Stores
+from streams.indexing import IndexHandler, stores_of
 from streams.installation import Installation, KeyWatch, agree
 from streams.keys import Keys, keys_of
 from streams.lanes import Handler, Lanes
 from streams.lineage import TopicReplaced
 from streams.metrics import Metrics
 from streams.permissions import roles
-from streams.pipeline import Alerting, Behave, Ingest, Reader
+from streams.pipeline import Behave, Ingest, Reader
 from streams.records import WATERMARK, Control
 from streams.reporting import Reporter
 from streams.routing import Routes
+from streams.rule_topic import RuleTopic
+from streams.rule_watch import EVERY as RULES_EVERY
+from streams.rule_watch import PUBLISHED, RuleWatch
 from streams.sender import DeliveryFailed, Sender
 from streams.settings import Settings
 from streams.sinks.attempts import Sink
 from streams.sinks.catalog import make_sinks
-from streams.sinks.elasticsearch import Elasticsearch, StoreUnavailable
-from streams.sinks.store import AlertStore, StoreError
+from streams.sinks.elasticsearch import StoreUnavailable
+from streams.sinks.store import StoreError
 from streams.sources.catalog import set_ehr_zone
 from streams.sources.known import load_sources
 from streams.state import KeyedStep
 from streams.tallies import Skews, Tally
-from streams.transport import Batch, BatchApp, BatchSchema
+from streams.transport import Batch, BatchSchema
 from streams.vault import Vault
 from streams.watch import Watch
 from streams.watermarks import InputClocks
 
-__all__ = ["BLOCKS", "REPLACED", "Worker", "build", "faust_app"]
+__all__ = ["REPLACED", "Worker", "build"]
 
 log = logging.getLogger(__name__)
 
 #: Seconds between two reports of a worker on itself.
 REPORT_SECONDS = 2.0
-#: Seconds after which nobody asks what a worker said that is there no longer.
-FORGET_SECONDS = 3600.0
-
-#: Kafka records that a lane takes at once, and batches of them that may wait for it. Their bytes are most of a worker's
-#: memory. Ingest is done with each batch at once; other steps take several until they flush, and one more may wait.
-INPUT = (500, 2)
-BLOCKS = (4, FLUSH_BATCHES + 1)
-RECORDS = (500, FLUSH_BATCHES + 1)
 
 #: Why a lane stops whose topic changed under a running worker.
 REPLACED = "the topic was deleted and made again while this worker ran: start the workers again"
@@ -96,10 +94,12 @@ class Worker:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.name = f"{socket.gethostname()}.{os.getpid()}"
         self.client: dict[str, Any] = {"bootstrap_servers": settings.kafka, **settings.security.aiokafka()}
         self.topic_ids = topic_ids(settings, needed=roles(settings.application)["worker"])
         self.app = faust_app(settings)
         self.lanes = Lanes(self)
+        self.broker_clock = BrokerClock(time.time)
         self.tallies: dict[tuple[str, str], Tally] = defaultdict(Tally)
         self.skews = Skews()
         self.sender = Sender(client=self.client, partitions={topic.name: settings.partitions for topic in topics.ALL})
@@ -111,21 +111,16 @@ class Worker:
         self.keys = KeyWatch(self.installation, epochs, partial(keys_of, settings), notice=settings.rotation_notice)
         self.dead_letters = DeadLetters(keys.dead_letter_public)
         detectors = registered()
-        rules = load(
-            [path.expanduser() for path in settings.rules],
-            beside_starter=True,
-            lists=[path.expanduser() for path in settings.rule_lists],
-            pipelines=[path.expanduser() for path in settings.rule_pipelines],
-            cache=settings.home / "rules.cache",
-        )
-        for problem in rules.problems:
-            log.error("rule not loaded: %s", problem)
+        self.rules = RuleWatch(settings, RuleTopic(settings), self.name)
         set_ehr_zone(settings.ehr_zone)
         sources, mistakes = load_sources(settings.sources)
         for mistake in mistakes:
             log.error("table not loaded: %s", mistake)
+        roots = [*(str(path.expanduser()) for path in settings.rules), PUBLISHED]
+        reader = Reader(self.rules.rules, epochs, Links(settings.rules_url, roots))
+        self.rules.serve(reader)
         self.ingest = Ingest(
-            Reader(rules, epochs),
+            reader,
             self.dead_letters,
             views=[kind for kind in VIEW_KINDS if any(d.entity == kind for d in detectors)],
             sources=sources,
@@ -135,13 +130,21 @@ class Worker:
         self._keyed(topics.EVENTS, "behave", Behave(detectors, kinds=["actor"]))
         self._keyed(topics.VIEWS, "behave", Behave(detectors, kinds=VIEW_KINDS))
         self._keyed(topics.FINDINGS, "alert", Alerting(Routes(settings.receivers).of))
-        self.stores = _stores(settings)
+        self.stores = stores_of(settings)
         self._agent(topics.ALERTS, "index", self._index_handler)
         self.sinks = _sinks(settings, keys)
         notify = Notify(settings.receivers, self.dead_letters, public_url=settings.public_url)
         self._keyed(topics.NOTIFICATIONS, "notify", notify, self._deliveries())
         self.http = httpx.AsyncClient()  # for the heartbeat: each receiver has its own
-        self.watch = Watch(settings, self.sender, self.stores, sinks=self.sinks, client=self.http, clock=time.time)
+        self.watch = Watch(
+            settings,
+            self.sender,
+            self.stores,
+            name=self.name,
+            sinks=self.sinks,
+            client=self.http,
+            clock=self.broker_clock,
+        )
         self.metrics = Metrics(settings.store_path) if settings.metrics_port else None
         self._hook()
 
@@ -197,9 +200,7 @@ class Worker:
         )
 
     def _journal(self, step: str, topic: str, partition: int) -> CrashJournal:
-        return CrashJournal(
-            self.settings.home / "under-way" / f"{self.settings.application}.{step}.{topic}.{partition}"
-        )
+        return CrashJournal(self.settings.home / FOLDER / f"{self.settings.application}.{step}.{topic}.{partition}")
 
     def _index_handler(self, partition: int) -> Handler:
         return IndexHandler(
@@ -277,7 +278,13 @@ class Worker:
             reporter = Reporter(self.lanes, self.app)
             while not app.should_stop:
                 await asyncio.sleep(REPORT_SECONDS)
-                await self._report(reporter, time.time())
+                await self._report(reporter)
+
+        @app.task  # type: ignore[untyped-decorator]
+        async def watch_rules() -> None:
+            while not app.should_stop:
+                await asyncio.sleep(RULES_EVERY)
+                await self.rules.run(time.monotonic(), int(time.time() * 1000))
 
         @app.task  # type: ignore[untyped-decorator]
         async def beat() -> None:
@@ -285,16 +292,22 @@ class Worker:
                 await self.watch.beat()
                 await asyncio.sleep(PERIOD)
 
-    async def _report(self, reporter: Reporter, now: float) -> None:
+    async def _report(self, reporter: Reporter) -> None:
+        now = time.time()
         look = reporter.look(
-            now=now, tallies=self.tallies, skews=self.skews, store=self.watch.store, kafka=self.watch.kafka
+            now=self.broker_clock(),
+            tallies=self.tallies,
+            skews=self.skews,
+            clock={socket.gethostname(): self.broker_clock.ahead},
+            store=self.watch.store,
+            kafka=self.watch.kafka,
         )
         self.watch.take(look)
         fact = reporter.report(look, now=now)
         if self.metrics is not None:
             self.metrics.update(look, self.tallies, now=now, rate=fact["records_per_second"])
         try:
-            await self.stores.keep(f"worker.{socket.gethostname()}.{os.getpid()}", fact)
+            await self.stores.keep(f"worker.{self.name}", fact)
             self.watch.stores.pop("embedded store", None)
         except StoreError as exc:  # the lanes say so too, and wait; the pager goes on
             self.watch.stores["embedded store"] = type(exc).__name__
@@ -305,7 +318,9 @@ class Worker:
             record = self.clocks.record(time.monotonic(), self._end_of)
             try:
                 for topic in (topics.EVENTS, topics.VIEWS):
-                    await self.sender.control(Control(topic, WATERMARK, record))
+                    sent = time.time()
+                    stamp = await self.sender.control(Control(topic, WATERMARK, record))
+                    self.broker_clock.stamped(stamp, sent=sent)
             except DeliveryFailed as exc:
                 log.warning("time stands still downstream: %s", exc)
 
@@ -345,6 +360,7 @@ class Worker:
             await sink.close()
         await self.stores.close()
         await asyncio.to_thread(self.installation.close)
+        await asyncio.to_thread(self.rules.close)
 
 
 def _sinks(settings: Settings, keys: Keys) -> dict[str, Sink]:
@@ -358,37 +374,6 @@ def _sinks(settings: Settings, keys: Keys) -> dict[str, Sink]:
         )
     except ValueError as exc:
         raise SetupError(str(exc)) from exc
-
-
-def _stores(settings: Settings) -> Stores:
-    embedded = AlertStore(settings.store_path) if settings.embedded_store else None
-    if embedded is not None:
-        embedded.drop_facts("worker.", before=int((time.time() - FORGET_SECONDS) * 1000))
-    return Stores(
-        embedded,
-        Elasticsearch(settings.elasticsearch, **settings.elasticsearch_login) if settings.elasticsearch else None,
-    )
-
-
-def faust_app(settings: Settings) -> BatchApp:
-    """Faust, as every worker has it."""
-    return BatchApp(
-        settings.application,
-        broker=[f"aiokafka://{server}" for server in settings.kafka.split(",")],
-        broker_credentials=settings.security.faust(),
-        store="memory://",
-        datadir=str(settings.home / "faust"),
-        web_enabled=False,
-        topic_disable_leader=True,
-        topic_allow_declare=False,
-        topic_partitions=settings.partitions,
-        broker_session_timeout=settings.session_timeout,
-        broker_heartbeat_interval=min(3.0, settings.session_timeout / 3),
-        broker_commit_interval=1.0,
-        consumer_max_fetch_size=512 * 1024,
-        consumer_auto_offset_reset="earliest",
-        stream_wait_empty=False,
-    )
 
 
 def build(settings: Settings) -> Worker:

@@ -1,7 +1,7 @@
 """The command line. Each command is short here; what it does is in :mod:`streams.commands` and the modules it names.
-Those of ``dead-letters`` and ``notify`` are in :mod:`streams.cli_letters` and :mod:`streams.cli_notify`, those that
-look at the installation in :mod:`streams.cli_doctor`, ``reveal`` and ``keys`` in :mod:`streams.cli_identity`, ``who``
-and ``timeline`` in :mod:`streams.cli_events`.
+Those of ``dead-letters``, ``notify``, ``rules`` and ``sources`` are in :mod:`streams.cli_letters` and its like, those
+that look at the installation in :mod:`streams.cli_doctor`, ``reveal`` and ``keys`` in :mod:`streams.cli_identity`,
+``who`` and ``timeline`` in :mod:`streams.cli_events`, ``backtest`` in :mod:`streams.cli_backtest`.
 
 Nothing heavy is imported until a command needs it, so that ``--help`` and a typing error answer at once.
 """
@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
-from streams.commands.configured import keys_or_exit, settings_or_exit
+from streams.commands.configured import keys_or_exit, reader_or_exit, settings_or_exit
 from streams.commands.terminal import fail, print_json, sentences, terminal_look
 
 try:
@@ -22,11 +22,12 @@ try:
 except ModuleNotFoundError:
     sys.exit("wardwatch: the emitter alone is installed here; the commands come with pip install 'wardwatch[server]'")
 
-from streams import cli_doctor, cli_events
+from streams import cli_backtest, cli_doctor, cli_events, cli_published
 from streams.cli_identity import keys_app, reveal
 from streams.cli_letters import letters_app
 from streams.cli_notify import notify_app
-from streams.cli_sources import Format, form_or_exit, sources_app, sources_or_exit
+from streams.cli_rules import rules_app
+from streams.cli_sources import Format, form_or_exit, source_or_exit, sources_app, sources_or_exit
 
 __all__ = ["main"]
 
@@ -41,6 +42,7 @@ app = typer.Typer(
 )
 app.add_typer(letters_app, name="dead-letters", short_help="What could not be processed.", no_args_is_help=True)
 app.add_typer(sources_app, name="sources", short_help="Kinds of record, and tables of one's own.", no_args_is_help=True)
+app.add_typer(rules_app, name="rules", short_help="Check, try, explain, draft, import rules.", no_args_is_help=True)
 app.add_typer(notify_app, name="notify", short_help="Receivers: list them, test one.", no_args_is_help=True)
 app.add_typer(keys_app, name="keys", short_help="The keys that name patients.", no_args_is_help=True)
 
@@ -205,13 +207,13 @@ def emit(
 
     sources = sources_or_exit()
     if check:
-        known, form = _known(source, sources), form_or_exit(form)
+        known, form = source_or_exit(source, sources), form_or_exit(form)
         raise typer.Exit(command.check(files, source=known, errors=sys.stderr, sources=sources, form=form))
     raise typer.Exit(
         command.run(
             settings_or_exit(),
             files,
-            source=_known(source, sources),
+            source=source_or_exit(source, sources),
             producer=producer,
             errors=sys.stderr,
             sources=sources,
@@ -291,7 +293,7 @@ def normalize(files: Files, source: Source = "auto", form: Format = "auto") -> N
     raise typer.Exit(
         normalise(
             files,
-            source=_known(source, sources),
+            source=source_or_exit(source, sources),
             reader=reader,
             now=int(time.time() * 1000),
             out=sys.stdout,
@@ -337,7 +339,7 @@ def detect(
     raise typer.Exit(
         run(
             files,
-            source=source if source == "raw" else _known(source, sources),
+            source=source if source == "raw" else source_or_exit(source, sources),
             rules=loaded,
             reader=reader,
             detectors=() if only_rules else registered(),
@@ -364,14 +366,13 @@ def schemas(
 cli_doctor.register(app)
 app.command(short_help="Who a pseudonym is; the look is on the record.")(reveal)
 cli_events.register(app)
+cli_backtest.register(app)
+cli_published.register(rules_app)
 
 
 def _reader(paths: list[Path], lists: list[Path] | None = None, pipelines: list[Path] | None = None) -> tuple[Any, Any]:
-    """Rules and reader for files. Pseudonyms are the stream's own: keyed by the installation's key."""
+    """Rules and reader for files."""
     from streams.commands.files import rules_of  # noqa: PLC0415
-    from streams.pipeline import Reader  # noqa: PLC0415
-    from streams.privacy import Pseudonyms  # noqa: PLC0415
-    from streams.sources.catalog import set_ehr_zone  # noqa: PLC0415
 
     for path in [*paths, *(lists or []), *(pipelines or [])]:
         if not path.exists():
@@ -383,18 +384,7 @@ def _reader(paths: list[Path], lists: list[Path] | None = None, pipelines: list[
         lists=settings.rule_lists if lists is None else lists,
         pipelines=settings.rule_pipelines if pipelines is None else pipelines,
     )
-    set_ehr_zone(settings.ehr_zone)
-    keys = keys_or_exit(settings)
-    return Reader(rules, Pseudonyms(keys.pseudonym, keys.pseudonym_id)), rules
-
-
-def _known(source: str, sources: Any) -> str:
-    if source != "auto":
-        try:
-            sources.by_name(source)
-        except ValueError as exc:
-            fail(str(exc))
-    return source
+    return reader_or_exit(rules), rules
 
 
 if __name__ == "__main__":

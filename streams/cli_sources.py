@@ -15,7 +15,7 @@ from streams.commands.terminal import fail
 if TYPE_CHECKING:
     from streams.sources.known import Sources
 
-__all__ = ["Format", "form_or_exit", "sources_app", "sources_or_exit"]
+__all__ = ["Format", "form_or_exit", "source_or_exit", "sources_app", "sources_or_exit"]
 
 sources_app = typer.Typer(
     rich_markup_mode=None, help="The kinds of record there are; and tables of one's own, described in TOML files."
@@ -76,3 +76,13 @@ def sources_or_exit() -> Sources:
     for problem in problems:
         print(f"table not loaded: {problem}", file=sys.stderr)
     return sources
+
+
+def source_or_exit(name: str, sources: Sources) -> str:
+    """``name``, which is ``auto`` or that of a source."""
+    if name != "auto":
+        try:
+            sources.by_name(name)
+        except ValueError as exc:
+            fail(str(exc))
+    return name

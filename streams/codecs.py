@@ -20,6 +20,7 @@ __all__ = [
     "encode_finding",
     "finding_document",
     "overlap_of",
+    "read_finding",
     "timely_event",
 ]
 
@@ -126,7 +127,8 @@ def finding_document(finding: Finding) -> dict[str, Any]:
     }
 
 
-def _finding(value: dict[str, Any]) -> Finding:
+def read_finding(value: dict[str, Any]) -> Finding:
+    """The inverse of :func:`finding_document`; takes ``value`` over."""
     value["event_ids"] = tuple(value["event_ids"])
     value["techniques"] = tuple(value["techniques"])
     return Finding(**value)
@@ -140,7 +142,7 @@ def decode_finding(raw: bytes) -> Finding:
     """Raises NewerSchema on a later version, ValueError (KeyError, TypeError) on anything else not ours."""
     value = _load(raw)
     del value["v"]
-    return _finding(value)
+    return read_finding(value)
 
 
 def alert_document(alert: Alert) -> dict[str, Any]:
@@ -166,7 +168,7 @@ def decode_alert(raw: bytes) -> Alert:
     """Raises NewerSchema on a later version, ValueError (KeyError, TypeError) on anything else not ours."""
     value = _load(raw)
     del value["v"]
-    value["findings"] = tuple(_finding(finding) for finding in value["findings"])
+    value["findings"] = tuple(read_finding(finding) for finding in value["findings"])
     return Alert(**value)
 
 

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from detectors.base import Finding, Severity, digest
 from streams.lanes import LaneStatus, Loss
 from streams.lineage import NewerSchema, TopicReplaced
-from streams.occasions import DETECTOR, GAP, SUBJECT
+from streams.occasions import DETECTOR, GAP, SUBJECT, span
 from streams.settings import Settings
 from streams.sinks.elasticsearch import StoreUnavailable
 from streams.sinks.store import StoreError
@@ -99,6 +99,14 @@ KINDS: Final[Mapping[str, Kind]] = {
         "late ones may be too late for theirs.",
         "Set the sender's clock by NTP. If events are late because something held them back, this ends by itself.",
     ),
+    "clock": Kind(
+        "medium",
+        "A worker's clock is off",
+        "Receivers that look at the time of a webhook may refuse it; it is sent again until they take it. Events, "
+        "windows and alerts are right: their time is the events' and the broker's.",
+        "Set the clocks of the worker's host and of the brokers by NTP. Where every worker and every source is off by "
+        "as much, it is the broker's.",
+    ),
 }
 
 
@@ -112,6 +120,7 @@ class Look:
     losses: Sequence[Loss] = ()  #: since the look before
     silent: Mapping[str, float] = field(default_factory=dict)  #: seconds, by source; by one worker of all
     skew: Mapping[str, float] = field(default_factory=dict)  #: seconds ahead, by source heard since the look before
+    clock: Mapping[str, float] = field(default_factory=dict)  #: seconds ahead of the broker's, by host: this one's
     store: str = ""  #: the exception's name where a store was tried in vain
     kafka: str = ""  #: our own sentence where Kafka was asked in vain
 
@@ -185,9 +194,14 @@ class Conditions:
         for source, seconds in look.silent.items():
             if source != OWN.name and 0 < self._limits.quiet_after <= seconds < GONE:
                 yield _Trouble(
-                    "quiet", source, f"source:{source}", f"Nothing has come from {source} for {_time(seconds)}."
+                    "quiet", source, f"source:{source}", f"Nothing has come from {source} for {span(seconds)}."
                 )
         yield from self._skewed(look, now)
+        for host, seconds in look.clock.items():
+            if 0 < self._limits.skew_limit <= abs(seconds):
+                way = "ahead of" if seconds > 0 else "behind"
+                told = f"The clock of {host} is {span(abs(seconds))} {way} the broker's."
+                yield _Trouble("clock", host, f"worker:{self._limits.application}", told)
 
     def _stuck(self, look: Look, now: float) -> Iterator[_Trouble]:
         """Lanes that hold something, or are stopped, and come no further; those of one step are one trouble."""
@@ -242,7 +256,7 @@ class Conditions:
                     "dead_letters",
                     f"{step} {topic}",
                     f"topic:{topic}",
-                    f"{recent} records of {topic} became dead letters in {step} within {_time(BURST)}.",
+                    f"{recent} records of {topic} became dead letters in {step} within {span(BURST)}.",
                     lasting=False,
                 )
 
@@ -261,7 +275,7 @@ class Conditions:
                 del self._skews[source]
             elif skew.last - skew.first >= self._limits.trouble_after:
                 way = "after" if skew.seconds > 0 else "before"
-                told = f"Events of {source} are dated {_time(abs(skew.seconds))} {way} they reached the broker."
+                told = f"Events of {source} are dated {span(abs(skew.seconds))} {way} they reached the broker."
                 yield _Trouble("skew", source, f"source:{source}", told, lasting=False)
 
 
@@ -272,13 +286,6 @@ def _why(lane: LaneStatus) -> str:
     if issubclass(lane.cause, NewerSchema | TopicReplaced):
         return lane.stopped.partition(": ")[2] or lane.cause.__name__
     return lane.cause.__name__
-
-
-def _time(seconds: float) -> str:
-    for size, name in ((86_400, "days"), (3600, "hours"), (60, "minutes")):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {name}"
-    return f"{seconds:.0f} seconds"
 
 
 def _finding(trouble: _Trouble, now: float) -> Finding:

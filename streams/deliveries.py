@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from random import SystemRandom
 from typing import Any
 
@@ -203,9 +204,24 @@ class DeliveryHandler(KeyedHandler):
         held.add(delivery.webhook_id, message)
         self.state.values.put(name, held)
         schedule.put(name, held.due)
-        self.state.values.remove(key)
-        count_more(self.state, pending(delivery.receiver), -1)
+        self._forget(delivery)
         return False
+
+    def _kept(self, delivery: Delivery) -> Delivery:
+        """``delivery`` as it is by now: while it was tried, it may have been told that it is over."""
+        kept: Delivery | None = self.state.values.get(delivery.webhook_id.encode())
+        return kept or delivery
+
+    def _forget(self, delivery: Delivery) -> None:
+        """It waits no longer. That it is over is told next, in this order alone: an end ends what was begun."""
+        end = self._kept(delivery).end
+        self.state.values.remove(delivery.webhook_id.encode())
+        count_more(self.state, pending(delivery.receiver), -1)
+        if end:
+            follower = replace(delivery, end=end).follower()
+            count_more(self.state, pending(delivery.receiver), 1)
+            self.state.values.put(follower.webhook_id.encode(), follower)
+            self._schedules[delivery.receiver].put(follower.webhook_id.encode(), follower.due)
 
     async def _attempt(self, delivery: Delivery) -> Outcome:
         if reason := self._gone.get(delivery.receiver):
@@ -238,11 +254,10 @@ class DeliveryHandler(KeyedHandler):
                 log.error("%d alerts to %s are dead letters now: %s", len(letters), receiver, reason)
                 await self._sender.send(self._topic_id, 0, [(0, letters)])
             for delivery in finished:
-                self.state.values.remove(delivery.webhook_id.encode())
-            if finished:
-                self.state.counts[pending(receiver)] -= len(finished)
+                self._forget(delivery)
             for delivery, delay in again:
-                delivery.attempts += 1
-                delivery.due = int((self._clock() + delay) * 1000)
-                self.state.values.put(delivery.webhook_id.encode(), delivery)
+                waiting = self._kept(delivery)
+                waiting.attempts += 1
+                waiting.due = int((self._clock() + delay) * 1000)
+                self.state.values.put(delivery.webhook_id.encode(), waiting)
             await self._flush()

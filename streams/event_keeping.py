@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Protocol
 
 from detectors.base import Event
@@ -54,18 +55,28 @@ class Keeper(Protocol):
 class EmbeddedEvents:
     """In a file beside the worker."""
 
-    def __init__(self, store: EventStore, limits: Limits, clock: Callable[[], float]) -> None:
-        """``clock``: seconds since the epoch."""
+    def __init__(self, store: EventStore | Path, limits: Limits, clock: Callable[[], float]) -> None:
+        """``store``: or the path of one that is opened once there is room. ``clock``: seconds since the epoch."""
         self._store = store
         self._limits = limits
         self._clock = clock
+        self._turn = asyncio.Lock()
 
     async def write(self, events: list[Event]) -> list[tuple[Event, str]]:
-        await asyncio.to_thread(self._store.write, events, now=int(self._clock() * 1000), limits=self._limits)
+        now = int(self._clock() * 1000)
+        async with self._turn:
+            await asyncio.to_thread(lambda: self._opened().write(events, now=now, limits=self._limits))
         return []
 
+    def _opened(self) -> EventStore:
+        """Raises StoreError."""
+        if not isinstance(self._store, EventStore):
+            self._store = EventStore(self._store)
+        return self._store
+
     async def close(self) -> None:
-        self._store.close()
+        if isinstance(self._store, EventStore):
+            self._store.close()
 
 
 class IndexedEvents:

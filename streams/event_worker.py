@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from pathlib import Path
 from typing import Any
 
 from faust.types import TP
@@ -16,9 +17,10 @@ from faust.types import TP
 from detectors.rules import load
 from streams import topics
 from streams.admin import SetupError, topic_ids
-from streams.agents import BLOCKS, REPLACED, faust_app
+from streams.agents import REPLACED
 from streams.deadletters import DeadLetters
 from streams.event_keeping import EmbeddedEvents, EventFilter, EventsHandler, IndexedEvents, Keeper
+from streams.faust_app import BLOCKS, faust_app
 from streams.keys import keys_of
 from streams.lanes import Handler, Lanes
 from streams.lineage import TopicReplaced
@@ -27,6 +29,7 @@ from streams.sender import Sender
 from streams.settings import Settings
 from streams.sinks.elasticsearch import Elasticsearch
 from streams.sinks.event_store import EventStore, Limits
+from streams.sinks.store import StoreFull
 from streams.transport import Batch, BatchSchema
 
 __all__ = ["EventsWorker"]
@@ -105,7 +108,12 @@ def _keeper(settings: Settings) -> Keeper:
         return IndexedEvents(Elasticsearch(settings.elasticsearch, **settings.elasticsearch_login))
     if settings.events_store:
         limits = Limits(settings.events_megabytes * 1024 * 1024, settings.events_days)
-        return EmbeddedEvents(EventStore(settings.events_path), limits, time.time)
+        store: EventStore | Path = settings.events_path
+        try:
+            store = EventStore(settings.events_path)
+        except StoreFull as exc:
+            log.error("%s", exc)
+        return EmbeddedEvents(store, limits, time.time)
     raise SetupError("events are kept nowhere: set WARDWATCH_EVENTS_STORE or WARDWATCH_EVENTS_INDEX to true")
 
 
@@ -114,7 +122,7 @@ def _filter(settings: Settings) -> EventFilter:
     if settings.events_rules:
         rules = load(
             [path.expanduser() for path in settings.events_rules],
-            lists=[path.expanduser() for path in settings.rule_lists],
+            lists=settings.rule_context["lists"],
         )
         for problem in rules.problems:
             log.error("rule not loaded: %s", problem)

@@ -97,7 +97,12 @@ class Metrics(Collector):
         )
         for source, seconds in look.skew.items():
             skew.add_metric([source], seconds)
-        yield from (silence, skew)
+        clock = GaugeMetricFamily(
+            "wardwatch_clock_skew_seconds", "This worker's clock less the broker's.", labels=["host"]
+        )
+        for host, seconds in look.clock.items():
+            clock.add_metric([host], seconds)
+        yield from (silence, skew, clock)
 
     def _worker(self, now: float, rate: float) -> Iterator[Metric]:
         yield GaugeMetricFamily("wardwatch_look_timestamp_seconds", "When these numbers were taken.", now)

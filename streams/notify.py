@@ -1,5 +1,8 @@
 """The step before deliveries: an alert for a receiver becomes a pending delivery, or joins a group that is open.
 
+That an alert is over is a delivery too, and goes after the one that told of it. What the pipeline says of itself joins
+no group: it is said once, and each ends by itself.
+
 What is pending is the step's state; :mod:`streams.deliveries` sends it. Bodies are fixed here, as webhooks carry them;
 other kinds of receivers read them (:mod:`streams.sinks.messages`).
 """
@@ -18,6 +21,7 @@ from streams.codecs import alert_document, decode_alert
 from streams.deadletters import DeadLetters
 from streams.holding import Held, group_of, held_key
 from streams.lineage import SCHEMA, NewerSchema
+from streams.occasions import DETECTOR
 from streams.receivers import Receiver
 from streams.records import Output, RawRecord, Record
 from streams.state import PartitionState
@@ -42,6 +46,13 @@ class Delivery:
     attempts: int = 0
     due: int = 0  #: ms since the epoch; 0 is at once
     admitted: bool = False  #: within its receiver's cap, and counted; only asked where there is one
+    end: bytes = b""  #: body that says that it is over, which goes once this went
+
+    def follower(self) -> Delivery:
+        """The delivery of its :attr:`end`. It calls nobody, so no cap holds it back."""
+        told = orjson.loads(self.end)["data"]
+        name = _webhook_id(told["id"], told["revision"], self.receiver)
+        return Delivery(self.receiver, name, self.end, admitted=True)
 
 
 class Notify:
@@ -60,7 +71,14 @@ class Notify:
         minutes = self._groups.get(name)
         if minutes is None:
             return self._refused(alert, delivery, "its receiver is no longer in the settings")
-        group = group_of(alert, minutes) if minutes else ""
+        over = alert.status == "recovered"
+        if over:
+            told = state.values.get(_webhook_id(alert.id, alert.revision - 1, name).encode())
+            if told is not None:
+                told.end = alert_body(alert, "", self._public_url)
+                state.values.put(told.webhook_id.encode(), told)
+                return ()
+        group = group_of(alert, minutes) if minutes and alert.findings[0].detector != DETECTOR else ""
         held = state.values.get(held_key(name, group)) if group else None
         if held is not None:
             held.add(delivery.webhook_id, _message(alert))
@@ -73,7 +91,7 @@ class Notify:
         if group and state.counts.get(groups(name), 0) < MAX_GROUPS:
             count_more(state, groups(name), 1)
             state.values.put(held_key(name, group), Held(name, group))
-        delivery.body = alert_body(alert, group, self._public_url)
+        delivery.body, delivery.admitted = alert_body(alert, group, self._public_url), over
         state.values.put(delivery.webhook_id.encode(), delivery)
         return ()
 
@@ -84,7 +102,8 @@ class Notify:
     def dump(self, key: bytes, value: Delivery | Held) -> bytes:
         if isinstance(value, Held):
             return orjson.dumps([SCHEMA, "held", *value.save()])
-        return orjson.dumps([SCHEMA, value.receiver, value.body.decode(), value.attempts, value.due, value.admitted])
+        saved = [value.receiver, value.body.decode(), value.attempts, value.due, value.admitted, value.end.decode()]
+        return orjson.dumps([SCHEMA, *saved])
 
     def load(self, key: bytes, raw: bytes) -> Delivery | Held:
         schema, *saved = orjson.loads(raw)
@@ -92,8 +111,8 @@ class Notify:
             raise NewerSchema(f"a delivery of schema {schema}; this worker reads {SCHEMA}: upgrade it")
         if key.startswith(b"held."):
             return Held(*saved[1:])
-        receiver, body, attempts, due, admitted = saved
-        return Delivery(receiver, key.decode(), body.encode(), attempts, due, admitted)
+        receiver, body, attempts, due, admitted, *more = saved  # a worker before this one kept no end
+        return Delivery(receiver, key.decode(), body.encode(), attempts, due, admitted, *(end.encode() for end in more))
 
 
 def letter(dead_letters: DeadLetters, delivery: Delivery, reason: str, *, received: int) -> Output:
@@ -117,9 +136,15 @@ def count_more(state: PartitionState, name: str, change: int) -> None:
     state.counts[name] = state.counts.get(name, 0) + change
 
 
+def _type(alert: Alert) -> str:
+    if alert.status == "recovered":
+        return "alert.resolved"
+    return "alert.opened" if alert.revision == 1 else "alert.updated"
+
+
 def _message(alert: Alert) -> dict[str, Any]:
     return {
-        "type": "alert.opened" if alert.revision == 1 else "alert.updated",
+        "type": _type(alert),
         "timestamp": alert.last_seen,
         "data": alert_document(alert),
     }
@@ -127,7 +152,11 @@ def _message(alert: Alert) -> dict[str, Any]:
 
 def webhook_id(alert: Alert, receiver: str) -> str:
     """The same at every attempt, whoever makes it: by it a receiver knows a repeat."""
-    return f"{alert.id}.{alert.revision}.{receiver}"
+    return _webhook_id(alert.id, alert.revision, receiver)
+
+
+def _webhook_id(alert_id: str, revision: int, receiver: str) -> str:
+    return f"{alert_id}.{revision}.{receiver}"
 
 
 def alert_body(alert: Alert, group: str = "", public_url: str = "") -> bytes:

@@ -44,8 +44,8 @@ def roles(application: str = "wardwatch") -> Mapping[str, tuple[Acl, ...]]:
     return {
         **{f"emitter-{topic.partition('.')[2]}": _on("Write", [topic]) for topic in TOPICS.values()},
         "worker": (
-            *_on("Read", [*topics.INPUTS, *both]),
-            *_on("Write", [*both, topics.DEAD_LETTERS, topics.VAULT]),
+            *_on("Read", [*topics.INPUTS, *both, topics.RULES]),
+            *_on("Write", [*both, topics.DEAD_LETTERS, topics.VAULT, topics.RULES]),
             group,
             Acl("Write", "TransactionalId", f"{application}.*"),
         ),
@@ -55,6 +55,10 @@ def roles(application: str = "wardwatch") -> Mapping[str, tuple[Acl, ...]]:
             *_on("Read", [topics.EVENTS]),
             *_on("Write", [topics.DEAD_LETTERS]),
             group._replace(name=f"{application}.events"),
+        ),
+        "detection": (
+            *_on("Read", [topics.RULES, *topics.INPUTS]),
+            *_on("Write", [topics.RULES, OWN_TOPIC]),
         ),
         "identity": (
             *_on("Read", [topics.VAULT, topics.INSTALLATION]),

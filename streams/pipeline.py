@@ -5,24 +5,23 @@ The agents run these on what arrives, ``wardwatch detect`` on files, the tests o
 - :class:`Reader`: a vendor's record in; its event and what rules found out.
 - :class:`Ingest`: one raw record in; its event, the views of it, what rules found, or a dead letter out.
 - :class:`Behave`: detectors that remember, one state per entity.
-- :class:`Alerting`: a finding becomes an alert, one to one, once.
+
+The step after it, findings to alerts, is :mod:`streams.alerting`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from functools import partial
 from typing import Any, Final, NamedTuple
 
 import orjson
 
-from detectors.base import Alert, Detector, EntityKind, Event, Finding, digest
-from detectors.rules import Match, RuleSet
+from detectors.base import Detector, EntityKind, Event, Finding, digest
+from detectors.rules import Links, Match, RuleSet
 from detectors.rules.findings import finding as rule_finding
 from streams import topics
 from streams.codecs import (
-    decode_finding,
-    encode_alert,
     encode_event,
     encode_finding,
     overlap_of,
@@ -31,7 +30,7 @@ from streams.codecs import (
 from streams.deadletters import DeadLetters
 from streams.epochs import Epochs
 from streams.lineage import SCHEMA, NewerSchema, fingerprint
-from streams.occasions import DETECTOR, opens
+from streams.numbering import MOST_FINDINGS, MOST_OTHERS
 from streams.privacy import Pseudonyms, release
 from streams.reading import parse, record_of
 from streams.records import Output, RawRecord, Record
@@ -41,13 +40,11 @@ from streams.state import PartitionState
 from streams.views import LARGEST, LARGEST_TOGETHER, about_one, told_twice
 from streams.wrappers import DEEPEST, MOST, contents
 
-__all__ = ["Alerting", "Behave", "Ingest", "Ingested", "Reader", "Released", "alert_of"]
+__all__ = ["Behave", "Ingest", "Ingested", "Reader", "Released"]
 
 _HOUR = 3_600_000
 #: How far behind the watermark, in ms, an event still counts in its own window. Later ones are counted as late.
 LATENESS = _HOUR
-#: What one record may become: positions count its outputs in 16 bits.
-MOST_OUTPUTS = 60_000
 #: A record that lies in another is named by its number there: one digit of this base for each record around it.
 _DIGITS: Final = MOST + 1
 _DEEPEST_LINE: Final = _DIGITS ** (DEEPEST - 1)
@@ -65,6 +62,9 @@ _KIND_BITS: Final[dict[EntityKind, int]] = {"actor": 0, "patient": 1 << 60, "dev
 _OUTPUT: Final = partial(tuple.__new__, Output)
 
 
+_NO_LINKS: Final = Links()
+
+
 class Released(NamedTuple):
     """What one readable record says: its event, and what rules found in it."""
 
@@ -73,11 +73,12 @@ class Released(NamedTuple):
     matches: Sequence[Match]
     pseudonyms: Pseudonyms  #: what named the patients in it
     earlier: tuple[Event, Pseudonyms] | None = None  #: the same as the key before names it, where that differs
+    links: Links = _NO_LINKS  #: where people read the rules
 
     @property
     def findings(self) -> list[Finding]:
         """What rules found, as it may leave ingest."""
-        return [rule_finding(match, self.event, self.source.subject) for match in self.matches]
+        return [rule_finding(match, self.event, self.source.subject, self.links) for match in self.matches]
 
 
 class Ingested(NamedTuple):
@@ -93,9 +94,16 @@ class Ingested(NamedTuple):
 class Reader:
     """Normalise, match rules, release: from a vendor's record to what may leave ingest, and what was found in it."""
 
-    def __init__(self, rules: RuleSet, pseudonyms: Pseudonyms | Epochs) -> None:
-        self._rules = rules
+    def __init__(self, rules: RuleSet, pseudonyms: Pseudonyms | Epochs, links: Links = _NO_LINKS) -> None:
+        """``links``: where people read a rule, for its findings."""
+        self._links = links
         self._at = pseudonyms.at
+        self.take(rules)
+
+    def take(self, rules: RuleSet, quiet: Set[str] = frozenset()) -> None:
+        """Go on with these rules from the next record on; those whose ids are ``quiet`` are only counted."""
+        self._rules = rules
+        self._quiet = quiet
 
     def read(
         self, record: Mapping[str, Any], source: Source, *, fallback_id: Callable[[], str], received: int
@@ -110,11 +118,13 @@ class Reader:
         # A time that cannot be trusted makes no indicator expire.
         time = event.time if event.timely else None
         matches = self._rules.match(seen, draft.fields, draft.logsource or source.logsource, time)
+        if matches and self._quiet:
+            matches = [match for match in matches if match.rule.id not in self._quiet]
         earlier = None
         if before is not None:
             same = release(draft, source, before, fallback_id=fallback_id, received=received)
             earlier = None if same == event else (same, before)
-        return Released(event, source, matches, pseudonyms, earlier)
+        return Released(event, source, matches, pseudonyms, earlier, self._links)
 
 
 class Ingest:
@@ -172,6 +182,7 @@ class Ingest:
         given = raw.headers.get(EVENT_ID)
         base = given.decode("utf-8", "replace") if given else digest(raw.topic, raw.partition, raw.offset)
         outputs: list[Output] = []
+        findings: list[Output] = []
         clocks: dict[str, int] = {}
         again = 0
         for number, member in enumerate(held, 1):
@@ -181,14 +192,16 @@ class Ingest:
                 line=raw.line * _DIGITS + number,
             )
             inner = self.derive(one)
-            outputs.extend(inner.outputs)
+            for output in inner.outputs:
+                (findings if output.topic == topics.FINDINGS else outputs).append(output)
             again += inner.again
             for source, clock in (inner.clocks or {inner.source: inner.clock}).items():
                 if clock > clocks.get(source, 0):
                     clocks[source] = clock
-        if len(outputs) > MOST_OUTPUTS:
-            return self.refuse(raw, f"{len(held)} records in one become {len(outputs)} outputs: send fewer at a time")
-        return Ingested(outputs, again=again, clocks=clocks)
+        if len(outputs) > MOST_OTHERS or len(findings) > MOST_FINDINGS:
+            became = f"{len(outputs)} outputs and {len(findings)} findings"
+            return self.refuse(raw, f"{len(held)} records in one become {became}: send fewer at a time")
+        return Ingested([*outputs, *findings], again=again, clocks=clocks)
 
     def refuse(self, raw: RawRecord, reason: str) -> Ingested:
         """A dead letter instead of all that the record would become."""
@@ -307,74 +320,9 @@ class Behave:
         return orjson.dumps([SCHEMA, value.own, states])
 
     def load(self, key: bytes, raw: bytes) -> _Entity:
-        schema, own, saved = orjson.loads(raw)
+        schema, *rest = orjson.loads(raw)
         if schema > SCHEMA:
             raise NewerSchema(f"state of schema {schema}; this worker reads {SCHEMA}: upgrade it")
+        own, saved = rest
         detectors = self._detectors(key)
         return _Entity(own, [d.load(saved[d.name]) if d.name in saved else d.new() for d in detectors])
-
-
-def alert_of(finding: Finding) -> Alert:
-    """The alert of one finding."""
-    return Alert(
-        id=digest("alert", finding.id),
-        revision=1,
-        entity=finding.entity,
-        severity=finding.severity,
-        title=finding.title,
-        reason=finding.reason,
-        status="open",
-        first_seen=finding.time,
-        last_seen=finding.time,
-        findings=(finding,),
-    )
-
-
-class Alerting:
-    """A finding becomes an alert, one to one, and one record for each receiver that wants it; the same finding again
-    becomes nothing. A KeyedStep.
-
-    What the pipeline says of itself becomes one an occasion. Its values are when each thing was last said, in ms.
-    """
-
-    _DAY = 24 * _HOUR
-    #: Days of findings whose ids are kept.
-    _KEPT = 3
-
-    def __init__(self, route: Callable[[Alert], Sequence[str]] = lambda _: ()) -> None:
-        """``route``: names of the receivers of an alert (:class:`streams.routing.Routes`)."""
-        self._route = route
-
-    def fold(self, record: Record, fresh: bool, state: PartitionState) -> Sequence[Output]:
-        finding = decode_finding(record.value)
-        if finding.detector == DETECTOR:
-            if opens(finding, state.values):
-                return self._told(finding)
-            state.counts["held"] += 1
-            return ()
-        if finding.timely:
-            state.watermarks.observe(finding.time)
-        day = (finding.time if finding.timely else state.watermarks.current) // self._DAY
-        state.seen.drop_before(state.watermarks.current // self._DAY - self._KEPT)
-        if not fresh:
-            state.counts["repeated"] += 1
-            return ()
-        state.seen.add(day, record.event)
-        return self._told(finding)
-
-    def _told(self, finding: Finding) -> Sequence[Output]:
-        alert = alert_of(finding)
-        value, mark = encode_alert(alert), fingerprint(alert.id)
-        return (
-            Output(topics.ALERTS, finding.entity.encode(), value, mark),
-            *(Output(topics.NOTIFICATIONS, name.encode(), value, mark) for name in self._route(alert)),
-        )
-
-    def dump(self, key: bytes, value: int) -> bytes:
-        return orjson.dumps([SCHEMA, value])
-
-    def load(self, key: bytes, raw: bytes) -> int:
-        schema, value = orjson.loads(raw)
-        if schema > SCHEMA:
-            raise NewerSchema(f"an occasion of schema {schema}; this worker reads {SCHEMA}: upgrade it")
-        return int(value)

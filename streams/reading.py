@@ -30,7 +30,7 @@ from streams.sources.vpc_flow import flow_header, flow_line
 from streams.wire import is_other, parse_other
 from streams.wrappers import DEEPEST, unwrap
 
-__all__ = ["FORMS", "LIMIT", "Item", "numbered", "parse", "read_files", "record_of"]
+__all__ = ["FORMS", "LIMIT", "Item", "numbered", "opened", "parse", "read_files", "record_of"]
 
 #: What the records of a file are written as; ``auto`` goes by its name and by what is in it.
 FORMS = ("auto", "json", "csv", "lines")
@@ -119,7 +119,7 @@ def read_files(files: Iterable[str], form: str = "auto", unread: Unread = number
                 if read in (_read, _log):
                     read = partial(read, unread=unread)
                 for item in read(name, stream):
-                    yield from _opened(item)
+                    yield from opened(item)
         except BadRecord as exc:
             yield Item(name, 1, None, str(exc))
         except (OSError, EOFError, zlib.error) as exc:
@@ -127,7 +127,7 @@ def read_files(files: Iterable[str], form: str = "auto", unread: Unread = number
             yield Item(name, 0, None, f"the file cannot be read: {reason}")
 
 
-def _opened(item: Item, depth: int = 0) -> Iterator[Item]:
+def opened(item: Item, depth: int = 0) -> Iterator[Item]:
     """The record itself, or those in it where no source reads it as it stands."""
     source = None if item.record is None else _source(item.record)
     held = None if item.record is None or source is not None or depth >= DEEPEST else unwrap(item.record)
@@ -138,7 +138,7 @@ def _opened(item: Item, depth: int = 0) -> Iterator[Item]:
         inner = Item(item.file, item.line, None, "the record is JSON, but no object", member=f"{item.member}.{number}")
         if isinstance(member, dict):
             inner = inner._replace(record=member, error=None)
-        yield from _opened(inner, depth + 1)
+        yield from opened(inner, depth + 1)
 
 
 def _source(record: Mapping[str, Any]) -> Source | None:

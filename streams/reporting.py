@@ -30,9 +30,19 @@ class Reporter:
         self._last: tuple[float, int] | None = None
 
     def look(
-        self, *, now: float, tallies: Mapping[tuple[str, str], Tally], skews: Skews, store: str, kafka: str
+        self,
+        *,
+        now: float,
+        tallies: Mapping[tuple[str, str], Tally],
+        skews: Skews,
+        clock: Mapping[str, float],
+        store: str,
+        kafka: str,
     ) -> Look:
-        """Everything by which the pipeline is judged. ``store``, ``kafka``: as in :class:`streams.conditions.Look`."""
+        """Everything by which the pipeline is judged. ``now``: seconds since the epoch, by the broker's clock.
+
+        ``clock``, ``store``, ``kafka``: as in :class:`streams.conditions.Look`.
+        """
         lanes = self._lanes.status()
         lag: Counter[tuple[str, str]] = Counter()
         for lane in lanes:
@@ -46,6 +56,7 @@ class Reporter:
             losses=self._lanes.losses(),
             silent={source: silence / 1000 for source, silence in silences.items()},
             skew=skews.take(),
+            clock=clock,
             store=store,
             kafka=kafka,
         )

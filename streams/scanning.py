@@ -14,11 +14,26 @@ from streams.sources.plain import Plain
 __all__ = ["Scan"]
 
 
+_SAMPLED: Final = 16  # pieces, of which one begins with a line that is read anyway
 _CHUNK: Final = 1 << 16  # bytes; larger ones are mapped and unmapped each time
 
 
 def _none(line: memoryview) -> bool:
     return False
+
+
+def _pieces(stream: IO[bytes]) -> Iterator[bytes]:
+    """The rest of ``stream`` in pieces of whole lines; the last line ends as the others do."""
+    begun: list[bytes] = []  # of a line whose end is not there yet
+    while chunk := stream.read1(_CHUNK):  # type: ignore[attr-defined]
+        end = chunk.rfind(b"\n") + 1
+        if end:
+            yield b"".join([*begun, chunk[:end]])
+            begun.clear()
+        if end < len(chunk):
+            begun.append(chunk[end:])
+    if begun:
+        yield b"".join([*begun, b"\n"])
 
 
 def _is_text(line: memoryview) -> bool:
@@ -35,32 +50,33 @@ class Scan:
     A line that it passes over would have given no finding and no error.
     """
 
-    def __init__(self, rules: RuleSet) -> None:
+    def __init__(self, rules: RuleSet, *, sample: bool = False) -> None:
+        """``sample``: let some lines be read that need not be, about one in a thousand and a file's last."""
         self._rules = rules
+        self._sample = sample
+        self.passed = 0  #: lines that were passed over
         self._source: Source | None = None
         self._passes: Passes = _none
         self._known: dict[str, Passes] = {}
 
     def unread(self, stream: IO[bytes], number: int) -> Iterator[tuple[int, bytes]]:
         """Those lines of ``stream`` that must be read, each with its number; ``number`` is that of the line before."""
-        begun: list[bytes] = []  # of a line whose end is not there yet
-        while chunk := stream.read1(_CHUNK):  # type: ignore[attr-defined]
-            begun.append(chunk)
-            last = chunk.rfind(b"\n") + 1
-            if last:
-                lines = b"".join(begun)
-                begun = [chunk[last:]]
-                end = len(lines) - len(begun[0])
-                yield from self._unread(lines, end, number)
-                number += lines.count(b"\n", 0, end)
-        if any(begun):
-            lines = b"".join([*begun, b"\n"])
-            yield from self._unread(lines, len(lines), number)
+        last: bytes | None = None
+        for count, piece in enumerate(_pieces(stream)):
+            if last is not None:
+                yield from self._unread(last, number, first=self._sample and count % _SAMPLED == 1)
+                number += last.count(b"\n")
+            last = piece
+        if last is not None:
+            start = last.rfind(b"\n", 0, -1) + 1 if self._sample else len(last)
+            yield from self._unread(last[:start], number, first=False)
+            yield from self._unread(last[start:], number + last.count(b"\n", 0, start), first=True)
 
-    def _unread(self, lines: bytes, end: int, number: int) -> Iterator[tuple[int, bytes]]:
-        """Of ``lines``, whole up to ``end``; what is passed over is not even copied."""
-        passes, find, view, all_ascii = self._passes, lines.find, memoryview(lines), lines.isascii()
-        start = 0
+    def _unread(self, lines: bytes, number: int, *, first: bool) -> Iterator[tuple[int, bytes]]:
+        """Of whole ``lines``; what is passed over is not even copied. ``first``: whether the first is not."""
+        find, view, all_ascii, end = lines.find, memoryview(lines), lines.isascii(), len(lines)
+        passes = _none if first else self._passes
+        start, passed = 0, self.passed
         while start < end:
             number += 1
             stop = find(b"\n", start)
@@ -68,9 +84,12 @@ class Scan:
             start = stop + 1
             # A text that nothing asks for would be passed over with whatever bytes it holds.
             if passes(line) and (all_ascii or _is_text(line)) and len(line) <= LIMIT:
+                passed += 1
                 continue
+            self.passed = passed
             yield number, bytes(line)
             passes = self._passes  # whoever read it may have told of another source
+        self.passed = passed
 
     def met(self, source: Source) -> None:
         """Called for each record that was read whole, with its source."""

@@ -22,6 +22,7 @@ from aiokafka.errors import KafkaError
 from streams import producers
 from streams.blocks import LIMIT, pack
 from streams.lineage import BLOCK, HEADER, NO_POSITION, Lineage, Position
+from streams.numbering import numbered
 from streams.records import OWN, Control, Output
 from streams.refusals import missing_permission
 from streams.topics import BLOCKS
@@ -30,6 +31,9 @@ __all__ = ["DeliveryFailed", "Sender"]
 
 #: Bytes of one batch of records; a larger record is a batch of its own.
 _BATCH_BYTES = 1_000_000
+
+#: Kafka's timestamp type of what the broker stamped.
+_APPEND_TIME = 1
 
 #: An output, and the offset and index of its position.
 _Placed = tuple[int, int, Output]
@@ -79,7 +83,7 @@ class Sender:
         partitions = self._partitions
         targets: dict[tuple[str, int], list[_Placed]] = defaultdict(list)
         for offset, outputs in derived:
-            for index, output in enumerate(outputs):
+            for index, output in numbered(outputs):
                 topic = output[0]  # partitioned by CRC-32, as librdkafka does it
                 targets[topic, crc32(output[1]) % partitions[topic]].append((offset, index, output))
         if targets:
@@ -94,19 +98,23 @@ class Sender:
             counts[topic] += len(placed)
         return counts
 
-    async def control(self, control: Control) -> None:
-        """Send one control record to every partition of its topic. Raises DeliveryFailed."""
+    async def control(self, control: Control) -> int | None:
+        """Send one control record to every partition of its topic. Raises DeliveryFailed.
+
+        Gives the broker's time (ms) when it took the last, None where the topic does not carry that.
+        """
         producer = await self._ready()
         try:
             sent = [
                 await producer.send(control.topic, control.value, partition=partition, headers=[(control.header, b"")])
                 for partition in range(self._partitions[control.topic])
             ]
-            await _all(sent)
+            stamps = [metadata.timestamp for metadata in await _all(sent) if metadata.timestamp_type == _APPEND_TIME]
         except KafkaError as exc:
             await self._abandon(producer)
             told = missing_permission(exc, self._client, topic=f"Write Topic {control.topic}")
             raise DeliveryFailed(told or f"{control.header} to {control.topic}: {exc!r}") from exc
+        return max(stamps, default=None)
 
     async def tell(self, output: Output) -> None:
         """Send what a worker says of the pipeline: a record that no other led to. Raises DeliveryFailed."""

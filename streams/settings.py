@@ -103,6 +103,13 @@ class KafkaSecurity(BaseModel):
         return Security(**{n: v.get_secret_value() if isinstance(v, SecretStr) else v for n, v in given.items()})
 
 
+class RuleContext(TypedDict):
+    """What rules are read with, as :func:`detectors.rules.load` takes it."""
+
+    lists: list[Path]
+    pipelines: list[Path]
+
+
 class Settings(BaseSettings):
     """One worker's settings. Unknown keys in the file are refused, so that a typing error is seen."""
 
@@ -151,6 +158,17 @@ class Settings(BaseSettings):
     rule_pipelines: list[Path] = Field(
         default_factory=list, description="files of pySigma pipelines that fit your rules to the names of fields"
     )
+    rules_url: str = Field(
+        "", description="where people read a rule, an address with {path} or {id} in it, for links in alerts"
+    )
+    rule_matches_per_minute: int = Field(
+        1000, ge=0, description="matches of one rule in one worker, past which it is quarantined; 0: no limit"
+    )
+    rule_seconds_per_minute: float = Field(
+        6.0,
+        ge=0,
+        description="seconds a rule may take of a worker's minute before it is quarantined; 0: no limit",
+    )
     ehr_zone: str = Field(
         "", description="IANA time zone of audit messages and HL7 v2 whose times have no offset; empty: refuse them"
     )
@@ -190,7 +208,7 @@ class Settings(BaseSettings):
     lag_limit: int = Field(100_000, ge=0, description="records a worker's step may be behind; 0: never told")
     dead_letter_limit: int = Field(100, ge=0, description="dead letters of a worker in five minutes; 0: never told")
     quiet_after: float = Field(14_400.0, ge=0, description="seconds a source may be silent; 0: never told")
-    skew_limit: float = Field(240.0, ge=0, description="seconds a source's clock may be off; 0: never told")
+    skew_limit: float = Field(240.0, ge=0, description="seconds a source's or worker's clock may be off; 0: never told")
     heartbeat_url: SecretStr = Field(SecretStr(""), description="called each minute while a worker is well")
     metrics_port: int = Field(0, ge=0, le=65535, description="of a worker's Prometheus metrics; 0: none")
     metrics_address: str = Field("127.0.0.1", description="where metrics are served")
@@ -261,6 +279,13 @@ class Settings(BaseSettings):
                     raise ValueError(f"receiver {name}, {field}: {exc}") from exc
         return self
 
+    @field_validator("rules_url")
+    @classmethod
+    def _rules_are_read_somewhere(cls, template: str) -> str:
+        from detectors.rules.links import check_template  # noqa: PLC0415  # rules are heavy
+
+        return check_template(template)
+
     @field_validator("ehr_zone")
     @classmethod
     def _zone(cls, name: str) -> str:
@@ -283,6 +308,13 @@ class Settings(BaseSettings):
     def events_path(self) -> Path:
         """The embedded event store's file."""
         return self.home / "events.sqlite"
+
+    @property
+    def rule_context(self) -> RuleContext:
+        return {
+            "lists": [path.expanduser() for path in self.rule_lists],
+            "pipelines": [path.expanduser() for path in self.rule_pipelines],
+        }
 
     @property
     def home(self) -> Path:

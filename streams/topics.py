@@ -16,6 +16,7 @@ notifications    receiver            Alert                      30 days    alert
 *.state          entity              state of a step            compacted  the step            the step
 installation     keys, epoch         ids of the keys            for ever   workers, keys       every worker
 vault            pseudonym           sealed identifier          compacted  ingest              reveal
+rules            file, quarantine    rules as text, why not     compacted  rules, workers      every worker
 ===============  ==================  =========================  =========  ==================  =====================
 
 A block (:mod:`streams.blocks`) lies where the keys of all its lines belong. ``notifications`` carries an alert once for
@@ -23,7 +24,7 @@ each receiver that wants it, beside ``alerts``, so that a store that is away del
 one receiver lies in one partition. In ``findings`` lies also what workers say of the pipeline itself, which no record
 led to (:mod:`streams.watch`). Every topic has the same number of partitions, fixed when ``wardwatch setup`` creates
 them. ``audit.*`` carries the broker's own time (LogAppendTime): what "in the future" means must not depend on when a
-record is read again.
+record is read again. So does ``events``, by which workers know the broker's clock (:mod:`streams.broker_clock`).
 """
 
 from __future__ import annotations
@@ -65,6 +66,7 @@ NOTIFICATIONS = "notifications"
 DEAD_LETTERS = "dead.letters"
 INSTALLATION = "installation"
 VAULT = "vault"
+RULES = "rules"
 
 
 def state_of(topic: str, step: str) -> str:
@@ -76,8 +78,9 @@ ALL: tuple[Topic, ...] = (
     *(Topic(name, 3 * _DAY, _MB, append_time=True) for name in INPUTS),
     Topic(INSTALLATION, -1, _MB, append_time=True),
     Topic(VAULT, 0, _MB),
+    Topic(RULES, 0, _MB),
     Topic(DEAD_LETTERS, 30 * _DAY, 4 * _MB),
-    Topic(EVENTS, 7 * _DAY, 4 * _MB, blocks=True),
+    Topic(EVENTS, 7 * _DAY, 4 * _MB, append_time=True, blocks=True),
     Topic(VIEWS, 7 * _DAY, 4 * _MB, blocks=True),
     Topic(FINDINGS, 30 * _DAY, 4 * _MB),
     Topic(ALERTS, 30 * _DAY, 4 * _MB),

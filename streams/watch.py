@@ -3,7 +3,7 @@
 What stops that way itself (Kafka away, the steps that make alerts or deliver them stuck) goes to the receivers and the
 stores directly, under the id that it will have in the topics too, so that a receiver takes the two for one. That is in
 memory only: a worker that ends meanwhile is missed by whoever watches its heartbeat. A receiver's cap does not hold it
-back, and where it is one more of a group the topics bring it again with that.
+back. That it is over comes by the topics alone.
 """
 
 from __future__ import annotations
@@ -11,21 +11,21 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import replace
 from typing import Any
 
 import httpx
 
 from detectors.base import Alert, Finding
 from streams import topics
+from streams.alerting import alert_of
 from streams.codecs import encode_finding
-from streams.conditions import Conditions, Look
+from streams.conditions import AGAIN, Conditions, Look
 from streams.heartbeat import Heartbeat
-from streams.holding import group_of
 from streams.indexing import Stores
 from streams.notify import alert_body, webhook_id
-from streams.occasions import GAP, SUBJECT
-from streams.pipeline import alert_of
-from streams.records import Output
+from streams.occasions import DIRECT, GAP, SUBJECT, looking
+from streams.records import OWN, Control, Output
 from streams.routing import Routes
 from streams.sender import DeliveryFailed, Sender
 from streams.settings import Settings
@@ -52,11 +52,15 @@ class Watch:
         sender: Sender,
         stores: Stores,
         *,
+        name: str,
         sinks: Mapping[str, Sink],
         client: httpx.AsyncClient,
         clock: Callable[[], float],
     ) -> None:
-        """``clock``: seconds since the epoch. ``sinks``: what sends to each receiver. ``client``: the heartbeat's."""
+        """``clock``: seconds since the epoch. ``sinks``: what sends to each receiver. ``client``: the heartbeat's.
+
+        ``name``: no other worker's.
+        """
         self.kafka = ""  #: our sentence while Kafka does not answer
         self.stores: dict[str, str] = {}  #: stores that do not answer: which, and the exception's name
         self._settings = settings
@@ -64,7 +68,10 @@ class Watch:
         self._written = stores
         self._sinks = sinks
         self._routes = Routes(settings.receivers)
+        self._name = name
         self._clock = clock
+        self._since: float | None = None  #: when it first looked
+        self._looked = 0.0  #: when the topics were last told that this worker looks
         self._conditions = Conditions(settings)
         self._waiting: dict[str, Finding] = {}  #: by id, for Kafka to take
         self._occasions: dict[tuple[str, str], tuple[Finding, int]] = {}  #: told directly: the first, and when last
@@ -89,22 +96,27 @@ class Watch:
 
     def take(self, look: Look) -> None:
         """Judge what was seen, and have it told."""
-        for finding in self._conditions.judge(look, now=self._clock()):
-            log.warning("%s: %s", finding.title, finding.reason)
-            if _goes_directly(finding):
-                alert = alert_of(self._first(finding))
+        self._since = self._clock() if self._since is None else self._since
+        for seen in self._conditions.judge(look, now=self._clock()):
+            log.warning("%s: %s", seen.title, seen.reason)
+            finding = seen
+            if _goes_directly(seen):
+                first = self._first(seen)
+                if first.time == seen.time:  # the topics hear that people were told this one
+                    finding = first
+                alert = alert_of(first)
                 self._begin(alert.id, self._tell_directly(alert))
             if len(self._waiting) < MOST:
                 self._waiting.setdefault(finding.id, finding)
-        if self._waiting and not self.kafka:
+        if (self._waiting or self._looks) and not self.kafka:
             self._begin("", self._tell())
 
     def _first(self, finding: Finding) -> Finding:
         """The first finding of this one's occasion, as :mod:`streams.occasions` will see it."""
         key = str(finding.rule["id"]), str(finding.evidence[SUBJECT])
-        first, last = self._occasions.get(key, (finding, finding.time))
+        first, last = self._occasions.get(key, (finding, -GAP))
         if finding.time - last > GAP:
-            first = finding
+            first = replace(finding, evidence={**finding.evidence, DIRECT: True})
         self._occasions[key] = first, finding.time
         return first
 
@@ -125,6 +137,20 @@ class Watch:
                 log.warning("what the pipeline says of itself waits for Kafka: %s", exc)
                 return
             self._waiting.pop(finding.id, None)
+        if self._looks:
+            try:
+                await self._sender.control(Control(topics.FINDINGS, OWN, looking(self._name)))
+            except DeliveryFailed as exc:
+                log.warning("what is over is told later: %s", exc)
+            else:
+                self._looked = self._clock()
+
+    @property
+    def _looks(self) -> bool:
+        """Whether this worker is to say that it looks. It has to have seen what lasts, if something does."""
+        now = self._clock()
+        seen = self._since is not None and now - self._since > self._settings.trouble_after
+        return seen and now - self._looked >= AGAIN
 
     async def _tell_directly(self, alert: Alert) -> None:
         """Once to each receiver that takes it, and into the stores; called again every minute for what failed."""
@@ -141,8 +167,7 @@ class Watch:
         delivery = webhook_id(alert, name)
         if delivery in self._reached:
             return
-        minutes = self._settings.receivers[name].group_minutes
-        body = alert_body(alert, group_of(alert, minutes) if minutes else "", self._settings.public_url)
+        body = alert_body(alert, public_url=self._settings.public_url)
         outcome = await self._sinks[name].attempt(delivery, body, self._clock())
         if outcome.verdict == "retry":
             log.warning("%s did not take an alert of the pipeline (%s); next in a minute", name, outcome.detail)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from detectors.base import Alert, Finding, digest
+from streams.alerting import end_of
+from streams.occasions import DETECTOR, SUBJECT, Over
 
-__all__ = ["alert"]
+__all__ = ["alert", "over", "own"]
 
 
 def alert(name: str = "a", *, revision: int = 1, time: int = 1_700_000_000_000, **kwargs: Any) -> Alert:
@@ -38,3 +40,16 @@ def alert(name: str = "a", *, revision: int = 1, time: int = 1_700_000_000_000, 
         last_seen=finding.time,
         findings=(finding,),
     )
+
+
+def own(name: str = "a", **kwargs: Any) -> Alert:
+    """One that the pipeline makes of itself."""
+    rule = {"id": "pipeline.store", "name": f"Synthetic trouble {name}", "response": "mend it"}
+    given = {"detector": DETECTOR, "source": DETECTOR, "entity": "topic:alerts", "title": rule["name"], "rule": rule}
+    told = {"reason": "it does not answer.", "evidence": {SUBJECT: name}, "event_ids": (), "techniques": ()}
+    return alert(name, **{**given, **told, **kwargs})
+
+
+def over(begun: Alert, *, minutes: float = 12) -> Alert:
+    """``begun`` after so long, when what it tells of is over."""
+    return end_of(Over(begun.findings[0], begun.first_seen + int(minutes * 60_000)))

@@ -13,7 +13,7 @@ from typing import Any
 
 from detectors.rules import lookup
 from detectors.rules.expression import And, Expression, Not, Question, questions
-from detectors.rules.predicates import predicate, reference, view
+from detectors.rules.predicates import between, predicate, view
 
 __all__ = ["Matcher", "compile_expression", "compiled_late"]
 
@@ -75,10 +75,8 @@ class _Compiler:
         return f"({word.join(map(self._expression, tree.parts))})"
 
     def _test(self, test: Question) -> str:
-        if test.kind == "fieldref":
-            ((_, starts, ends),) = test.operands
-            first, second = (self._read(read) for read in _reads(test))
-            return f"{self._constant('test', reference(starts, ends))}({first}, {second})"
+        if test.kind in ("fieldref", "filled"):
+            return f"{self._constant('test', between(test))}({', '.join(map(self._read, _reads(test)))})"
         if _joinable(test):
             words = (f"{self._constant('word', word)} in words.joined()" for word in test.operands)
             return f"({' or '.join(words)})"
@@ -109,8 +107,4 @@ def _joinable(test: Question) -> bool:
 
 
 def _reads(test: Question) -> list[_Read]:
-    if test.field is None:
-        return []
-    if test.kind == "fieldref":
-        return [(view(test), test.field), (view(test), test.operands[0][0])]
-    return [(view(test), test.field)]
+    return [(view(test), name) for name in test.names if name is not None]

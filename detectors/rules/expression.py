@@ -23,7 +23,8 @@ class Question:
     ``equals``, ``contains``, ``startswith``, ``endswith``: texts, folded unless ``cased``. ``any``: a text at
     all. ``like``: sources of patterns, for ``match`` with DOTALL. ``re``: Regex. ``cidr``: networks as texts.
     ``compare``: (operator, number). ``time``: (part, operator, number). ``exists``: one boolean. ``null``: none.
-    ``fieldref``: (name, starts, ends). ``listed``: one Indicators.
+    ``fieldref``: (name, starts, ends). ``filled``: (open at its start, open at its end, text, name, text, …), a text
+    with the values of other fields in it. ``listed``: one Indicators.
     """
 
     field: str | None  #: None for a keyword, which is looked for in the whole event
@@ -35,7 +36,9 @@ class Question:
     @property
     def names(self) -> tuple[str | None, ...]:
         """Every field that is read; None for a keyword."""
-        return (self.field, self.operands[0][0]) if self.kind == "fieldref" else (self.field,)
+        if self.kind == "fieldref":
+            return (self.field, self.operands[0][0])
+        return (self.field, *self.operands[0][3::2]) if self.kind == "filled" else (self.field,)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,8 @@
 """Finds the few rules that an event could match, without trying the rest.
 
 The rules of one log source lie in a tree by field name; each leaf maps texts to rules: exact texts through a
-dict, substrings through a scan whose answer is remembered for each raw text. Which leaves to visit is
-remembered for each set of keys an event has (its shape), so fields an event lacks cost nothing. What is
-remembered is bounded: once full it is kept as it is, because clearing it would let a sender of ever new
-values throw out the common ones.
+dict, substrings through a scan whose answer is remembered for each raw text. What is remembered is bounded: once
+full it is kept as it is, because clearing it would let a sender of ever new values throw out the common ones.
 
 The answer is a superset: each candidate still has to be tried.
 """
@@ -22,8 +20,7 @@ __all__ = ["Index"]
 
 _REMEMBERED_TEXTS: Final = 4096  # for each field
 _REMEMBERED_LENGTH: Final = 128  # characters of a text worth remembering
-_FEW: Final = 12  # probes up to which asking for each is cheaper than knowing the shape
-_REMEMBERED_SHAPES: Final = 1024  # for each log source, record and fields apart
+_FEW: Final = 24  # first names up to which asking for each, in one function, is cheaper than intersecting
 
 _MISSING: Final = object()
 
@@ -107,9 +104,6 @@ class _Node:
         return rules
 
 
-_Probes = tuple[tuple[str, _Node], ...]
-
-
 class Index:
     """The rules of one log source."""
 
@@ -118,17 +112,16 @@ class Index:
         self._always: Rules = ()
         self._tree: dict[str, _Node] = {}
         self._flat: dict[str, _Node] = {}
-        self._record_shapes: dict[tuple[str, ...], _Probes] = {}
-        self._field_shapes: dict[tuple[str, ...], _Probes] = {}
         for rule, atoms in witnesses:
             if atoms is None:
                 self._always += (rule,)
             for atom in atoms or ():
                 self._node(atom.field).add(atom, rule)
-        self._field_probes: _Probes = tuple(self._flat.items())
-        dotted = tuple((name, node) for name, node in self._field_probes if "." in name)
-        self._record_probes: _Probes = (*self._tree.items(), *dotted)
-        self._probe = probe(self._record_probes) if len(self._record_probes) <= _FEW else None
+        # Sets that are intersected with an event's keys: what it has no key for costs nothing.
+        self._names = frozenset(self._flat)
+        self._firsts = frozenset(self._tree)
+        self._dotted = frozenset(name for name in self._flat if "." in name)
+        self._probe = probe(self._tree.items()) if len(self._tree) <= _FEW else None
 
     def _node(self, name: str) -> _Node:
         known = self._flat.get(name)
@@ -152,36 +145,15 @@ class Index:
 
     def candidates(self, record: Mapping[str, Any], fields: Mapping[str, Any]) -> Rules:
         """Numbers of the rules to try, in no order and with repeats."""
-        rules = self._by_shape(record) if self._probe is None else self._probe(record, self._always)
-        if fields:
-            for key, node in self._probes(fields, self._field_probes, self._field_shapes):
-                value = fields.get(key, _MISSING)
-                if value is not _MISSING:
-                    rules += node.collect(value)
+        if self._probe is not None:
+            rules = self._probe(record, self._always)
+        else:
+            rules = self._always
+            for key in self._firsts.intersection(record):
+                rules += self._tree[key].collect(record[key])
+        if not self._dotted.isdisjoint(record):
+            for key in self._dotted.intersection(record):
+                rules += self._flat[key].collect(record[key])
+        for key in self._names.intersection(fields):
+            rules += self._flat[key].collect(fields[key])
         return rules
-
-    def _by_shape(self, record: Mapping[str, Any]) -> Rules:
-        rules = self._always
-        for key, node in self._probes(record, self._record_probes, self._record_shapes):
-            value = record.get(key, _MISSING)
-            if type(value) is str:
-                hits = node.remembered.get(value)
-                if hits is None:
-                    hits = node.remember(value)
-                if hits:
-                    rules += hits
-            elif value is not _MISSING:
-                rules += node.collect(value)
-        return rules
-
-    def _probes(self, event: Mapping[str, Any], every: _Probes, shapes: dict[tuple[str, ...], _Probes]) -> _Probes:
-        """The nodes worth asking, out of ``every``: all where they are few, else those the event has a key for."""
-        if len(every) <= _FEW:
-            return every
-        shape = tuple(event)
-        probes = shapes.get(shape)
-        if probes is None:
-            probes = tuple((key, node) for key, node in every if key in event)
-            if len(shapes) < _REMEMBERED_SHAPES and len(shape) <= _REMEMBERED_LENGTH:
-                shapes[shape] = probes
-        return probes

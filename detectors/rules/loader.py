@@ -36,13 +36,15 @@ def load(
     paths: Iterable[Path],
     *,
     beside_starter: bool = False,
+    published: Mapping[str, str] | None = None,
     lists: Iterable[Path] = (),
     pipelines: Iterable[Path] = (),
     cache: Path | None = None,
 ) -> RuleSet:
     """Load every rule in ``paths``: files, or folders searched for ``*.yml`` and ``*.yaml``. Never raises.
 
-    ``beside_starter``: with the starter pack before them. ``lists``: folders of what placeholders stand for, see
+    ``beside_starter``: with the starter pack before them. ``published``: texts of files by name; a rule in one takes
+    the place of any other of its id. ``lists``: folders of what placeholders stand for, see
     :mod:`detectors.rules.tables`. ``pipelines``: files of processing pipelines; the starter pack needs none and goes
     through none. ``cache``: a file that keeps what was read for the next time, see :mod:`detectors.rules.cache`.
     """
@@ -55,7 +57,8 @@ def load(
         problems += more
     starter = _starter() if beside_starter else iter(())
     kept = Cache(cache, tables) if cache else None
-    rules = _load([(starter, None), (_files(paths), piped)], tables, problems, kept)
+    texts = ((name, text.encode("utf-8", "surrogatepass")) for name, text in sorted((published or {}).items()))
+    rules = _load([(texts, piped), (starter, None), (_files(paths), piped)], tables, problems, kept)
     if kept:
         kept.save()
     return rules
@@ -79,9 +82,13 @@ def _load(
     problems: list[Problem],
     cache: Cache | None = None,
 ) -> RuleSet:
+    """``sources``: what was published first, whose rules take the place of others."""
     rules: dict[str, Rule] = {}
+    replaced: frozenset[str] = frozenset()
     filters: list[Filter] = []
-    for group, pipelines in sources:
+    for number, (group, pipelines) in enumerate(sources):
+        if number == 1:
+            replaced = frozenset(rules)
         for path, content in group:
             if isinstance(content, Problem):
                 problems.append(content)
@@ -93,6 +100,8 @@ def _load(
                     problems.append(found)
                 elif isinstance(found, Filter):
                     filters.append(found)
+                elif found.id in replaced:
+                    continue
                 elif found.id in rules:
                     first = rules[found.id].path
                     reason = f"id is taken by {first}; give this rule its own"

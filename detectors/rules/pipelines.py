@@ -223,7 +223,7 @@ def _value(field: str | None, value: Any, tables: Tables) -> Expression:  # noqa
                 raise RuleError(f"%{listed.name}% is looked up whole; it needs a field and no modifier but expand")
             return Question(field, "listed", (listed,))
         cased = isinstance(value, t.SigmaCasedString)
-        return any_of([text_question(field, one, cased=cased) for one in filled(parts, tables)])
+        return any_of([text_question(field, one, cased=cased, tables=tables) for one in filled(parts, tables)])
     if isinstance(value, t.SigmaRegularExpression):
         if value.contains_placeholder():
             raise RuleError("a regular expression with a placeholder cannot go through a pipeline; write it out")

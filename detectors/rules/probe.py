@@ -17,8 +17,6 @@ Probe = Callable[[Mapping[str, Any], tuple[int, ...]], tuple[int, ...]]
 _DEEP: Final = 6  # steps; Python refuses twenty nested blocks, and deeper names are rare
 _WIDE: Final = 12  # children; past it the node's own choice of side is faster
 
-_MISSING: Final = object()
-
 
 class Node(Protocol):
     """What this module asks of a node of the index."""
@@ -46,7 +44,7 @@ def probe(nodes: Iterable[tuple[str, Node]]) -> Probe:
 
 class _Writer:
     def __init__(self) -> None:
-        self._scope: dict[str, Any] = {"MISSING": _MISSING}
+        self._scope: dict[str, Any] = {}
         self._lines = ["def probe(record, rules):"]
 
     def function(self) -> Probe:
@@ -60,18 +58,19 @@ class _Writer:
         number = len(self._scope)
         self._scope[f"key{number}"] = key
         self._scope[f"collect{number}"] = node.collect
-        value, element, pad = f"value{depth}", f"element{depth}", "    " * (2 * depth - 1)
-        self._lines.append(f"{pad}{value} = {holder}.get(key{number}, MISSING)")
+        value, element, pad = f"value{depth}", f"element{depth}", "    " * (3 * depth - 2)
+        self._lines.append(f"{pad}{value} = {holder}.get(key{number})")
         if node.bare and depth < _DEEP and len(node.children) <= _WIDE:
             self._lines += [
-                f"{pad}for {element} in {value} if type({value}) is list else ({value},):",
-                f"{pad}    if type({element}) is dict:",
+                f"{pad}if {value} is not None:",
+                f"{pad}    for {element} in {value} if type({value}) is list else ({value},):",
+                f"{pad}        if type({element}) is dict:",
             ]
             for name, child in node.children.items():
                 self.visit(element, name, child, depth + 1)
             self._lines += [
-                f"{pad}    elif type({element}) is list:",
-                f"{pad}        rules += collect{number}({element})",
+                f"{pad}        elif type({element}) is list:",
+                f"{pad}            rules += collect{number}({element})",
             ]
             return
         self._scope[f"recall{number}"] = node.remembered.get
@@ -83,6 +82,7 @@ class _Writer:
             f"{pad}        found = remember{number}({value})",
             f"{pad}    if found:",
             f"{pad}        rules += found",
-            f"{pad}elif {value} is not MISSING:",
+            # A null is asked about too, where there is a key for it.
+            f"{pad}elif {value} is not None or key{number} in {holder}:",
             f"{pad}    rules += collect{number}({value})",
         ]

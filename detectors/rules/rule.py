@@ -91,6 +91,11 @@ class Rule:
         return str(self._own("subject"))
 
     @property
+    def shadow(self) -> bool:
+        """True where the rule itself says that it is counted and alerts nobody."""
+        return self._own("shadow") is True
+
+    @property
     def response(self) -> str:
         """What to do about a match, in the author's words; may be empty."""
         return str(self._own("response"))
@@ -278,6 +283,8 @@ def _check_own(own: object, reasons: list[str]) -> None:
         reasons.append("wardwatch is no map; write its keys below it")
     elif own.get("subject", "actor") not in ("actor", "device"):
         reasons.append("wardwatch.subject is neither actor nor device")
+    elif not isinstance(own.get("shadow", False), bool):
+        reasons.append("wardwatch.shadow is neither true nor false")
 
 
 def technique(tag: str) -> str:

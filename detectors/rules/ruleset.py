@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from time import perf_counter_ns
 from typing import Any, Protocol
 
 import orjson
@@ -55,6 +56,7 @@ class Match:
     rule: Rule
     record: Mapping[str, Any]
     fields: Mapping[str, Any]
+    ruleset: str = ""  #: version of the set that the rule was tried with
 
     def causes(self) -> tuple[Cause, ...]:
         """Which questions were answered with yes; negated ones are left out."""
@@ -66,7 +68,7 @@ class Match:
 
 
 class RuleSet:
-    """Loaded rules and what was not loaded. Matching keeps caches but no other state."""
+    """Loaded rules and what was not loaded. Matching keeps caches and counts, which change no answer."""
 
     def __init__(self, rules: Iterable[Rule], problems: Iterable[Problem] = ()) -> None:
         self.rules = tuple(rules)
@@ -76,6 +78,10 @@ class RuleSet:
         rarity = Rarity(rule.expression for rule in self.rules)
         self._witnesses = tuple(witness(rule.expression, rarity) for rule in self.rules)
         self._matchers = tuple(rule.matcher for rule in self.rules)
+        #: By the number of a rule in :attr:`rules`: events on which it was evaluated, those it matched, and ns it took.
+        self.tried = [0] * len(self.rules)
+        self.matched = [0] * len(self.rules)
+        self.nanoseconds = [0] * len(self.rules)
         self._by_parts: dict[tuple[str, str, str] | None, Index] = {}
         self._by_identity: dict[int, tuple[LogSourceLike | None, Index]] = {}
 
@@ -103,12 +109,17 @@ class RuleSet:
         if not candidates:
             return []
         words = Words(record, fields, time)
-        matchers = self._matchers
-        return [
-            Match(self.rules[number], record, fields)
-            for number in (candidates if len(candidates) == 1 else sorted(set(candidates)))
-            if matchers[number](record, fields, words)
-        ]
+        matches = []
+        began = perf_counter_ns()
+        for number in candidates if len(candidates) == 1 else sorted(set(candidates)):
+            self.tried[number] += 1
+            if self._matchers[number](record, fields, words):
+                self.matched[number] += 1
+                matches.append(Match(self.rules[number], record, fields, self.version))
+            ended = perf_counter_ns()
+            self.nanoseconds[number] += ended - began
+            began = ended
+        return matches
 
     def passes(self, logsource: LogSourceLike, plain: PlainLike, fields: AbstractSet[str]) -> Passes | None:
         """Tells of a line whether it is a record like ``plain`` that no rule could match; None where nothing can.

@@ -1,7 +1,8 @@
 """What placeholders stand for: lists of values and of indicators, read from a folder.
 
 ``NAME.txt`` (one value a line, ``#`` before a remark), ``NAME.csv`` (the column ``value``, else the first) and
-``*.yml`` (names to values) give the values of ``%NAME%``; they may have Sigma's wildcards.
+``*.yml`` (names to values) give the values of ``%NAME%``; they may have Sigma's wildcards. In ``*.yml``,
+``NAME: {field: user.name}`` has ``%NAME%`` stand for what the event has under that name.
 
 What lies in the folder ``indicators`` is sorted by kind into ``%indicators.addresses%``, ``%indicators.domains%``,
 ``%indicators.hashes%``, ``%indicators.urls%`` and ``%indicators.users%``: plain text, CSV with the columns ``value``,
@@ -41,7 +42,14 @@ _TYPES: Final[Mapping[str, IndicatorKind]] = {
 class Tables:
     """Placeholders and their values."""
 
-    def __init__(self, values: Mapping[str, Iterable[str]] | None = None, lists: Iterable[Indicators] = ()) -> None:
+    def __init__(
+        self,
+        values: Mapping[str, Iterable[str]] | None = None,
+        lists: Iterable[Indicators] = (),
+        fields: Mapping[str, str] | None = None,
+    ) -> None:
+        """``fields``: placeholders that stand for what the event has under the name of a field."""
+        self._fields = dict(fields or {})
         self._values = {name: tuple(dict.fromkeys(found)) for name, found in (values or {}).items()}
         self._lists = {one.name: one for one in lists}
         for name, found in self._values.items():
@@ -51,12 +59,17 @@ class Tables:
         self.digest = digest(
             *(part for name in sorted(self._values) for part in (name, *self._values[name], "")),
             *sorted(one.digest for one in self._lists.values()),
+            *(part for pair in sorted(self._fields.items()) for part in pair),
         )
 
     def digest_of(self, name: str) -> str:
         """Of what ``%name%`` stands for."""
         known = self._lists.get(name)
-        return known.digest if known else digest(*self._values.get(name, ()))
+        return known.digest if known else digest(self._fields.get(name, ""), *self._values.get(name, ()))
+
+    def field(self, name: str) -> str | None:
+        """The field whose value ``%name%`` stands for; None where it stands for something else."""
+        return self._fields.get(name)
 
     def indicators(self, name: str) -> Indicators | None:
         """The list that ``%name%`` is looked up in; None where it stands for values."""
@@ -82,6 +95,7 @@ NO_TABLES: Final = Tables()
 def load_tables(folders: Iterable[Path]) -> tuple[Tables, list[Problem]]:
     """Everything in ``folders``, and what of it could not be read. Never raises. A name counts once, the first."""
     values: dict[str, list[str]] = {}
+    fields: dict[str, str] = {}
     entries: dict[IndicatorKind, dict[str, int]] = {kind: {} for kind in KINDS}
     problems: list[Problem] = []
     for folder in folders:
@@ -94,12 +108,17 @@ def load_tables(folders: Iterable[Path]) -> tuple[Tables, list[Problem]]:
                     problems += _add(path, text, entries)
                 else:
                     for name, found in _named(path, text):
-                        if name in values:
+                        if name in values or name in fields:
                             raise DocumentError(None, f"%{name[:60]}% has a list already; name this one otherwise")
-                        values[name] = found
+                        if isinstance(found, str):
+                            fields[name] = found
+                        else:
+                            values[name] = found
             except DocumentError as error:
                 problems.append(Problem(str(path), error.line, None, error.reason))
-    return Tables(values, [listed(f"indicators.{kind}", kind, found) for kind, found in entries.items()]), problems
+    return Tables(
+        values, [listed(f"indicators.{kind}", kind, found) for kind, found in entries.items()], fields
+    ), problems
 
 
 def _text(path: Path) -> str:
@@ -144,7 +163,8 @@ def _rows(text: str) -> Iterator[tuple[int, dict[str, str]]]:
         raise DocumentError(reader.line_num, f"CSV is invalid: {error}") from error
 
 
-def _named(path: Path, text: str) -> Iterator[tuple[str, list[str]]]:
+def _named(path: Path, text: str) -> Iterator[tuple[str, list[str] | str]]:
+    """Names with their values, or with the field that they stand for."""
     if path.suffix == ".txt":
         yield path.stem, [value for _, value in _lines(text)]
     elif path.suffix == ".csv":
@@ -157,6 +177,9 @@ def _named(path: Path, text: str) -> Iterator[tuple[str, list[str]]]:
             if not isinstance(content, dict):
                 raise DocumentError(line, "is no map; write 'name: [value, …]'")
             for name, found in content.items():
+                if isinstance(found, dict) and list(found) == ["field"] and isinstance(found["field"], str):
+                    yield name, found["field"]
+                    continue
                 many = found if isinstance(found, list) else [found]
                 if any(isinstance(one, list | dict | bool) or one is None for one in many):
                     raise DocumentError(line, f"{name[:60]} has a value that is no text; write texts")

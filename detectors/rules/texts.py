@@ -48,8 +48,13 @@ def keyword_question(value: Any) -> Question:
     return Question(None, "contains", (written(value),))
 
 
-def text_question(field: str | None, parts: Parts, *, cased: bool) -> Question:
-    """The cheapest question that decides a text with wildcards. Raises RuleError."""
+def text_question(field: str | None, parts: Parts, *, cased: bool, tables: Tables | None = None) -> Question:
+    """The cheapest question that decides a text with wildcards. Raises RuleError.
+
+    A placeholder that is left among ``parts`` stands for the value of a field, which ``tables`` names.
+    """
+    if tables is not None and any(isinstance(part, Placeholder) for part in parts):
+        return _filled_by_event(field, parts, cased, tables)
     dashes = parts.count(Wild.DASH)
     if dashes == 1:
         found = [text_question(field, one, cased=cased) for one in spelled(parts)]
@@ -66,6 +71,22 @@ def text_question(field: str | None, parts: Parts, *, cased: bool) -> Question:
             parts = (_MANY, *parts, _MANY)
         return Question(field, "like", (like(parts, fold=not cased),), cased, (longest_literal(parts).casefold(),))
     return Question(field, kind, (literal,), cased)
+
+
+def _filled_by_event(field: str | None, parts: Parts, cased: bool, tables: Tables) -> Question:
+    starts, ends = parts[0] is _MANY, parts[-1] is _MANY
+    pieces = [""]
+    for part in parts[1 if starts else 0 : -1 if ends else None]:
+        name = tables.field(part.name) if isinstance(part, Placeholder) else None
+        if name is not None:
+            pieces += [name, ""]
+        elif isinstance(part, str):
+            pieces[-1] += part if cased else part.casefold()
+        else:
+            raise RuleError("a value that the event fills has a wildcard inside; have it at the ends alone")
+    if field is None:
+        raise RuleError("a keyword cannot be filled from the event; give it a field name")
+    return Question(field, "filled", ((starts, ends, *pieces),), cased)
 
 
 def _spellings(number: Any) -> tuple[str, ...]:
@@ -109,7 +130,7 @@ def read_texts(field: str | None, modifiers: list[str], values: list[Any], table
         found = list(filled(parts, tables)) if expand else [parts]
         for step in steps:
             found = [made for one in found for made in step(one)]
-        yield any_of([text_question(field, decoded(one), cased=cased) for one in found])
+        yield any_of([text_question(field, decoded(one), cased=cased, tables=tables) for one in found])
 
 
 def _contains(parts: Parts) -> Iterator[Parts]:
@@ -142,6 +163,8 @@ def _base64offset(parts: Parts) -> Iterator[Parts]:
     """What of the encoding does not depend on what stands before and after, for each of three places."""
     for one in spelled(parts):
         data = _some(plain(one, "base64offset"))
+        if len(data) == 1:
+            raise RuleError("one byte leaves no certain trace in base64; look for more")
         for before in range(3):
             text = b64encode(b" " * before + data).decode()
             yield (text[(0, 2, 3)[before] : (None, -3, -2)[(len(data) + before) % 3]],)
@@ -178,7 +201,9 @@ def filled(parts: Parts, tables: Tables) -> Iterator[Parts]:
     """``parts`` with each combination of the values of its placeholders."""
     combinations: list[Parts] = [()]
     for part in parts:
-        choices = [parse(value) for value in tables.values(part.name)] if isinstance(part, Placeholder) else [(part,)]
+        choices: list[Parts] = [(part,)]
+        if isinstance(part, Placeholder) and tables.field(part.name) is None:
+            choices = [parse(value) for value in tables.values(part.name)]
         if len(combinations) * len(choices) > COMBINATIONS and len(combinations) > 1:
             raise RuleError(f"its placeholders combine to more than {COMBINATIONS} texts; use one list at a time")
         combinations = [(*one, *choice) for one in combinations for choice in choices]

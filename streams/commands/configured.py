@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 from streams.commands.terminal import fail
 
 if TYPE_CHECKING:
+    from detectors.rules import RuleSet
     from streams.keys import Keys
+    from streams.pipeline import Reader
     from streams.settings import Settings
 
-__all__ = ["keys_or_exit", "settings_or_exit"]
+__all__ = ["keys_or_exit", "reader_or_exit", "settings_or_exit"]
 
 
 def settings_or_exit(**given: str) -> Settings:
@@ -40,3 +42,15 @@ def keys_or_exit(settings: Settings) -> Keys:
         fail(str(exc))
     except OSError as exc:
         fail(f"{settings.home} cannot be used ({exc.strerror or exc}): name another folder in WARDWATCH_DATA_DIR")
+
+
+def reader_or_exit(rules: RuleSet) -> Reader:
+    """A reader for records that come from no stream. Pseudonyms are the stream's own: of the installation's key."""
+    from streams.pipeline import Reader  # noqa: PLC0415
+    from streams.privacy import Pseudonyms  # noqa: PLC0415
+    from streams.sources.catalog import set_ehr_zone  # noqa: PLC0415
+
+    settings = settings_or_exit()
+    set_ehr_zone(settings.ehr_zone)
+    keys = keys_or_exit(settings)
+    return Reader(rules, Pseudonyms(keys.pseudonym, keys.pseudonym_id))

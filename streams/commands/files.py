@@ -19,7 +19,7 @@ from streams.scanning import Scan
 from streams.sources.base import BadRecord
 from streams.sources.known import CATALOG, Sources
 
-__all__ = ["Memory", "detect", "normalise", "rules_of"]
+__all__ = ["Memory", "detect", "normalise", "read_item", "rules_of"]
 
 
 def rules_of(
@@ -51,7 +51,7 @@ def normalise(
     failed = False
     for item in read_files(files, form):
         try:
-            released = _read(item, source, reader, now, sources)
+            released = read_item(item, source, reader, now, sources)
         except BadRecord as exc:
             failed = True
             print(f"{item.place}: {exc}", file=errors)
@@ -85,7 +85,7 @@ def detect(
             if source == "raw":
                 found = _raw(item, rules)
             else:
-                released = _read(item, source, reader, now, sources)
+                released = read_item(item, source, reader, now, sources)
                 if scan is not None:
                     scan.met(released.source)
                 found = _found(released, memory)
@@ -123,7 +123,8 @@ class Memory:
                 yield from detector.inspect(event, key, state, self._watermark)
 
 
-def _read(item: Item, source: str, reader: Reader, now: int, sources: Sources) -> Released:
+def read_item(item: Item, source: str, reader: Reader, now: int, sources: Sources) -> Released:
+    """What one record of a file says. ``now``: ms since the epoch. Raises BadRecord."""
     record = _record(item)
     found = (item.source or sources.recognise(record)) if source == "auto" else sources.by_name(source)
     return reader.read(record, found, fallback_id=lambda: item.place, received=now)

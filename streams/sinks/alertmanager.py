@@ -1,8 +1,11 @@
 """Prometheus' Alertmanager, as one who sends it alerts (https://prometheus.io/docs/alerting/latest/alerts_api/).
 
 Its labels make an alert what it is, so a retry or a later revision is the same alert there. It forgets what nobody
-sends again, after five minutes unless told otherwise: an alert says by itself until when it holds. 400 says that it is
-wrong.
+sends again, after five minutes unless told otherwise: an alert says by itself until when it holds. That it is over is
+the same labels, which hold until now. 400 says that it is wrong.
+
+What is posted is a list for ``POST /api/v2/alerts``. The webhook payload of version 4 (``groupKey``, ``fingerprint``)
+is what Alertmanager sends to others, and nothing that it takes.
 """
 
 from __future__ import annotations
@@ -53,10 +56,12 @@ def compose_with(*, hours: float, token: str = "") -> Compose:
                 "description": cut(description, ANNOTATION),
                 "seen": facts.get("Seen", ""),
                 "found_by": facts.get("Found by", ""),
+                **({"rule": facts["Rule"]} if "Rule" in facts else {}),
             },
-            # An alert that arrives hours late begins now: one that ended before it came would page nobody.
+            # An alert that arrives hours late begins now: one that ended before it came would page nobody. The end of
+            # one overlaps it so, whenever that came, and the two are merged.
             "startsAt": _iso(now),
-            "endsAt": _iso(now + hours * 3600),
+            "endsAt": _iso(now if message.over else now + hours * 3600),
         }
         if message.link:
             alert["generatorURL"] = message.link

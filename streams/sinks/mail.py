@@ -39,7 +39,8 @@ def compose(message: Message, receiver: EmailReceiver, now: float) -> EmailMessa
     mail = EmailMessage(policy=WIRE)
     # An encoded word (RFC 2047) that a sender wrote would be decoded, and hide what plain() took out.
     title = message.title.replace("=?", "= ?")
-    mail["Subject"] = cut(f"[Wardwatch] {message.severity}: {title}", SUBJECT, size=utf8)
+    subject = title if message.over else f"{message.severity}: {title}"
+    mail["Subject"] = cut(f"[Wardwatch] {subject}", SUBJECT, size=utf8)
     mail["From"] = receiver.sender
     mail["To"] = ", ".join(receiver.to)
     mail["Date"] = format_datetime(datetime.fromtimestamp(now, UTC))
@@ -47,7 +48,7 @@ def compose(message: Message, receiver: EmailReceiver, now: float) -> EmailMessa
     mail["References"] = f"<{_digest(message.dedup)}.alert@{domain}>"
     mail["Auto-Submitted"] = "auto-generated"
     mail["X-Auto-Response-Suppress"] = "All"
-    if message.severity == "critical":
+    if message.severity == "critical" and not message.over:
         mail["Importance"] = "high"
     width = max((len(name) for name, _ in message.facts), default=0)
     parts = [

@@ -39,6 +39,7 @@ class Message(NamedTuple):
     first_seen: int  #: ms, as the event claims
     link: str  #: to the page; empty where its address is not set
     note: str  #: that this is the last message of the hour, or that this is a test
+    over: bool = False  #: says that what an earlier message told of is over
 
 
 def plain(text: object, limit: int = _WORDS) -> str:
@@ -86,7 +87,7 @@ def read_message(delivery_id: str, body: bytes) -> Message:
     """The message of a delivery, as :mod:`streams.notify` keeps it. Raises ValueError (KeyError) on anything else."""
     told = orjson.loads(body)
     data = told["data"]
-    kind = {"alerts.grouped": _grouped, "alerts.summary": _summary}.get(told["type"], _alert)
+    kind = _KINDS.get(told["type"], _alert)
     message = kind(delivery_id, data)
     notes = []
     if told["type"] == "test":
@@ -113,6 +114,8 @@ def _alert(delivery_id: str, alert: Mapping[str, Any]) -> Message:
     ]
     if techniques := plain(", ".join(map(str, finding["techniques"]))):
         facts.append(("ATT&CK", techniques))
+    if address := plain(finding["rule"].get("reference", "")):
+        facts.append(("Rule", address))
     if alert["revision"] > 1:
         facts.append(("Revision", str(alert["revision"])))
     return Message(
@@ -128,6 +131,14 @@ def _alert(delivery_id: str, alert: Mapping[str, Any]) -> Message:
         "",
         "",
     )
+
+
+def _resolved(delivery_id: str, alert: Mapping[str, Any]) -> Message:
+    """Short, and for everything that tells messages apart the same as the message that told of it."""
+    begun = _alert(delivery_id, alert)
+    between = ("Seen", f"{timestamp(alert['first_seen'])} to {timestamp(alert['last_seen'])}")
+    facts = tuple(between if name == "Seen" else (name, value) for name, value in begun.facts if name != "Revision")
+    return begun._replace(title=f"Over: {begun.title}", facts=facts, over=True)
 
 
 def _finder(finding: Mapping[str, Any]) -> str:
@@ -194,3 +205,6 @@ def _lines(data: Mapping[str, Any]) -> tuple[str, ...]:
     if rest := data["count"] - len(data["alerts"]):
         lines.append(f"and {rest:,} more")
     return tuple(lines)
+
+
+_KINDS: Final = {"alerts.grouped": _grouped, "alerts.summary": _summary, "alert.resolved": _resolved}

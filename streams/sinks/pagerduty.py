@@ -1,6 +1,7 @@
 """PagerDuty's Events API v2: an incident on a service. https://developer.pagerduty.com/docs/events-api-v2/trigger-events/
 
-202 is accepted; 400 says that the event is wrong, and no other attempt would change that; 429 and 5xx are tried again.
+That an alert is over resolves its incident. 202 is accepted; 400 says that the event is wrong, and no other attempt
+would change that; 429 and 5xx are tried again.
 """
 
 from __future__ import annotations
@@ -32,15 +33,17 @@ def compose_with(routing_key: str) -> Compose:
 
 
 def _event(message: Message, routing_key: str, now: float) -> dict[str, object]:
+    about: dict[str, object] = {"routing_key": routing_key, "dedup_key": _dedup_key(message.dedup)}
+    if message.over:  # nothing else is read of it; where nothing is open under that key it changes nothing
+        return {**about, "event_action": "resolve"}
     details = {**dict(message.facts), "Why": message.text}
     if message.lines:
         details["Alerts"] = "\n".join(message.lines)
     if message.note:
         details["Note"] = message.note
     event: dict[str, object] = {
-        "routing_key": routing_key,
+        **about,
         "event_action": "trigger",
-        "dedup_key": _dedup_key(message.dedup),
         "client": "Wardwatch",
         "payload": {
             "summary": cut(f"{message.title} ({dict(message.facts).get('Who', 'Wardwatch')})", SUMMARY),

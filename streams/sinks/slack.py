@@ -48,7 +48,8 @@ def compose(delivery_id: str, body: bytes, now: float) -> tuple[dict[str, str], 
     if message.link:
         link = f"<{escaped(message.link)}|Open in Wardwatch>"
         blocks.append({"type": "section", "text": {"type": "mrkdwn", "text": link, "verbatim": True}})
-    told = [{"type": "mrkdwn", "text": f"{_MARKS[message.severity]} {message.severity}"}]
+    mark = ":white_check_mark: over" if message.over else f"{_MARKS[message.severity]} {message.severity}"
+    told = [{"type": "mrkdwn", "text": mark}]
     if message.note:
         told.append(_plain(message.note, FIELD))
     blocks.append({"type": "context", "elements": told})
@@ -59,7 +60,8 @@ def compose(delivery_id: str, body: bytes, now: float) -> tuple[dict[str, str], 
 
 def _fallback(message: Message) -> str:
     """Slack reads markup in it, so what could be any goes."""
-    text = f"{message.severity}: {message.title}".translate(dict.fromkeys(map(ord, "*_~`@#"), " "))
+    text = message.title if message.over else f"{message.severity}: {message.title}"
+    text = text.translate(dict.fromkeys(map(ord, "*_~`@#"), " "))
     return cut(text.replace("://", ": //"), FALLBACK, size=utf16, escape=escaped)
 
 

@@ -41,8 +41,9 @@ def compose(delivery_id: str, body: bytes, now: float) -> tuple[dict[str, str], 
 
 
 def _card(message: Message, lines: tuple[str, ...], limit: int) -> bytes:
+    colour = "Good" if message.over else _COLOURS[message.severity]
     body: list[dict[str, object]] = [
-        _rich([_run(message.title, limit, size="Large", weight="Bolder", color=_COLOURS[message.severity])]),
+        _rich([_run(message.title, limit, size="Large", weight="Bolder", color=colour)]),
         _rich([_run(message.text, limit)]),
         *(_rich([_run(f"{name}: ", limit, weight="Bolder"), _run(value, limit)]) for name, value in message.facts),
         *(_rich([_run(line, limit)]) for line in lines),

@@ -27,6 +27,9 @@ _ACTIONS: Final[dict[str, tuple[str, str]]] = {
     "show-timeline": ("database", "access"),
     "rotate-key": ("configuration", "change"),
     "destroy-key": ("configuration", "deletion"),
+    "publish-rules": ("configuration", "change"),
+    "withdraw-rules": ("configuration", "deletion"),
+    "release-rule": ("configuration", "change"),
 }
 _OUTCOMES: Final = frozenset({"success", "failure"})
 #: An entity whose name is a pseudonym or a token: nothing else may be released as one.

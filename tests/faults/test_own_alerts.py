@@ -1,4 +1,4 @@
-"""The pipeline's own trouble reaches the pager: once, from two workers, and without Kafka.
+"""The pipeline's own trouble reaches the pager: once, from two workers, and without Kafka; and so does its end.
 
 That their deaths change nothing of it is seen in test_faults.py, where workers die of everything.
 """
@@ -21,7 +21,8 @@ from topic_reading import read_topic
 from streams import topics
 from streams.codecs import decode_alert
 from streams.conditions import KINDS
-from streams.occasions import SUBJECT
+from streams.occasions import ENOUGH, SUBJECT, looking
+from streams.records import OWN
 from streams.sinks.store import AlertStore
 
 pytestmark = pytest.mark.faults
@@ -63,6 +64,8 @@ def test_the_pager_is_told_once_of_each_trouble(tmp_path: Path) -> None:
             until(lambda: {alert.id for alert in alerts(cluster)} <= set().union(*paged(pager).values()))
             assert [len(paged(pager)[title]) for title in (LETTERS, STORE)] == [1, 1]
             assert len(paged(pager)[KAFKA]) <= 2, "two, where a ten-minute mark lies between two workers' words"
+
+            until(lambda: look(cluster) or paged(pager)[KAFKA] <= ended(pager))
         finally:
             cluster.stop()
 
@@ -82,6 +85,22 @@ def paged(pager: Receiver) -> dict[str, set[str]]:
         alert = orjson.loads(got.body)["data"]
         found.setdefault(alert["title"], set()).add(alert["id"])
     return found
+
+
+def look(cluster: Cluster) -> None:
+    """Say in a moment what a worker that looks says in ten minutes and one."""
+    producer = KafkaProducer(bootstrap_servers=cluster.kafka.bootstrap, acks="all")
+    for _ in range(ENOUGH + 1):
+        for partition in range(cluster.settings.partitions):
+            producer.send(topics.FINDINGS, looking("synthetic"), partition=partition, headers=[(OWN, b"")])
+    producer.flush()
+    producer.close()
+
+
+def ended(pager: Receiver) -> set[str]:
+    """Ids of the alerts that the pager was told are over."""
+    told = [orjson.loads(got.body) for got in list(pager.received)]
+    return {message["data"]["id"] for message in told if message["type"] == "alert.resolved"}
 
 
 def alerts(cluster: Cluster) -> list[Any]:

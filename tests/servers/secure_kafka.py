@@ -10,9 +10,9 @@ import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from authority import Authority
 from kafka import KafkaAdminClient
 from kafka.admin import ScramMechanism, UserScramCredentialUpsertion
-from servers.certificates import Authority
 
 from streams.embedded.java import free_port
 from streams.embedded.kafka import EmbeddedKafka

@@ -90,6 +90,16 @@ TROUBLES: dict[str, tuple[Callable[[int], Look], str, int]] = {
         "Events of device are dated 5 minutes after they reached the broker.",
         130,
     ),
+    "clock": (
+        lambda _: Look(clock={"synthetic-host": 600.0}),
+        "The clock of synthetic-host is 10 minutes ahead of the broker's.",
+        120,
+    ),
+    "clock, behind": (
+        lambda _: Look(clock={"synthetic-host": -240.0}),
+        "The clock of synthetic-host is 4 minutes behind the broker's.",
+        120,
+    ),
     "skew, behind": (
         lambda at: Look(skew={"device": -900.0}),
         "Events of device are dated 15 minutes before they reached the broker.",
@@ -131,7 +141,8 @@ CALM: dict[str, Callable[[int], Look]] = {
     "a source that is no more": lambda _: Look(silent={"fhir": 8 * 86_400.0}),
     "a backlog": lambda at: Look(skew={"device": -900.0 if at % 100 else 0.0}),
     "one wrong date": lambda at: Look(skew={"device": 9000.0} if at == 50 else {}),
-    "a small error": lambda _: Look(skew={"device": 239.0, "fhir": -239.0}),
+    "a small error": lambda _: Look(skew={"device": 239.0, "fhir": -239.0}, clock={"synthetic-host": -239.0}),
+    "a clock that is set": lambda at: Look(clock={"synthetic-host": 600.0 if at < 120 else 0.0}),
 }
 
 
@@ -140,7 +151,7 @@ def test_what_passes_or_is_usual_is_not_told(name: str) -> None:
     assert told(CALM[name], **LIMITS) == []
 
 
-@pytest.mark.parametrize("name", ["lag", "dead_letters", "quiet", "skew"])
+@pytest.mark.parametrize("name", ["lag", "dead_letters", "quiet", "skew", "clock"])
 def test_a_limit_of_nothing_is_never_told(name: str) -> None:
     none = {"lag_limit": 0, "dead_letter_limit": 0, "quiet_after": 0, "skew_limit": 0}
     assert told(TROUBLES[name][0], **none) == []

@@ -12,15 +12,20 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from alarming_pump import event
+from kafka import KafkaAdminClient
 from kafka.admin import NewTopic
+from topic_reading import read_topic
 
 from streams.embedded.kafka import EmbeddedKafka
-from streams.emitter import BufferFull, DeviceEvent, Emitter, Spool, SpoolError
+from streams.emitter import BufferFull, DeliveryError, Emitter, Spool, SpoolError
 from streams.outbox import Outgoing
+
+if TYPE_CHECKING:  # processes of these tests import them, and find no more than this folder
+    from small_disk import SmallDisk
 
 ROOT = Path(__file__).parents[2]
 KEY = base64.b64encode(bytes(range(32))).decode()
@@ -30,11 +35,6 @@ pytestmark = [
     pytest.mark.kafka,
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),  # kafka-python leaves sockets open
 ]
-
-
-def event(number: int) -> dict[str, Any]:
-    device = DeviceEvent(device="pump-1", type="infusion-pump", event="alarm", action="occlusion", id=f"e{number:05}")
-    return device.record()
 
 
 def wait(condition: Callable[[], object]) -> None:
@@ -57,16 +57,8 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedKafka]:
 
 def ids(broker: EmbeddedKafka) -> list[str]:
     """Ids in the order in which they first lie in the topic."""
-    consumer = KafkaConsumer(bootstrap_servers=broker.bootstrap, enable_auto_commit=False)
-    tp = TopicPartition("audit.iot", 0)
-    consumer.assign([tp])
-    consumer.seek_to_beginning(tp)
-    end, found = consumer.end_offsets([tp])[tp], []
-    while consumer.position(tp) < end:
-        for record in consumer.poll(timeout_ms=500).get(tp, ()):
-            found.append(dict(record.headers)["event-id"].decode())
-    consumer.close()
-    return list(dict.fromkeys(found))
+    (records,) = read_topic(broker.bootstrap, "audit.iot").values()
+    return list(dict.fromkeys(dict(record.headers)["event-id"].decode() for record in records))
 
 
 def emitter(broker: EmbeddedKafka, folder: Path, **given: Any) -> Emitter:
@@ -84,7 +76,7 @@ KILLED = """
 import sys
 from streams.emitter import Emitter, Spool
 sys.path[:0] = ["tests/streams"]
-from test_emitter_spool import event
+from alarming_pump import event
 kafka, folder, key, first = sys.argv[1:]
 emitter = Emitter(kafka, producer="tests", spool=Spool(folder, key=key), spool_after=0.5)
 for number in range(int(first), int(first) + 300):
@@ -150,11 +142,70 @@ def test_a_full_spool_says_so_and_the_caller_holds_the_event(tmp_path: Path) -> 
         full.emit(event(0))
 
 
+def test_on_a_full_disk_nothing_is_lost_and_nothing_is_taken_that_could_be(
+    broker: EmbeddedKafka,
+    tmp_path: Path,
+    small_disk: Callable[[Path, int], SmallDisk],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """What is under way when broker and disk fail together waits in memory; the broker takes it, or the disk does."""
+    disk = small_disk(tmp_path / "disk", 1)
+    with emitter(broker, disk.seen / "spool") as full:
+        full.emit(event(90_000), key="pump-1")
+        told = {}
+        for first in (90_001, 90_101):
+            wait(lambda: not full._outbox._away)
+            os.kill(broker.pid, signal.SIGSTOP)
+            try:
+                for number in range(first, first + 50):
+                    full.emit(event(number), key="pump-1")
+                disk.fill()
+                wait(lambda: full._outbox._away)
+                with pytest.raises(BufferFull) as refused:
+                    full.emit(event(first + 50), key="pump-1")
+                told[first] = str(refused.value)
+                with pytest.raises(OSError, match=r"50 events are neither delivered nor on disk: .*No space left"):
+                    full.flush(timeout=0.1)
+                if first == 90_001:
+                    disk.free()
+                    for number in range(first + 50, first + 100):
+                        full.emit(event(number), key="pump-1")  # on disk, behind what was under way
+                    assert full.spooled > 0
+            finally:
+                os.kill(broker.pid, signal.SIGCONT)
+            wait(lambda: not full._outbox._away)
+    assert set(told.values()) == {
+        f"no broker takes events, and the spool is full: {disk.seen}/spool takes nothing (No space left on device)"
+    }
+    assert "50 events wait in memory for the broker, or for room: " in caplog.text
+    assert [i for i in ids(broker) if "e90000" <= i < "e90200"] == [f"e{n:05}" for n in range(90_000, 90_151)]
+
+
+def test_closed_on_a_full_disk_it_tells_what_nobody_took(
+    broker: EmbeddedKafka, tmp_path: Path, small_disk: Callable[[Path, int], SmallDisk]
+) -> None:
+    disk = small_disk(tmp_path / "disk", 1)
+    full = emitter(broker, disk.seen / "spool")
+    full.emit(event(94_999), key="pump-1")
+    wait(lambda: not full._outbox._away)
+    disk.fill()
+    os.kill(broker.pid, signal.SIGSTOP)
+    try:
+        for number in range(95_000, 95_005):
+            full.emit(event(number), key="pump-1")
+        wait(lambda: full._outbox._away)
+        with pytest.raises(DeliveryError, match="5 events") as told:
+            full.close(timeout=0.5)
+    finally:
+        os.kill(broker.pid, signal.SIGCONT)
+    assert [failure.event_id for failure in told.value.failures] == [f"e{n:05}" for n in range(95_000, 95_005)]
+
+
 PREFORK = """
 import os, sys
 from streams.emitter import Emitter, Spool
 sys.path[:0] = ["tests/streams"]
-from test_emitter_spool import event
+from alarming_pump import event
 kafka, folder, key, base = sys.argv[1:5]
 spooling, before = sys.argv[5:] == ["both"], sys.argv[5:] == ["both"]
 spool = Spool(folder, key=key) if spooling else None

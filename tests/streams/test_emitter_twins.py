@@ -11,9 +11,10 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from kafka import KafkaAdminClient
 from kafka.admin import NewTopic
 from kafka.errors import KafkaTimeoutError, TopicAlreadyExistsError
+from topic_reading import read_topic
 
 from streams import refusals
 from streams.async_emitter import AsyncEmitter
@@ -43,19 +44,9 @@ def topics(kafka: str) -> str:
 
 def found(kafka: str, topic: str, unique: str) -> list[tuple[str, str, str]]:
     """Event id, source and key of the records whose id begins like this, in order."""
-    consumer = KafkaConsumer(bootstrap_servers=kafka, enable_auto_commit=False)
-    try:
-        tps = [TopicPartition(topic, p) for p in sorted(consumer.partitions_for_topic(topic))]
-        consumer.assign(tps)
-        consumer.seek_to_beginning(*tps)
-        ends, records = consumer.end_offsets(tps), []
-        while any(consumer.position(tp) < ends[tp] for tp in tps):
-            for some in consumer.poll(timeout_ms=500).values():
-                records += [(dict(r.headers), r.key or b"") for r in some]
-        told = [(h["event-id"].decode(), h["source"].decode(), key.decode()) for h, key in records]
-        return [one for one in told if one[0].startswith(unique)]
-    finally:
-        consumer.close()
+    records = [(dict(r.headers), r.key or b"") for some in read_topic(kafka, topic).values() for r in some]
+    told = [(h["event-id"].decode(), h["source"].decode(), key.decode()) for h, key in records]
+    return [one for one in told if one[0].startswith(unique)]
 
 
 def device(event_id: str) -> dict[str, Any]:

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
 import gzip
-import ipaddress
 import json
 import os
 import re
 import shlex
 import signal
-import ssl
 import subprocess
 import sys
 import time
 import tomllib
-import tracemalloc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -25,47 +21,28 @@ from typing import Any
 import httpx
 import pytest
 from aiokafka.errors import KafkaTimeoutError
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
-from kafka import KafkaAdminClient, KafkaConsumer
+from authority import Authority
+from intake_events import AUDIT, DEVICE
+from kafka import KafkaAdminClient
 from kafka.admin import NewTopic
 from pydantic import ValidationError
+from topic_reading import read_topic
 
 from streams import topics
 from streams.admin import SetupError
 from streams.commands.intake import run
 from streams.deadletters import DeadLetters
-from streams.demo.records import audit_event, device_event
 from streams.embedded.java import free_port
 from streams.intake import Headers, KafkaBroker, create_intake
-from streams.intake_body import LARGEST, MOST, Refused, events, unzipped
+from streams.intake_body import LARGEST, MOST, events
 from streams.records import RawRecord
 from streams.settings import Settings
-from streams.sources.known import CATALOG, Sources, load_sources
+from streams.sources.known import CATALOG, Sources
 
 ROOT = Path(__file__).parents[2]
 TOKEN = "synthetic-token-of-the-laboratory"
 TOKENS = {"laboratory": TOKEN, "radiology": "synthetic-token-of-the-radiology"}
 AUTHORISED = {"authorization": f"Bearer {TOKEN}"}
-AUDIT = audit_event(
-    id="intake-1",
-    time=1_772_352_000_000,
-    interaction="read",
-    staff="synthetic-p1",
-    address="192.0.2.7",
-    patient="synthetic-0001",
-)
-DEVICE = device_event(
-    id="intake-2",
-    time=1_772_352_000_000,
-    device="pump-12",
-    type="infusion-pump",
-    event="alarm",
-    action="occlusion",
-    address="192.0.2.9",
-)
 
 
 class HeldBroker:
@@ -111,15 +88,12 @@ def inputs(kafka: str) -> str:
 
 def arrived(kafka: str, ids: list[str]) -> list[Any]:
     """The records under these ids, in the order of the ids."""
-    consumer = KafkaConsumer(
-        *topics.INPUTS, bootstrap_servers=kafka, auto_offset_reset="earliest", consumer_timeout_ms=15_000
-    )
-    found: dict[str, Any] = {}
-    for record in consumer:
-        found[dict(record.headers).get("event-id", b"").decode()] = record
-        if set(ids) <= set(found):
-            break
-    consumer.close()
+    found = {
+        dict(record.headers).get("event-id", b"").decode(): record
+        for topic in topics.INPUTS
+        for records in read_topic(kafka, topic).values()
+        for record in records
+    }
     return [found[id_] for id_ in ids]
 
 
@@ -235,69 +209,6 @@ async def test_a_body_that_grows_past_the_limit_is_cut_off() -> None:
     assert not broker.sent
 
 
-@pytest.mark.parametrize(
-    ("body", "told"),
-    [
-        (b"", "holds no event"),
-        (b"[]", "holds no event"),
-        (b"[1]", "index 0: the event is JSON, but no object"),
-        (b'{"a": 1', "index 0: the record is no JSON"),
-        (b"nonsense", "index 0: the record is no JSON"),
-        (b'{"a": 1}', "index 0: the record has the shape of no source known here"),
-        (json.dumps([AUDIT, {**AUDIT, "outcome": "7"}, DEVICE]).encode(), "index 1: outcome: not one of 0, 4, 8, 12"),
-        (json.dumps(AUDIT).encode() + b"\n{}\n", "index 1: the record has the shape"),
-        (b"\n".join([b"{}"] * (MOST + 1)), "more than the 10000 events"),
-    ],
-)
-def test_what_is_wrong_is_told_by_index_and_reason(body: bytes, told: str) -> None:
-    with pytest.raises(Refused) as refused:
-        events(body, "", CATALOG)
-    answer = refused.value.answer
-    said = [answer["error"], *(f"index {e['index']}: {e['reason']}" for e in answer.get("events", ()))]
-    assert any(told in sentence for sentence in said), said
-    assert len(answer.get("events", ())) <= 20
-    assert "synthetic" not in json.dumps(answer)
-
-
-def test_lines_and_rows_of_named_sources_are_taken() -> None:
-    sources, _ = load_sources([ROOT / "examples" / "tables"])
-    lines = b"1772352000: Client pump-1 disconnected.\n\n1772352001: Client pump-2 disconnected.\n"
-    taken = events(lines, "mosquitto", sources)
-    assert [(event.topic, event.source, event.key) for event in taken] == [
-        ("audit.iot", "mosquitto", "device:pump-1"),
-        ("audit.iot", "mosquitto", "device:pump-2"),
-    ]
-    assert taken[0].value == b"1772352000: Client pump-1 disconnected."
-    row = b'9,01.03.2026,08:15:00,synthetic-1,D,192.0.2.1,Login,OK,SYN-1,"Synthetic, Ada",-,-'
-    (event,) = events(row, "acme-ehr", sources)
-    assert (event.topic, event.value, event.id) == ("audit.ehr", row, "")
-
-
-def test_gzip_is_expanded_to_what_is_allowed_and_no_further() -> None:
-    assert unzipped(gzip.compress(b"a" * 10) + gzip.compress(b"b"), 11) == b"a" * 10 + b"b"
-    for raw, status in (
-        (gzip.compress(b"a" * 12), 413),
-        (gzip.compress(b"a" * 6) * 2, 413),
-        (gzip.compress(b"a" * 10)[:-1], 400),
-        (b"a" * 10, 400),
-    ):
-        with pytest.raises(Refused) as refused:
-            unzipped(raw, 11)
-        assert refused.value.status == status
-
-
-def test_a_bomb_takes_no_more_memory_than_is_allowed() -> None:
-    bomb = gzip.compress(bytes(64 * 1024 * 1024))
-    tracemalloc.start()
-    try:
-        with pytest.raises(Refused):
-            unzipped(bomb, 1024 * 1024)
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert peak < 8 * 1024 * 1024
-
-
 @pytest.mark.parametrize("name", ["laboratory", "lab-2", "team.a_b", "x" * 64])
 def test_a_producer_that_settings_allow_is_one_that_dead_letters_name(name: str) -> None:
     assert name in Settings(intake_tokens={name: TOKEN}).intake_tokens
@@ -328,25 +239,9 @@ def test_what_must_not_be_served_is_one_sentence(tokens: dict[str, str], more: d
         run(Settings(intake_tokens=tokens), CATALOG, **options)
 
 
-def certificate(folder: Path) -> tuple[Path, Path]:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)
-        .sign(key, hashes.SHA256())
-    )
-    (folder / "cert.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    pkcs8 = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    (folder / "key.pem").write_bytes(key.private_bytes(*pkcs8))
-    return folder / "cert.pem", folder / "key.pem"
-
-
 def test_the_command_serves_over_tls_until_it_is_told_to_end(inputs: str, tmp_path: Path, unique: str) -> None:
-    cert, key = certificate(tmp_path)
+    authority = Authority(tmp_path)
+    server = authority.issue("server", hosts=("127.0.0.1",))
     port = free_port()
     environment = {
         "PYTHONPATH": str(ROOT),
@@ -362,14 +257,15 @@ def test_the_command_serves_over_tls_until_it_is_told_to_end(inputs: str, tmp_pa
         "--port",
         str(port),
         "--cert",
-        str(cert),
+        str(server.certificate),
         "--key",
-        str(key),
+        str(server.key),
     ]
     serving = subprocess.Popen(command, env={**os.environ, **environment}, stderr=subprocess.PIPE, cwd=tmp_path)
     try:
-        trusted = ssl.create_default_context(cafile=str(cert))
-        with httpx.Client(base_url=f"https://127.0.0.1:{port}", verify=trusted, headers=AUTHORISED) as client:
+        with httpx.Client(
+            base_url=f"https://127.0.0.1:{port}", verify=authority.client(), headers=AUTHORISED
+        ) as client:
             deadline = time.monotonic() + 60
             while time.monotonic() < deadline and serving.poll() is None:
                 try:

@@ -16,6 +16,7 @@ from standing_in import NO_JOURNAL, TOPIC, Memory, Sent, batch_of, derived
 from detectors.rules import starter_rules
 from streams import topics
 from streams.admin import SetupError
+from streams.alerting import Alerting
 from streams.conditions import Look
 from streams.deadletters import DeadLetters
 from streams.demo.records import device_event
@@ -24,7 +25,7 @@ from streams.handlers import IngestHandler, KeyedHandler
 from streams.keys import load_keys
 from streams.lanes import LaneStatus, Loss
 from streams.metrics import Metrics
-from streams.pipeline import Alerting, Ingest, Reader
+from streams.pipeline import Ingest, Reader
 from streams.privacy import Pseudonyms
 from streams.sender import DeliveryFailed
 from streams.tallies import Skews, Tally

@@ -12,7 +12,7 @@ import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 
 sys.path.insert(0, str(Path(__file__).parent / "sources"))
-from test_contract import GOOD
+from good_records import GOOD
 
 from streams import topics
 from streams.commands.schemas import text, write

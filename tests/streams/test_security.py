@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from authority import Authority
 from pydantic import SecretStr, ValidationError
-from servers.certificates import Authority
 
 from streams.commands.terminal import sentences
 from streams.permissions import Acl, roles

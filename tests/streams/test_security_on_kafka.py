@@ -5,90 +5,49 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-import os
 import re
 import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from authority import Authority
 from kafka import KafkaAdminClient
-from kafka.admin import ACLFilter, ACLPermissionType
-from servers.certificates import Authority
-from servers.secure_kafka import SecureKafka
+from secured import ACLS, PASSWORD, ROOT, Secured, emit, refused, wait, without
 
+from detectors.rules import load
 from streams import producers, topics
 from streams.admin import SetupError, create_topics, topic_ids
 from streams.changelog import Changelog
 from streams.commands import acls
 from streams.commands.letters import envelopes, replay
 from streams.commands.pseudonym_keys import NotDone, PseudonymKeys
+from streams.commands.published import board, publish, release, withdraw
 from streams.commands.reveal import in_vault, reveal
 from streams.commands.status import read_status
 from streams.demo.records import cloudtrail, device_event
-from streams.emitter import DeliveryError, Emitter
+from streams.emitter import Emitter
 from streams.event_worker import EventsWorker
 from streams.keys import load_keys
 from streams.permissions import Acl, roles
 from streams.pseudonyms import Pseudonyms
+from streams.recorded import recorded
 from streams.records import Output
 from streams.refusals import Refused, look
+from streams.rule_topic import Quarantine, RuleTopic
 from streams.security import Security
 from streams.sender import DeliveryFailed, Sender
-from streams.settings import KafkaSecurity, Settings
+from streams.settings import Settings
 from streams.sinks.event_store import EventStore
 from streams.sinks.store import AlertStore
-
-ROOT = Path(__file__).parents[2]
-ACLS = ROOT / "deploy" / "kafka" / "acls.toml"
-PASSWORD = "synthetic-password, with=signs"
+from streams.sources.known import CATALOG
 
 pytestmark = pytest.mark.kafka
-
-
-class Secured:
-    """The broker, and settings for each role on it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.authority = Authority(folder)
-        self.kafka = SecureKafka(folder / "kafka", self.authority)
-        (folder / "password").write_text(f"{PASSWORD}\n")
-
-    def scram(self, role: str, **changes: Any) -> KafkaSecurity:
-        given = {
-            "protocol": "SASL_SSL",
-            "ca_file": str(self.authority.file),
-            "username": f"wardwatch-{role}",
-            "password_file": str(self.folder / "password"),
-        }
-        return KafkaSecurity(**{**given, **changes})
-
-    def settings(self, role: str) -> Settings:
-        return Settings(
-            kafka=self.kafka.at("SASL_SSL"),
-            kafka_security=self.scram(role),
-            partitions=1,
-            data_dir=self.folder / "data",
-        )
-
-    def environment(self, role: str) -> dict[str, str]:
-        settings = self.settings(role)
-        security = {k: v for k, v in dict(settings.kafka_security).items() if isinstance(v, str) and v}
-        return {
-            **os.environ,
-            "PYTHONPATH": str(ROOT),
-            "WARDWATCH_KAFKA": settings.kafka,
-            "WARDWATCH_DATA_DIR": str(settings.home),
-            "WARDWATCH_PARTITIONS": "1",
-            "WARDWATCH_IDLE_AFTER": "1",
-            **{f"WARDWATCH_KAFKA_SECURITY__{name.upper()}": value for name, value in security.items()},
-        }
 
 
 @pytest.fixture(scope="module")
@@ -105,45 +64,6 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
 @pytest.fixture(scope="module")
 def administrator(secured: Secured) -> Settings:
     return Settings(kafka=secured.kafka.bootstrap)
-
-
-def emit(secured: Secured, role: str, *events: dict[str, Any], source: str) -> None:
-    settings = secured.settings(role)
-    with Emitter(settings.kafka, producer=role, security=settings.security) as emitter:
-        for event in events:
-            emitter.emit(event, source=source)
-
-
-def wait(condition: Any, *, seconds: float = 60) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline
-        time.sleep(0.3)
-    return found
-
-
-def refused(do: Callable[[], object], *, seconds: float = 10) -> str:
-    """What is told of it. Brokers take a moment until an ACL counts."""
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            do()
-        except (SetupError, DeliveryError, Refused) as exc:
-            return str(exc)
-        assert time.monotonic() < deadline, "it was allowed"
-
-
-@contextmanager
-def without(administrator: Settings, principal: str, *gone: Acl) -> Iterator[None]:
-    """That ACL is taken away, and given back."""
-    admin = KafkaAdminClient(bootstrap_servers=administrator.kafka)
-    ours = [acls._kafka(principal, acl) for acl in gone]
-    admin.delete_acls(
-        [ACLFilter(a.principal, None, a.operation, ACLPermissionType.ALLOW, a.resource_pattern) for a in ours]
-    )
-    yield
-    admin.create_acls(ours)
-    admin.close()
 
 
 def test_the_file_says_what_the_code_asks_for() -> None:
@@ -207,7 +127,17 @@ DEVICE = device_event(
 )
 
 
-def test_the_whole_way_needs_each_of_the_acls_and_no_other(secured: Secured, administrator: Settings) -> None:
+RULE = """
+title: Synthetic rule
+id: 00000000-0000-4000-8000-000000000001
+logsource: {product: aws}
+detection: {s: {eventName: NoSuchCall}, condition: s}
+"""
+
+
+def test_the_whole_way_needs_each_of_the_acls_and_no_other(
+    secured: Secured, administrator: Settings, tmp_path: Path
+) -> None:
     """What the authorizer allowed it allowed by an ACL of the file, every ACL of the file was one by which it allowed
     something, and nothing was denied."""
     acls.run(administrator, ACLS)
@@ -233,6 +163,7 @@ def test_the_whole_way_needs_each_of_the_acls_and_no_other(secured: Secured, adm
         )
         assert status.last_alert["findings"]
         look_behind(secured.settings("identity"))
+        change_rules(secured.settings("detection"), secured.settings("worker"), tmp_path)
         wait(lambda: kept_events(operator) >= 2)
     finally:
         for process in (worker, events):
@@ -267,6 +198,21 @@ def look_behind(identity: Settings) -> None:
         later.check_destroy(keys.pseudonym_id)
 
 
+def change_rules(detection: Settings, worker: Settings, folder: Path) -> None:
+    """Publish, see a worker put it into quarantine, release and withdraw it; read what is recorded."""
+    path = folder / "synthetic.yml"
+    path.write_text(RULE)
+    assert publish(detection, path, shadow=False) == 1
+    (loaded,) = load([path]).rules
+    topic = RuleTopic(worker)
+    topic.quarantine(loaded.id, Quarantine(loaded.version, loaded.title, "synthetic reason"))
+    topic.close()
+    release(detection, loaded.id)
+    withdraw(detection, path.name)
+    assert board(detection).files == {}
+    assert list(recorded(detection, CATALOG, since=0))
+
+
 def worker_starts(settings: Settings) -> None:
     topic_ids(settings, needed=roles(settings.application)["worker"])
 
@@ -290,6 +236,10 @@ CASES: list[tuple[str, Acl, Callable[[Settings], object]]] = [
     ("identity", Acl("Read", "Topic", "vault"), lambda s: in_vault(s, "patient:x")),
     ("identity", Acl("Write", "Topic", "audit.ehr"), lambda s: in_vault(s, "patient:x")),
     ("identity", Acl("Write", "Topic", "installation"), lambda s: PseudonymKeys(s, load_keys(s.home), now=NOW)),
+    ("detection", Acl("Read", "Topic", "rules"), board),
+    ("detection", Acl("Write", "Topic", "rules"), board),
+    ("detection", Acl("Write", "Topic", "audit.ehr"), board),
+    ("detection", Acl("Read", "Topic", "audit.iot"), lambda s: list(recorded(s, CATALOG, since=0))),
     ("console", Acl("Describe", "Topic", "views"), lambda s: read_status(s, seconds=0.1)),
     ("console", Acl("Describe", "Group", "wardwatch"), lambda s: read_status(s, seconds=0.1)),
     ("console", READ_LETTERS, lambda s: read_status(s, seconds=0.1)),

@@ -14,13 +14,14 @@ import orjson
 import pytest
 from receiving import Receiver, receiving
 
+from streams.alerting import alert_of
 from streams.codecs import decode_finding
 from streams.conditions import Look
 from streams.indexing import Stores
 from streams.lanes import LaneStatus
 from streams.notify import webhook_id
-from streams.pipeline import alert_of
-from streams.records import Output
+from streams.occasions import DIRECT, looked
+from streams.records import Control, Output
 from streams.sender import DeliveryFailed
 from streams.settings import Settings
 from streams.sinks.catalog import make_sinks
@@ -39,6 +40,12 @@ class Told:
     def __init__(self) -> None:
         self.away = False
         self.outputs: list[Output] = []
+        self.controls: list[Control] = []
+
+    async def control(self, control: Control) -> None:
+        if self.away:
+            raise DeliveryFailed("synthetic")
+        self.controls.append(control)
 
     async def tell(self, output: Output) -> None:
         if self.away:
@@ -78,6 +85,7 @@ async def watching(folder: Path, answer: Any = lambda _: (200, {}, b""), **setti
                 made,
                 told,  # type: ignore[arg-type]
                 Stores(store, None),
+                name="synthetic-worker",
                 sinks=sinks,
                 client=client,
                 clock=lambda: running.now,
@@ -134,6 +142,38 @@ async def test_what_kafka_does_not_take_waits_and_is_not_told_twice(tmp_path: Pa
         ids = [decode_finding(output.value).id for output in running.told.outputs]
         assert ids
         assert len(ids) == len(set(ids))
+
+
+async def test_the_topics_are_told_each_minute_that_a_worker_looks(tmp_path: Path) -> None:
+    async with watching(tmp_path) as running:
+        await running.look(minutes=2)
+        assert running.told.controls == [], "what lasts would not have been said yet"
+        await running.look(minutes=10)
+        assert len(running.told.controls) == 10
+        assert {control.topic for control in running.told.controls} == {"findings"}
+        assert {looked(control.value) for control in running.told.controls} == {"synthetic-worker"}
+
+
+async def test_who_has_not_said_all_does_not_say_that_it_looks(tmp_path: Path) -> None:
+    async with watching(tmp_path) as running:
+        await running.look(minutes=5, kafka=AWAY)
+        running.told.away = True
+        await running.look(minutes=5)
+        assert running.told.controls == []
+        running.told.away = False
+        await running.look(minutes=0.5)
+        assert running.told.outputs
+        assert len(running.told.controls) == 1
+
+
+async def test_the_topics_hear_what_was_told_directly_and_that_it_was(tmp_path: Path) -> None:
+    async with watching(tmp_path) as running:
+        await running.look(minutes=25, kafka=AWAY)
+        await running.look(minutes=1)
+        findings = [decode_finding(output.value) for output in running.told.outputs]
+        told = [finding for finding in findings if DIRECT in finding.evidence]
+        assert told == findings[:1]
+        assert {name.partition(".")[0] for name in running.delivered} == {alert_of(told[0]).id}
 
 
 @pytest.mark.parametrize(

@@ -64,17 +64,25 @@ function act(alert) {
   return told.join(" ");
 }
 
-// Why, in a sentence: what the rule is about, or what a model saw.
+// What it tells of has ended by itself; nobody closed it.
+function over(alert) {
+  return alert.status === "recovered";
+}
+
+// Why, in a sentence: what the rule is about, or what a model saw; then that it is over.
 function why(alert) {
+  if (over(alert)) return alert.reason;
   return (alert.findings[0].rule || {}).description || alert.reason;
 }
 
 function row(alert) {
   const made = element("tr");
   made.dataset.id = alert.id;
+  made.classList.toggle("over", over(alert));
   made.dataset.sequence = alert.sequence;
   const severity = element("td");
   severity.append(element("span", `severity ${alert.severity}`, alert.severity));
+  if (over(alert)) severity.append(element("span", "state", "over"));
   const when = element("td", "when");
   when.append(local(alert.last_seen));
   const what = element("td", "what");
@@ -155,6 +163,16 @@ function table(pairs) {
   return made;
 }
 
+// An address of the installation's own; anything else is shown as the text it is.
+function linked(address) {
+  if (!/^https?:\/\//.test(address || "")) return address;
+  const made = element("a", "", address);
+  made.href = address;
+  made.rel = "noopener noreferrer";
+  made.target = "_blank";
+  return made;
+}
+
 async function open(id) {
   const detail = $("detail");
   history.replaceState(null, "", `${location.pathname}${location.search}#${id}`);
@@ -181,7 +199,7 @@ async function open(id) {
     const tags = element("p");
     for (const tag of found.tags || []) tags.append(element("span", "tag", tag === "AIAST" ? "AI-asserted (AIAST)" : tag));
     detail.append(element("h3", "", "Evidence"), table([["because", finding.reason], ...Object.entries(finding.evidence)]));
-    detail.append(element("h3", "", "Found by"), table([["detector", finding.detector], ["rule", found.name], ["rule id", found.id], ["author", found.author], ["score", finding.detector === "sigma" ? "" : finding.score.toFixed(3)], ["techniques", finding.techniques], ["events", finding.event_ids], ["date", finding.timely ? "" : "not trusted: out of range"]]), tags);
+    detail.append(element("h3", "", "Found by"), table([["detector", finding.detector], ["rule", found.name], ["rule id", found.id], ["version", found.version], ["level", found.level], ["author", found.author], ["licence", found.license], ["read it", linked(found.reference)], ["score", finding.detector === "sigma" ? "" : finding.score.toFixed(3)], ["techniques", finding.techniques], ["events", finding.event_ids], ["date", finding.timely ? "" : "not trusted: out of range"]]), tags);
   }
   detail.hidden = false;
   detail.focus({ preventScroll: true });

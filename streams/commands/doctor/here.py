@@ -83,7 +83,7 @@ def _rules(settings: Settings) -> Iterator[Finding]:
     if missing:
         yield Finding("rules", "error", f"{', '.join(missing)} is not there", "mend WARDWATCH_RULES, or put them there")
         return
-    problems = load(settings.rules, lists=settings.rule_lists, pipelines=settings.rule_pipelines).problems
+    problems = load(settings.rules, **settings.rule_context).problems
     for problem in problems[:3]:
         yield Finding("rules", "warning", str(problem), "mend the rule: it is left out until then")
     if len(problems) > 3:

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 from playwright.async_api import Browser, expect
-from synthetic_alerts import alert
+from synthetic_alerts import alert, over, own
 
 from dashboards.console.app import create_app
 from streams.embedded.java import free_port
@@ -177,6 +177,23 @@ async def test_alerts_appear_by_themselves_and_open(browser: Browser, page: Page
     await expect(detail).to_be_hidden()
 
 
+async def test_what_is_over_is_seen_where_it_stood_open(browser: Browser, page: Page, store: AlertStore) -> None:
+    begun = own("a")
+    store.write([begun, own("b")], now=1)
+    tab = await browser.new_page()
+    await tab.goto(page.url)
+    rows = tab.locator("#alerts tbody tr")
+    await expect(rows).to_have_count(2)
+    await expect(tab.locator(".state")).to_have_count(0)
+    store.write([over(begun)], now=2)
+    await expect(rows.first).to_contain_text("Over after 12 minutes. It was: it does not answer.")
+    await expect(tab.locator(".state")).to_have_text(["over"])
+    await expect(rows).to_have_count(2)
+    await rows.first.click()
+    await expect(tab.locator("#detail")).to_contain_text("recovered")
+    await expect(tab.locator("#detail")).to_contain_text("last seen")
+
+
 async def test_filter_and_search_are_in_the_address(browser: Browser, page: Page, store: AlertStore) -> None:
     store.write([alert("a", severity="low"), alert("b", source="device"), alert("c")], now=1)
     tab = await browser.new_page()
@@ -228,6 +245,8 @@ RULE = {
     "name": "Synthetic rule",
     "description": "Why it matters, in a sentence.",
     "response": "Call the ward.",
+    "version": "synthetic-version",
+    "reference": "https://git.hospital.example/rules/synthetic.yml",
 }
 
 
@@ -252,6 +271,20 @@ async def test_who_what_when_and_why_are_seen_at_a_glance(browser: Browser, page
     await expect(detail).to_contain_text("Call the ward.")
     await expect(detail).to_contain_text("because")
     await expect(detail).to_contain_text("action is D")
+    await expect(detail).to_contain_text("synthetic-version")
+    link = detail.locator("a")
+    await expect(link).to_have_attribute("href", RULE["reference"])
+    await expect(link).to_have_attribute("rel", "noopener noreferrer")
+
+
+async def test_an_address_that_runs_something_is_text(browser: Browser, page: Page, store: AlertStore) -> None:
+    store.write([alert("a", rule={**RULE, "reference": "javascript:alert(1)"})], now=1)
+    tab = await browser.new_page()
+    await tab.goto(page.url)
+    await tab.locator("#alerts tbody tr").click()
+    detail = tab.locator("#detail")
+    await expect(detail).to_contain_text("javascript:alert(1)")
+    assert await detail.locator("a").count() == 0
 
 
 async def test_it_is_used_by_keyboard_alone(browser: Browser, page: Page, store: AlertStore) -> None:

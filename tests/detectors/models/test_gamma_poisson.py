@@ -37,7 +37,7 @@ def test_the_threshold_is_the_smallest_unusual_count(history: list[int], limit: 
     model = learned(history)
     threshold = model.threshold(limit)
     assert model.tail(threshold) < limit * 1.000001
-    assert threshold == 1 or model.tail(threshold - 1) >= limit * 0.999999
+    assert threshold == 1 or model.tail(threshold - 1) >= limit * 0.999
 
 
 def test_it_follows_a_lasting_change_and_not_one_attack() -> None:

@@ -49,6 +49,7 @@ REFUSED = {
     "contains of null": ("selection: {'a|contains': null}\ncondition: selection", "no text"),
     "encoded wildcard": ("selection: {'a|base64': x*}\ncondition: selection", "wildcard"),
     "encoded nothing": ("selection: {'a|base64offset': ''}\ncondition: selection", "empty"),
+    "encoded byte": ("selection: {'a|base64offset|contains': x}\ncondition: selection", "one byte"),
     "UTF-16 that is no text": ("selection: {'a|wide': Größe}\ncondition: selection", "base64"),
     "existence of two kinds": ("selection: {'a|exists': [true, false]}\ncondition: selection", "one boolean"),
     "empty list": ("selection: {a: []}\ncondition: selection", "null"),

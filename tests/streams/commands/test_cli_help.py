@@ -27,14 +27,20 @@ COMMANDS = [
     "reveal",
     "who",
     "timeline",
+    "backtest",
     "dead-letters",
     "sources",
+    "rules",
     "notify",
     "keys",
 ]
 GROUPS = {
     "dead-letters": ("list", "show", "replay"),
     "sources": ("list", "check"),
+    "rules": (
+        *("check", "test", "explain", "coverage", "new", "list", "import", "convert"),
+        *("publish", "withdraw", "release", "status"),
+    ),
     "notify": ("list", "test"),
     "keys": ("list", "create", "rotate", "destroy"),
 }

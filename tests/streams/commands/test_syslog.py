@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from authority import Authority
+from kafka import KafkaAdminClient
 from kafka.admin import NewTopic
 from kafka.errors import TopicAlreadyExistsError
-from syslog_certificates import Authority
+from topic_reading import read_topic
 
 from streams.commands import emit
 from streams.commands.syslog import Forwarder
@@ -41,9 +42,9 @@ def served(kafka: str, tmp_path: Path) -> Any:
         with suppress(TopicAlreadyExistsError):
             admin.create_topics([NewTopic("audit.ehr", 2, 1)])
     admin.close()
-    authority = Authority(tmp_path, "hospital")
-    cert, key = authority.issue("server")
-    files = ("--cert", str(cert), "--key", str(key), "--client-ca", str(authority.path))
+    authority = Authority(tmp_path)
+    server = authority.issue("server", hosts=("127.0.0.1",))
+    files = ("--cert", str(server.certificate), "--key", str(server.key), "--client-ca", str(authority.file))
     process = subprocess.Popen(
         [sys.executable, "-m", "streams.cli", "syslog", "--host", "127.0.0.1", "--port", "0", *files],
         cwd=ROOT,
@@ -60,24 +61,15 @@ def served(kafka: str, tmp_path: Path) -> Any:
 
 def arrived(kafka: str, run: str) -> dict[str, dict[str, bytes]]:
     """Users of this run's messages in Kafka, and the headers of each."""
-    consumer = KafkaConsumer(bootstrap_servers=kafka, enable_auto_commit=False)
-    try:
-        places = [TopicPartition("audit.ehr", p) for p in sorted(consumer.partitions_for_topic("audit.ehr"))]
-        consumer.assign(places)
-        consumer.seek_to_beginning(*places)
-        ends = consumer.end_offsets(places)
-        found: dict[str, dict[str, bytes]] = {}
-        while any(consumer.position(place) < ends[place] for place in places):
-            for records in consumer.poll(timeout_ms=500).values():
-                for record in records:
-                    if run.encode() in record.value:
-                        headers = dict(record.headers)
-                        draft = by_name(headers["source"].decode()).normalise(parse(record.value))
-                        assert draft.actor not in found, "a message is there twice"
-                        found[draft.actor] = headers
-        return found
-    finally:
-        consumer.close()
+    found: dict[str, dict[str, bytes]] = {}
+    for records in read_topic(kafka, "audit.ehr").values():
+        for record in records:
+            if run.encode() in record.value:
+                headers = dict(record.headers)
+                draft = by_name(headers["source"].decode()).normalise(parse(record.value))
+                assert draft.actor not in found, "a message is there twice"
+                found[draft.actor] = headers
+    return found
 
 
 def test_every_message_of_a_sender_is_in_kafka_at_the_end(served: Any, kafka: str, unique: str) -> None:
@@ -87,7 +79,7 @@ def test_every_message_of_a_sender_is_in_kafka_at_the_end(served: Any, kafka: st
     port = int(listening.rpartition(":")[2].partition(",")[0])
 
     async def send() -> None:
-        context = authority.client(*authority.issue("pacs"))
+        context = authority.client(authority.issue("pacs"))
         reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
         for number in range(300):
             message = MESSAGE.format(run=unique, number=number).encode()

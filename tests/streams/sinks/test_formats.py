@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import email
-import email.policy
 import re
 import unicodedata
-from collections.abc import Iterator
 from datetime import datetime
 from functools import cache
-from typing import Any
 
 import orjson
 import pytest
+from composing import COMPOSERS, NOW, ROUTING_KEY, URL, grouped, texts, told, wire
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from nacl.public import PrivateKey
@@ -25,63 +22,12 @@ from streams.codecs import decode_finding
 from streams.deadletters import DeadLetters
 from streams.demo.hospital import Hospital
 from streams.demo.stories import STORIES
-from streams.holding import Held
 from streams.notify import alert_body
 from streams.pipeline import Ingest, Reader
 from streams.pseudonyms import Pseudonyms
-from streams.receivers import EmailReceiver
 from streams.records import RawRecord
-from streams.sinks import alertmanager, mail, pagerduty, slack, teams
-from streams.sinks.messages import cut, plain, read_message, utf8, utf16
-
-NOW = 1_700_000_900.0
-URL = "https://wardwatch.hospital.example/"
-ROUTING_KEY = "0" * 32
-MAIL = EmailReceiver(
-    kind="email",
-    host="mail.example",
-    sender="ward@hospital.example",
-    to=["soc@hospital.example", "ciso@hospital.example"],
-)
-COMPOSERS = {
-    "pagerduty": pagerduty.compose_with(ROUTING_KEY),
-    "slack": slack.compose,
-    "teams": teams.compose,
-    "alertmanager": alertmanager.compose_with(hours=24),
-    "email": lambda i, body, now: ({}, bytes(mail.compose(read_message(i, body), MAIL, now))),
-}
-
-
-def wire(kind: str, body: bytes, delivery_id: str = "id") -> bytes:
-    return COMPOSERS[kind](delivery_id, body, NOW)[1]
-
-
-def told(kind: str, body: bytes, delivery_id: str = "id") -> Any:
-    content = wire(kind, body, delivery_id)
-    return email.message_from_bytes(content, policy=email.policy.default) if kind == "email" else orjson.loads(content)
-
-
-def texts(value: Any) -> Iterator[str]:
-    """Every string that a receiver might show."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for inner in value.values():
-            yield from texts(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from texts(inner)
-    elif isinstance(value, email.message.EmailMessage):
-        yield from (str(header) for header in value.values())
-        yield value.get_content().replace("\r\n", "\n")
-
-
-def grouped(*alerts: Alert, group: str = "g" * 32) -> bytes:
-    held = Held("oncall", group)
-    for one in alerts:
-        held.add(f"{one.id}.{one.revision}.oncall", orjson.loads(alert_body(one)))
-    return held.message(URL)
-
+from streams.sinks import alertmanager, slack
+from streams.sinks.messages import cut, plain, utf8, utf16
 
 # -- nobody is named -------------------------------------------------------------------------------------------------
 
@@ -369,6 +315,13 @@ def test_alertmanager_is_named_by_its_address(url: str, endpoint: str) -> None:
 def test_a_link_is_there_only_where_the_page_has_an_address(kind: str) -> None:
     assert URL in wire(kind, alert_body(alert("a"), public_url=URL)).decode().replace("=\r\n", "")
     assert b"wardwatch.hospital.example" not in wire(kind, alert_body(alert("a")))
+
+
+@pytest.mark.parametrize("kind", COMPOSERS)
+def test_where_a_rule_is_read_is_told_where_it_is_set(kind: str) -> None:
+    rule = {"id": "r1", "name": "Synthetic rule", "reference": "https://git.hospital.example/r1.yml"}
+    assert b"git.hospital.example/r1.yml" in wire(kind, alert_body(alert("a", rule=rule)))
+    assert b'"Rule"' not in wire(kind, alert_body(alert("a")))
 
 
 @pytest.mark.parametrize("kind", COMPOSERS)

@@ -2,14 +2,14 @@
 
 Each line was judged beside its record and its vendor's documentation. Lines count from 1; ``3-5 9`` are four of them.
 Names are the example names of the public files. What a table does not name is empty there; times and actions are
-compared with the vendor's own field instead.
+compared with the vendor's own field instead. What was acted on is in ``outside_cloud_objects``.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["ACTORS", "KINDS", "OBJECTS", "OUTCOMES", "REFUSED", "SOURCES", "TARGETS", "UNTIMED"]
+__all__ = ["ACTORS", "KINDS", "OUTCOMES", "REFUSED", "SOURCES", "UNTIMED"]
 
 #: Which source a record is of; those of AKS lie in a record of Azure Monitor.
 SOURCES: Final = {
@@ -258,135 +258,6 @@ OUTCOMES: Final = {
         "795-796 802 804-805 811 813-814 816 820"
     ),
     "unknown": "268-269 565 620 641-642 684 767-768 783-789",
-}
-
-#: What was acted on, where that takes a judgement; the rest is a field of the vendor.
-OBJECTS: Final = {
-    "v2/attack-protection/suspicious-ip-throttling": "1-2 7-8",
-    "v2/attack-protection/breached-password-detection": "3-4",
-    "v2/attack-protection/brute-force-protection": "5-6",
-    "api/v2/risk-assessment/config": "9 14 16 18-19 22 24",
-    "api/v2/guardian/policies": "10-12 20-21 23 25",
-    "api/v2/integrations/installed": "13 15",
-    "Username-Password-Authentication": "17",
-    "api/v2/actions/triggers/post-login/bindings": "26-28",
-    "Policy/policy-auth-methods-123": "371",
-    "Policy/policy-auth-methods-456": "372",
-    "Microsoft Graph": "373 375 377 389",
-    "Microsoft Azure Management": "374 376",
-    "Policy/123456789": "378-379",
-    "Policy/12351254": "380",
-    "Policy/5e3cb481-2814-4295-b4cc-2440a6d66c86": "381",
-    "Policy/123451516": "382-383",
-    "Azure Storage": "384-388",
-    "Azure DevOps": "390",
-    "bypass": "391-392",
-    "admin": "393-394 396 398",
-    "admin_2fa": "395",
-    "update_admin_factor": "397",
-    "integration/Admin API": "399",
-    "integration/1Password": "400",
-    "user": "401",
-    "admin_single_sign_on": "402-405",
-    "Slack": "406-408 414-415",
-    "projects/gcp-project1/jobs/abcdefg_hijklmnop_1234567abcd": "416-417",
-    "namespaces/some-project/services/cloudrun-exfil": "419",
-    "...": "420",
-    "projects/gcp-project1/sinks/log-sink": "421 473",
-    "projects/_/buckets/my-bucket": "422",
-    "projects/some-project/builds": "423",
-    "brands/1028347275902": "424",
-    "1234567890123456789": "427",
-    "projects/example-project/zones/us-central1-f/instances/example-instance": "428 430",
-    "projects/example-project": "429",
-    "projects/example-project/zones/us-central1-f/instances/example-instance/SerialPort/1": "431",
-    "projects/some-project/zones/us-central1-f/instances/abc": "432-433",
-    "managedZones/test-zone": "435-438",
-    "projects/test-project-123456/global/firewalls/firewall-create": "439",
-    "apps/test-project-123456/firewall/ingressRules/1000": "440",
-    "randomservice/test-project-123456/firewall/ingressRules/1000": "443",
-    "projects/_/buckets/jacks-test-bucket": "444 450",
-    "projects/_/buckets/source-bucket": "445",
-    "projects/_/buckets/prod-bucket": "446",
-    "projects/_/buckets/test-bucket": "447",
-    "projects/_/buckets/victim-bucket": "448-449",
-    "projects/western-verve-123456": "451-453",
-    "projects/western-verve-123456/roles/CustomRole": "454",
-    "organizations/888888888888": "455-456",
-    "projects/-/serviceAccounts/114885146936855121342": "459-460",
-    "organizations/123456789012/inboundSsoSettings": "461-463",
-    "projects/target-project": "464-465",
-    "projects/test-project/locations/us/keyRings/test-keyring/cryptoKeys/test-key": "466-467",
-    "projects/test-project-123456/locations/global/buckets/testloggingbucket": "468 470",
-    "projects/test-project-123456/sinks/test-1": "469 471 474-475",
-    "projects/gcp-project1/datasets/test1/tables/newtable": "472 481",
-    "projects/test-project-123456": "476-477",
-    "projects/test-project": "479-480",
-    "projects/123456789012/iap_web/compute/services/7312383563505470445": "482-483",
-    "organizations/123/groupSettings": "484-485",
-    "projects/gcp-project/regions/us-central1/subnetworks/default": "486",
-    "projects/test-project/regions/us-central1/subnetworks/default": "487",
-    "core/v1/namespaces/default/pods/test": "495-497 692",
-    "1234567890": "562-564",
-    "1GGGGGGGGGGGGGGGGGGGGGGGGGGGGGGGGGGGGGGGGGGG": "575 579 582",
-    "Gmail": "580",
-    "1111111111111111111": "583-586",
-    "admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/istio-sidecar": "612",
-    "core/v1/namespaces/default/pods/test-pod": "618",
-    "batch/v1/namespaces/default/cronjobs/backup-job": "626",
-    "apps/v1/namespaces/kube-system/daemonsets/node-exporter": "633",
-    "core/v1/namespaces/default/pods/nginx-pod/exec": "640",
-    "networking.k8s.io/v1/namespaces/production/ingresses/web-ingress": "645",
-    "core/v1/namespaces/production/pods/database/exec": "652 757",
-    "core/v1/namespaces/default/pods": "660",
-    "core/v1/namespaces/gke-system/pods/suspicious-pod": "666",
-    "core/v1/namespaces/default/pods/shared-mem": "675",
-    "core/v1/namespaces/default/pods/nginx-test": "681 687",
-    "core/v1/namespaces/default/pods/test-privileged-pod": "698",
-    "rbac.authorization.k8s.io/v1/clusterroles/node-proxy-role": "706",
-    "rbac.authorization.k8s.io/v1/clusterroles/all-reader": "715",
-    "rbac.authorization.k8s.io/v1/clusterroles/cleanup-role": "724",
-    "core/v1/namespaces/production/secrets/tls-cert": "733",
-    "core/v1/secrets": "748",
-    "core/v1/namespaces/default/pods/gke-pod/exec": "766",
-    "Token/00Tpki36zlWjhjQ1u2p4": "774",
-    "code/SDFSFJL": "775-776",
-    "AppInstance/12345": "777-780 801 805 807",
-    "AppInstance": "783-789",
-    "AppInstance/16442ew83428795": "790",
-    "AppInstance/0oas6wl204Dn3gG5D696": "791",
-    "AppInstance/11u3nwfjxxxxxxxxxxxx": "792",
-    "AppInstance/0oaua5ldoougycQAO696": "797",
-    "confluence": "819-820",
-    "workspace/T01234N56GB": "825-829",
-    "app/A049JV0H0KC": "831",
-    "app/A012F34BFEF": "832-834 836-838",
-}
-
-#: The account that was acted on.
-TARGETS: Final = {
-    "target@example.io": "391-392",
-    "homer.simpson@simpsons.io": "401",
-    "cat": "505",
-    "bob": "506",
-    "badger": "528",
-    "denethor@lotr.com": "567",
-    "bobert@ext.runpanther.io": "568",
-    "12345": "605-606",
-    "alice@acme.io": "769-770",
-    "peter.griffin@company.com": "771-773 781-789 793-796 806 808",
-    "abcd123": "775-776",
-    "eric.montgomery@email.com": "790",
-    "vanessajohns@email.com": "791",
-    "john.doe@emaildomain.com": "792",
-    "0ua8aardvarkD697": "797-798",
-    "homer@springfield.gov": "799-800",
-    "homer.simpson@duff.com": "809",
-    "123456": "810-824",
-    "user@example.com": "830 835 839 845 847 849 855-856 859-863",
-    "target@example.com": "840-841",
-    "victim@example.com": "842",
-    "example-account@example.com": "857-858",
 }
 
 #: Records cut down so far that they are none any more, and why.

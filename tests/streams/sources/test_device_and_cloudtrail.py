@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from good_records import GOOD, TIME
 from outside_cloudtrail import ACTORS, FAILED, KINDS, REFUSED, SESSIONS, lines
-from test_contract import GOOD, TIME
 
 from streams.sources.base import BadRecord
 from streams.sources.catalog import recognise

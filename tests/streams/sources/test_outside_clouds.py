@@ -10,6 +10,7 @@ from typing import Any
 
 import outside_clouds as outside
 import pytest
+from outside_cloud_objects import OBJECTS, TARGETS
 from outside_cloudtrail import lines
 
 from streams.sources.base import BadRecord
@@ -33,8 +34,8 @@ def table(of: Mapping[str, str]) -> dict[int, str]:
 
 def test_public_rules_unit_tests_are_what_the_table_says(outside_data: Path) -> None:
     sources, actors, kinds = table(outside.SOURCES), table(outside.ACTORS), table(outside.KINDS)
-    outcomes, targets, refused = table(outside.OUTCOMES), table(outside.TARGETS), table(outside.REFUSED)
-    objects, untimed = table(outside.OBJECTS), lines(outside.UNTIMED)
+    outcomes, targets, refused = table(outside.OUTCOMES), table(TARGETS), table(outside.REFUSED)
+    objects, untimed = table(OBJECTS), lines(outside.UNTIMED)
     assert sources.keys() == actors.keys() == kinds.keys() == outcomes.keys()
     tried = 0
     for number, lay, one in outside_records(outside_data):

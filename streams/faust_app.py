@@ -1,0 +1,38 @@
+"""Faust, as every worker has it, and how much it hands over at once."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from streams.handlers import FLUSH_BATCHES
+from streams.settings import Settings
+from streams.transport import BatchApp
+
+__all__ = ["BLOCKS", "INPUT", "RECORDS", "faust_app"]
+
+#: Kafka records that a lane takes at once, and batches of them that may wait for it. Their bytes are most of a worker's
+#: memory. Ingest is done with each batch at once; other steps take several until they flush, and one more may wait.
+INPUT: Final = (500, 2)
+BLOCKS: Final = (4, FLUSH_BATCHES + 1)
+RECORDS: Final = (500, FLUSH_BATCHES + 1)
+
+
+def faust_app(settings: Settings) -> BatchApp:
+    """The app of one worker process, which connects nowhere before it is started."""
+    return BatchApp(
+        settings.application,
+        broker=[f"aiokafka://{server}" for server in settings.kafka.split(",")],
+        broker_credentials=settings.security.faust(),
+        store="memory://",
+        datadir=str(settings.home / "faust"),
+        web_enabled=False,
+        topic_disable_leader=True,
+        topic_allow_declare=False,
+        topic_partitions=settings.partitions,
+        broker_session_timeout=settings.session_timeout,
+        broker_heartbeat_interval=min(3.0, settings.session_timeout / 3),
+        broker_commit_interval=1.0,
+        consumer_max_fetch_size=512 * 1024,
+        consumer_auto_offset_reset="earliest",
+        stream_wait_empty=False,
+    )

@@ -1,0 +1,120 @@
+"""Rules that every worker runs, and those that none runs any more, in the compacted topic ``rules``.
+
+A file of rules lies there under ``file/`` and its name; a rule in it replaces one of the same id that ships with the
+product or lies in a worker's own folder. A rule that was quarantined lies under ``quarantine/`` and its id, with the
+version that misbehaved: another version is free again. Under ``worker/`` each worker says which rules it runs, when
+they change and every minute; one that ends takes its record away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+import orjson
+
+from streams.lineage import SCHEMA
+from streams.settings import Settings
+from streams.tail import Tail
+from streams.topics import RULES
+
+__all__ = ["LARGEST", "Board", "File", "Quarantine", "RuleTopic", "Running"]
+
+#: Bytes of one published file.
+LARGEST = 900_000
+
+
+class File(NamedTuple):
+    """One published file."""
+
+    text: str  #: YAML, of one rule or many
+    shadow: bool = False  #: its rules are counted and alert nobody
+    by: str = ""  #: who published it
+
+
+class Quarantine(NamedTuple):
+    """Why a rule alerts no more."""
+
+    version: str  #: of the rule that misbehaved
+    title: str
+    reason: str
+
+
+class Running(NamedTuple):
+    """Which rules one worker runs."""
+
+    version: str  #: of the whole set
+    loaded: int
+    problems: int  #: rules and files that were not loaded
+    shadow: int  #: rules that are only counted
+    told: int = 0  #: when it said so, ms of its own clock
+
+
+class Board(NamedTuple):
+    """What the topic says at one time."""
+
+    files: Mapping[str, File]
+    quarantined: Mapping[str, Quarantine]  #: by the rule's id
+    workers: Mapping[str, Running]  #: by host and process
+
+
+class RuleTopic:
+    """The topic, read on from where it was read before."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._tail = Tail(settings, RULES)
+        self._files: dict[str, File] = {}
+        self._quarantined: dict[str, Quarantine] = {}
+        self._workers: dict[str, Running] = {}
+
+    def refresh(self) -> Board:
+        """What holds now. What a later version wrote is left out. Raises kafka's errors."""
+        for record in self._tail.read():
+            with suppress(ValueError, AttributeError, KeyError, TypeError):  # nobody of ours wrote it
+                self._take(record.key.decode(), None if record.value is None else orjson.loads(record.value))
+        return Board(dict(self._files), dict(self._quarantined), dict(self._workers))
+
+    def _take(self, key: str, value: Any) -> None:
+        kind, _, name = key.partition("/")
+        known = value is not None and value["v"] <= SCHEMA
+        if kind == "file":
+            self._files.pop(name, None)
+            if known:
+                self._files[name] = File(str(value["text"]), bool(value["shadow"]), str(value["by"]))
+        elif kind == "quarantine":
+            self._quarantined.pop(name, None)
+            if known:
+                self._quarantined[name] = Quarantine(str(value["version"]), str(value["title"]), str(value["reason"]))
+
+        elif kind == "worker":
+            self._workers.pop(name, None)
+            if known:
+                counts = (int(value[each]) for each in ("loaded", "problems", "shadow", "told"))
+                self._workers[name] = Running(str(value["version"]), *counts)
+
+    def publish(self, name: str, file: File) -> None:
+        """Have every worker run the rules of ``file``. Raises kafka's errors."""
+        self._write(f"file/{name}", file._asdict())
+
+    def withdraw(self, name: str) -> None:
+        """Have no worker run them any more."""
+        self._write(f"file/{name}", None)
+
+    def quarantine(self, rule: str, why: Quarantine) -> None:
+        """Have ``rule``, an id, alert nobody in this version."""
+        self._write(f"quarantine/{rule}", why._asdict())
+
+    def release(self, rule: str) -> None:
+        """Let it alert again."""
+        self._write(f"quarantine/{rule}", None)
+
+    def run(self, worker: str, rules: Running | None) -> None:
+        """Say which rules ``worker`` runs; None when it ends."""
+        self._write(f"worker/{worker}", None if rules is None else rules._asdict())
+
+    def _write(self, key: str, value: Mapping[str, Any] | None) -> None:
+        self._tail.write(key.encode(), None if value is None else orjson.dumps({"v": SCHEMA, **value}))
+
+    def close(self) -> None:
+        self._tail.close()

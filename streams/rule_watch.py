@@ -1,0 +1,187 @@
+"""Keeps a worker's rules as its folders and the topic ``rules`` have them, and keeps from alerting what misbehaves.
+
+A change is taken up between two records, as a whole: a set is loaded beside the one in use, and then takes its place.
+What both sets find in a record that is derived again is found once (:mod:`streams.numbering`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from kafka.errors import KafkaError
+
+from detectors.rules import Problem, RuleSet, load
+from streams.pipeline import Reader
+from streams.rule_conduct import Conduct, Counts
+from streams.rule_topic import Quarantine, RuleTopic, Running
+from streams.settings import Settings
+
+__all__ = ["EVERY", "PUBLISHED", "TELLING", "RuleWatch"]
+
+log = logging.getLogger(__name__)
+
+#: Seconds between two looks. A folder's change counts once two looks in a row saw the same.
+EVERY = 2.0
+#: Milliseconds after which a worker says again which rules it runs.
+TELLING = 60_000
+#: What paths of published files begin with.
+PUBLISHED = "published/"
+
+#: What was seen of files: path, time of the last change in ns, size.
+_Seen = tuple[tuple[str, int, int], ...]
+
+
+class RuleWatch:
+    """One worker's."""
+
+    def __init__(self, settings: Settings, topic: RuleTopic, name: str) -> None:
+        """Loads what there is now. ``name``: of the worker, for people. Raises kafka's errors."""
+        self._name = name
+        self._told = Running("", 0, 0, 0)
+        self._paths = [path.expanduser() for path in settings.rules]
+        self._context = settings.rule_context
+        self._cache = settings.home / "rules.cache"
+        self._beside = [*self._context["lists"], *self._context["pipelines"]]
+        self._topic = topic
+        self._conduct = Conduct(matches=settings.rule_matches_per_minute, seconds=settings.rule_seconds_per_minute)
+        self._readers: list[Reader] = []
+        self._before: dict[str, Counts] = {}  #: of the sets before this one
+        self._seen = self._seen_last = _look(self._paths, self._beside)
+        self.board = topic.refresh()
+        self.rules = self._loaded()
+        self.quiet = self._quiet()
+        for problem in self.rules.problems:
+            log.error("rule not loaded: %s", problem)
+
+    def serve(self, reader: Reader) -> None:
+        """Give ``reader`` the rules, now and whenever they change."""
+        self._readers.append(reader)
+        reader.take(self.rules, self.quiet)
+
+    def _loaded(self) -> RuleSet:
+        published = {f"{PUBLISHED}{name}": file.text for name, file in self.board.files.items()}
+        return load(self._paths, beside_starter=True, published=published, cache=self._cache, **self._context)
+
+    def _quiet(self) -> frozenset[str]:
+        shadows = {f"{PUBLISHED}{name}" for name, file in self.board.files.items() if file.shadow}
+        quiet = {rule.id for rule in self.rules.rules if rule.shadow or rule.path in shadows}
+        return frozenset(quiet | self.quarantined.keys())
+
+    @property
+    def quarantined(self) -> dict[str, Quarantine]:
+        """By id, those rules in use that must not alert."""
+        versions = {rule.id: rule.version for rule in self.rules.rules}
+        return {rule: why for rule, why in self.board.quarantined.items() if versions.get(rule) == why.version}
+
+    async def look(self) -> None:
+        """Take up what changed since the last look. Raises kafka's errors; the rules stay as they were then."""
+        seen = await asyncio.to_thread(_look, self._paths, self._beside)
+        settled = seen == self._seen_last
+        self._seen_last = seen
+        board = await asyncio.to_thread(self._topic.refresh)
+        changed = board.files != self.board.files or (settled and seen != self._seen)
+        if not changed and board.quarantined == self.board.quarantined:
+            return
+        self.board = board
+        if changed:
+            if settled:
+                self._seen = seen
+            rules = await asyncio.to_thread(self._loaded)
+            self._replace(rules)
+        self.quiet = self._quiet()
+        for reader in self._readers:
+            reader.take(self.rules, self.quiet)
+
+    def _replace(self, rules: RuleSet) -> None:
+        known = set(map(str, self.rules.problems))
+        fresh = [problem for problem in rules.problems if str(problem) not in known]
+        for problem in fresh:
+            log.error("rule not loaded: %s", problem)
+        kept = _kept(self.rules, rules, fresh)
+        if kept:
+            log.error("%d rules of files that can no longer be read stay as they were", len(kept))
+            rules = RuleSet([*rules.rules, *kept], rules.problems)
+        self._before = self.counts()
+        log.warning("%d rules are in use now, version %s", len(rules.rules), rules.version)
+        self.rules = rules
+
+    def counts(self) -> dict[str, Counts]:
+        """What each rule did since the worker began, by id; those that nothing met are left out."""
+        rules = self.rules
+        found = dict(self._before)
+        for rule, *count in zip(rules.rules, rules.tried, rules.matched, rules.nanoseconds, strict=True):
+            if count[0]:
+                found[rule.id] = found.get(rule.id, Counts()) + tuple(count)
+        return found
+
+    async def judge(self, now: float) -> None:
+        """Quarantine what matches or costs too much. ``now``: seconds, only rising. Raises kafka's errors."""
+        found = self._conduct.judge(self.counts(), now)
+        loud = {rule.id: rule for rule in self.rules.rules if rule.id in found and rule.id not in self.quiet}
+        for name, rule in loud.items():
+            why = Quarantine(rule.version, rule.title, found[name])
+            self.board = self.board._replace(quarantined={**self.board.quarantined, name: why})
+            self.quiet |= {name}
+            log.error("rule %s (%s) is quarantined: %s", rule.title, name, why.reason)
+        if loud:
+            for reader in self._readers:  # at once here; then everywhere
+                reader.take(self.rules, self.quiet)
+            for name, rule in loud.items():
+                await asyncio.to_thread(self._topic.quarantine, name, Quarantine(rule.version, rule.title, found[name]))
+                self._conduct.forget(name)
+
+    async def tell(self, now: int) -> None:
+        """Say to ``rules status`` which rules this worker runs. ``now``: ms since the epoch. Raises kafka's errors."""
+        rules = self.rules
+        shadow = len(self.quiet - self.quarantined.keys())
+        running = Running(rules.version, len(rules.rules), len(rules.problems), shadow)
+        if running != self._told._replace(told=0) or now - self._told.told >= TELLING:
+            self._told = running._replace(told=now)
+            await asyncio.to_thread(self._topic.run, self._name, self._told)
+
+    async def run(self, now: float, time: int) -> None:
+        """One look and one judgement; what Kafka does not answer waits for the next.
+
+        ``now``: seconds, only rising. ``time``: ms since the epoch.
+        """
+        try:
+            await self.look()
+            await self.judge(now)
+            await self.tell(time)
+        except KafkaError as exc:
+            log.warning("changes of rules wait for Kafka (%s)", type(exc).__name__)
+
+    def close(self) -> None:
+        """Say that this worker ends, where Kafka hears it."""
+        try:
+            if self._told.told:
+                self._topic.run(self._name, None)
+        except KafkaError as exc:
+            log.warning("rules status shows this worker for some minutes more (%s)", type(exc).__name__)
+        self._topic.close()
+
+
+def _kept(old: RuleSet, new: RuleSet, fresh: Sequence[Problem]) -> list[Any]:
+    """Rules of ``old`` that ``new`` lacks because their file cannot be read any more."""
+    broken = {problem.path for problem in fresh}
+    there = {rule.id for rule in new.rules}
+    return [rule for rule in old.rules if rule.path in broken and rule.id not in there]
+
+
+def _look(rules: Sequence[Path], beside: Sequence[Path]) -> _Seen:
+    """``beside``: lists and pipelines, whose files have any ending."""
+    return tuple(sorted([*_files(rules, ("*.yml", "*.yaml")), *_files(beside, ("*",))]))
+
+
+def _files(paths: Sequence[Path], patterns: Sequence[str]) -> Iterator[tuple[str, int, int]]:
+    for path in paths:
+        for file in [file for one in patterns for file in path.rglob(one)] if path.is_dir() else [path]:
+            try:
+                told = file.stat()
+            except OSError:
+                continue
+            yield str(file), told.st_mtime_ns, told.st_size
