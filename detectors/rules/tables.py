@@ -85,7 +85,7 @@ class Tables:
         if found is not None:
             raise RuleError(f"%{name[:60]}% is an empty list; give it a value")
         raise RuleError(
-            f"placeholders (expand) need a list, and there is none for %{name[:60]}%; see docs/rules-language.md"
+            f"placeholders (expand) have no values here: no list is named {name[:60]!r}; add it to rule_lists"
         )
 
 

@@ -83,7 +83,7 @@ def test_rule_event_triples(tmp_path: Path) -> None:
         expected = CONTESTED[case["case"]][0] if case.get("contested") else case["expected_match"]
         assert len(rules.match(case["event"], {}, None)) == expected, case["case"]
         if "expand" in case["case"]:
-            assert "there is none for %" in load([path]).problems[0].reason
+            assert "no list is named" in load([path]).problems[0].reason
     assert tried >= 66
 
 

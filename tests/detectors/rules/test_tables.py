@@ -95,8 +95,8 @@ def test_a_placeholder_without_a_list_is_refused(tmp_path: Path) -> None:
         "a|expand: '%indicators.unknown%'",
         lists=lists,
     )
-    told = ["no list", "empty", "no modifier but expand", "stand alone", "no addresses", "%indicators.unknown%"]
-    reasons = zip((problem.reason for problem in rules.problems), ["is none for %gone%", *told[1:]], strict=True)
+    told = ["no list", "empty", "no modifier but expand", "stand alone", "no addresses", "'indicators.unknown'"]
+    reasons = zip((problem.reason for problem in rules.problems), ["no list is named 'gone'", *told[1:]], strict=True)
     assert [(reason, part) for reason, part in reasons if part not in reason] == []
     assert rules.rules == ()
 
