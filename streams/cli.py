@@ -317,6 +317,16 @@ def detect(
         list[Path] | None,
         typer.Option(metavar="PATH", help="A file or folder of Sigma rules, instead of the starter pack; repeatable."),
     ] = None,
+    lists: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="DIR", help="A folder of lists that rules name, as in the setting rule_lists; repeatable."
+        ),
+    ] = None,
+    pipeline: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="A pySigma pipeline, as in the setting rule_pipelines; repeatable."),
+    ] = None,
     only_rules: Annotated[bool, typer.Option("--only-rules", help="Leave out the models that learn.")] = False,
     form: Format = "auto",
 ) -> None:
@@ -324,7 +334,7 @@ def detect(
     from detectors.registry import registered  # noqa: PLC0415
     from streams.commands.files import detect as run  # noqa: PLC0415
 
-    reader, loaded = _reader(rules or [])
+    reader, loaded = _reader(rules or [], lists, pipeline)
     sources = sources_or_exit()
     raise typer.Exit(
         run(
@@ -360,14 +370,20 @@ cli_backtest.register(app)
 cli_published.register(rules_app)
 
 
-def _reader(paths: list[Path]) -> tuple[Any, Any]:
+def _reader(paths: list[Path], lists: list[Path] | None = None, pipelines: list[Path] | None = None) -> tuple[Any, Any]:
     """Rules and reader for files."""
     from streams.commands.files import rules_of  # noqa: PLC0415
 
-    for path in paths:
+    for path in [*paths, *(lists or []), *(pipelines or [])]:
         if not path.exists():
             fail(f"{path} is not there")
-    rules = rules_of(paths, sys.stderr)
+    settings = settings_or_exit()
+    rules = rules_of(
+        paths,
+        sys.stderr,
+        lists=settings.rule_lists if lists is None else lists,
+        pipelines=settings.rule_pipelines if pipelines is None else pipelines,
+    )
     return reader_or_exit(rules), rules
 
 

@@ -62,7 +62,9 @@ def rules_check(
     if as_json and sarif:
         _unusable("--json and --sarif are two forms of one answer: name one")
     told = [Path(as_told(str(path))) for path in paths]
-    found = [one for one in check(told, sources_or_exit()) if one.code not in (ignore or [])]
+    found = [
+        one for one in check(told, sources_or_exit(), settings_or_exit().rule_context) if one.code not in (ignore or [])
+    ]
     count = sum(1 for _ in papers(told))
     if as_json:
         print_json(report.as_json(found, count))
@@ -94,7 +96,7 @@ def rules_test(
     _there(paths)
     if source not in ("auto", "raw"):
         _unusable(f"--source {source} is neither auto nor raw")
-    tried = try_rules(paths, sources_or_exit(), "raw" if source == "raw" else "auto")
+    tried = try_rules(paths, sources_or_exit(), "raw" if source == "raw" else "auto", settings_or_exit().rule_context)
     failed = [trial for trial in tried.trials if not trial.passed]
     if junit is not None:
         _write(junit, as_junit(tried))
@@ -343,10 +345,9 @@ def _active(paths: list[Path] | None) -> RuleSet:
     """The rules at ``paths``, else those that a worker of these settings runs."""
     from detectors.rules import load  # noqa: PLC0415
 
-    if paths:
-        _there(paths)
-        return load(paths)
-    return load(settings_or_exit().rules, beside_starter=True)
+    settings = settings_or_exit()
+    _there(paths or [])
+    return load(paths or settings.rules, beside_starter=not paths, **settings.rule_context)
 
 
 def _record(event: str, form: str) -> tuple[Any, str]:

@@ -42,10 +42,11 @@ class EventFilter:
         self._below = int(sample * (1 << 64))
 
     def keeps(self, event: Event) -> bool:
+        time = event.time if event.timely else None
         return (
             (not self._sources or event.source in self._sources)
             and fingerprint(event.id) < self._below
-            and (self._rules is None or bool(self._rules.match({}, event.fields, None)))
+            and (self._rules is None or bool(self._rules.match({}, event.fields, None, time)))
         )
 
 

@@ -182,7 +182,10 @@ def _keeper(settings: Settings) -> Keeper:
 def _filter(settings: Settings) -> EventFilter:
     rules = None
     if settings.events_rules:
-        rules = load([path.expanduser() for path in settings.events_rules])
+        rules = load(
+            [path.expanduser() for path in settings.events_rules],
+            lists=settings.rule_context["lists"],
+        )
         for problem in rules.problems:
             log.error("rule not loaded: %s", problem)
         if not rules.rules:

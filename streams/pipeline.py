@@ -115,7 +115,9 @@ class Reader:
         seen = record if draft.shown is None else draft.shown
         if draft.aliases is not None:
             seen = {**seen, **draft.aliases}
-        matches = self._rules.match(seen, draft.fields, draft.logsource or source.logsource)
+        # A time that cannot be trusted makes no indicator expire.
+        time = event.time if event.timely else None
+        matches = self._rules.match(seen, draft.fields, draft.logsource or source.logsource, time)
         if matches and self._quiet:
             matches = [match for match in matches if match.rule.id not in self._quiet]
         earlier = None

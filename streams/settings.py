@@ -103,6 +103,13 @@ class KafkaSecurity(BaseModel):
         return Security(**{n: v.get_secret_value() if isinstance(v, SecretStr) else v for n, v in given.items()})
 
 
+class RuleContext(TypedDict):
+    """What rules are read with, as :func:`detectors.rules.load` takes it."""
+
+    lists: list[Path]
+    pipelines: list[Path]
+
+
 class Settings(BaseSettings):
     """One worker's settings. Unknown keys in the file are refused, so that a typing error is seen."""
 
@@ -144,6 +151,12 @@ class Settings(BaseSettings):
     )
     rules: list[Path] = Field(
         default_factory=list, description="files or folders of Sigma rules, beside the starter pack"
+    )
+    rule_lists: list[Path] = Field(
+        default_factory=list, description="folders of lists that rules name: indicators, placeholders"
+    )
+    rule_pipelines: list[Path] = Field(
+        default_factory=list, description="files of pySigma pipelines that fit your rules to the names of fields"
     )
     rules_url: str = Field(
         "", description="where people read a rule, an address with {path} or {id} in it, for links in alerts"
@@ -315,6 +328,13 @@ class Settings(BaseSettings):
     def events_path(self) -> Path:
         """The embedded event store's file."""
         return self.home / "events.sqlite"
+
+    @property
+    def rule_context(self) -> RuleContext:
+        return {
+            "lists": [path.expanduser() for path in self.rule_lists],
+            "pipelines": [path.expanduser() for path in self.rule_pipelines],
+        }
 
     @property
     def home(self) -> Path:

@@ -94,4 +94,4 @@ def _canonical(tree: Expression) -> str:
 
 
 def _text(operand: object) -> str:
-    return str(operand.pattern) if isinstance(operand, re.Pattern) else repr(operand)
+    return repr(operand)

@@ -12,7 +12,8 @@ from typing import Any, Final
 
 from detectors.rules import lookup
 from detectors.rules.expression import And, Expression, Not, Question
-from detectors.rules.predicates import predicate, reference, view
+from detectors.rules.indicators import Indicators
+from detectors.rules.predicates import between, predicate, view
 
 __all__ = ["Answer", "Cause", "answer", "asked", "causes"]
 
@@ -29,7 +30,9 @@ _PHRASES: Final = {
     "time": "lies in a stated time",
     "exists": "is present",
     "null": "is absent or null",
+    "listed": "is on a list of indicators",
     "fieldref": "agrees with another field",
+    "filled": "agrees with other fields",
 }
 _WORDS: Final = {
     "equals": "is",
@@ -38,6 +41,7 @@ _WORDS: Final = {
     "endswith": "ends with",
     "re": "fits the regular expression",
     "cidr": "lies in",
+    "listed": "is on the list",
 }
 _SIGNS: Final = {"LT": "<", "LTE": "<=", "GT": ">", "GTE": ">=", "EQ": "=", "NEQ": "is not"}
 #: Operands of one question that are written out.
@@ -93,6 +97,11 @@ def asked(question: Question) -> str:
         ((other, starts, ends),) = question.operands
         verb = "contains" if starts and ends else "starts with" if starts else "ends with" if ends else "is"
         return f"{name} {verb} what {other} has"
+    if question.kind == "filled":
+        starts, ends, *parts = question.operands[0]
+        text = "".join(f"%{part}%" if place % 2 else part for place, part in enumerate(parts))
+        verb = "contains" if starts and ends else "ends with" if starts else "starts with" if ends else "is"
+        return f"{name} {verb} {text}, filled from the event"
     if question.kind == "like":  # the pattern itself is no longer as its author wrote it
         around = dict.fromkeys(literal for literal in question.literals if literal)
         return f"{name} fits a pattern{' around ' + ' or '.join(list(around)[:_SHOWN]) if around else ''}"
@@ -104,6 +113,8 @@ def asked(question: Question) -> str:
 
 
 def _operand(operand: object) -> str:
+    if isinstance(operand, Indicators):
+        return operand.name
     source = getattr(operand, "source", None)
     said = source if isinstance(source, str) else str(operand)
     return said if said and said == said.strip() and said.isprintable() else repr(said)
@@ -158,7 +169,7 @@ def _ask(question: Question, event: _Event) -> Answer:
 def _hits(question: Question, values: Sequence[Any], event: _Event) -> Iterator[int]:
     """Places in ``values`` of those that satisfy ``question``."""
     what = view(question)
-    ask = predicate(question) if question.kind != "fieldref" else None
+    ask = predicate(question) if question.kind not in ("fieldref", "filled") else None
     for place, value in enumerate(values):
         if any(ask((shown,)) if ask else _agrees(question, shown, event) for shown in _shown(value, what)):
             yield place
@@ -166,8 +177,9 @@ def _hits(question: Question, values: Sequence[Any], event: _Event) -> Iterator[
 
 def _agrees(question: Question, value: str, event: _Event) -> bool:
     record, fields, _ = event
-    ((other, starts, ends),) = question.operands
-    return reference(starts, ends)((value,), lookup.folded(record, fields, other, lookup.path_of(other)))
+    seen = lookup.texts if view(question) == "texts" else lookup.folded
+    others = (name for name in question.names[1:] if name is not None)
+    return between(question)((value,), *(seen(record, fields, name, lookup.path_of(name)) for name in others))
 
 
 def _shown(value: Any, what: str) -> Iterator[Any]:

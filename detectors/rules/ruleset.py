@@ -91,20 +91,24 @@ class RuleSet:
         return tuple(rule for rule, atoms in zip(self.rules, self._witnesses, strict=True) if atoms is None)
 
     def match(
-        self, record: Mapping[str, Any], fields: Mapping[str, Any], logsource: LogSourceLike | None
+        self,
+        record: Mapping[str, Any],
+        fields: Mapping[str, Any],
+        logsource: LogSourceLike | None,
+        time: int | None = None,
     ) -> list[Match]:
         """The rules that match one event, in load order.
 
         ``record`` is the vendor's whole record, ``fields`` the flat ECS fields of the same event; a name is
         looked up in the first, then in the second. ``logsource`` of None tries every rule; it must not change
-        between calls.
+        between calls. ``time``: the event's, in ms since the epoch; without one no indicator has expired.
         """
         known = self._by_identity.get(id(logsource))
         index = self._index(logsource) if known is None else known[1]
         candidates = index.candidates(record, fields)
         if not candidates:
             return []
-        words = Words(record, fields)
+        words = Words(record, fields, time)
         matches = []
         began = perf_counter_ns()
         for number in candidates if len(candidates) == 1 else sorted(set(candidates)):

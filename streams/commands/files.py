@@ -12,6 +12,7 @@ from detectors.base import Detector, Event, Finding
 from detectors.rules import Match, RuleSet, load, starter_rules
 from detectors.rules.findings import entity
 from streams.documents import document
+from streams.embedded.jars import cache_folder
 from streams.pipeline import Reader, Released
 from streams.reading import Item, numbered, read_files
 from streams.scanning import Scan
@@ -21,9 +22,12 @@ from streams.sources.known import CATALOG, Sources
 __all__ = ["Memory", "detect", "normalise", "read_item", "rules_of"]
 
 
-def rules_of(paths: Sequence[Path], errors: TextIO) -> RuleSet:
+def rules_of(
+    paths: Sequence[Path], errors: TextIO, *, lists: Sequence[Path] = (), pipelines: Sequence[Path] = ()
+) -> RuleSet:
     """The rules at ``paths``, the starter pack without any. What cannot be loaded is told to ``errors``."""
-    rules = load(paths) if paths else starter_rules()
+    cache = cache_folder() / "rules.cache"
+    rules = load(paths, lists=lists, pipelines=pipelines, cache=cache) if paths else starter_rules()
     for problem in rules.problems:
         print(problem, file=errors)
     return rules

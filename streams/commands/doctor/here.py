@@ -31,7 +31,7 @@ def findings(settings: Settings, role: str = "") -> Iterator[Finding]:
     yield from _settings()
     yield from _folder(settings, role)
     if role in ("", "worker"):
-        yield from _rules("rules", settings.rules)
+        yield from _rules(settings, "rules", settings.rules)
         if settings.embedded_store and settings.store_path.exists():
             yield _store(settings.store_path, AlertStore)
     if role in ("", "events"):
@@ -107,7 +107,7 @@ def _vault(settings: Settings, role: str) -> Finding:
 
 
 def _events(settings: Settings) -> Iterator[Finding]:
-    yield from _rules("events rules", settings.events_rules)
+    yield from _rules(settings, "events rules", settings.events_rules)
     if settings.events_index and not settings.elasticsearch:
         mend = "set WARDWATCH_ELASTICSEARCH, or unset WARDWATCH_EVENTS_INDEX"
         yield Finding("events", "error", "events_index is set, and there is no Elasticsearch", mend)
@@ -115,7 +115,7 @@ def _events(settings: Settings) -> Iterator[Finding]:
         yield _store(settings.events_path, EventStore)
 
 
-def _rules(setting: str, paths: Sequence[Path]) -> Iterator[Finding]:
+def _rules(settings: Settings, setting: str, paths: Sequence[Path]) -> Iterator[Finding]:
     if not paths:
         return
     missing = [str(path) for path in paths if not path.exists()]
@@ -123,7 +123,7 @@ def _rules(setting: str, paths: Sequence[Path]) -> Iterator[Finding]:
         mend = f"mend WARDWATCH_{setting.upper().replace(' ', '_')}, or put them there"
         yield Finding(setting, "error", f"{', '.join(missing)} is not there", mend)
         return
-    problems = load(paths).problems
+    problems = load(paths, **settings.rule_context).problems
     for problem in problems[:3]:
         yield Finding(setting, "warning", str(problem), "mend the rule: it is left out until then")
     if len(problems) > 3:

@@ -22,6 +22,7 @@ from streams.commands.rules.diagnostics import Diagnostic
 from streams.commands.rules.fields import Names, events_of, fitting
 from streams.commands.rules.papers import Paper, papers, starter_folder
 from streams.commands.rules.schema import breaches
+from streams.settings import RuleContext
 from streams.sources.known import Sources
 
 __all__ = ["check"]
@@ -42,9 +43,9 @@ _TAGS: Final = {
 }
 
 
-def check(paths: Sequence[Path], sources: Sources) -> list[Diagnostic]:
+def check(paths: Sequence[Path], sources: Sources, context: RuleContext | None = None) -> list[Diagnostic]:
     """Everything that is wrong with the rules at ``paths``, by file and line. Never raises for what a file holds."""
-    rules = load(paths)
+    rules = load(paths, **context) if context else load(paths)
     found = [_not_loaded(problem.path, problem.line, problem.rule_id, problem.reason) for problem in rules.problems]
     read = list(papers(paths))
     by_place = {(rule.path, rule.line): rule for rule in rules.rules}

@@ -18,6 +18,7 @@ from streams.commands.rules.papers import papers
 from streams.commands.rules.verdict import Verdict, explained, lines
 from streams.pipeline import Reader
 from streams.privacy import Pseudonyms
+from streams.settings import RuleContext
 from streams.sources.base import BadRecord
 from streams.sources.known import Sources
 
@@ -54,9 +55,9 @@ class Tried(NamedTuple):
     rules: RuleSet
 
 
-def try_rules(paths: Sequence[Path], sources: Sources, how: How = "auto") -> Tried:
+def try_rules(paths: Sequence[Path], sources: Sources, how: How = "auto", context: RuleContext | None = None) -> Tried:
     """Try every event inside the rules at ``paths``. ``how``: ``raw`` tries all of them as they stand."""
-    rules = load(paths)
+    rules = load(paths, **context) if context else load(paths)
     by_place = {(rule.path, rule.line): rule for rule in rules.rules}
     trials: list[Trial] = []
     untried: list[Rule] = []
