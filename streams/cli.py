@@ -1,7 +1,7 @@
 """The command line. Each command is short here; what it does is in :mod:`streams.commands` and the modules it names.
-Those of ``dead-letters`` and ``notify`` are in :mod:`streams.cli_letters` and :mod:`streams.cli_notify`, those that
-look at the installation in :mod:`streams.cli_doctor`, ``reveal`` and ``keys`` in :mod:`streams.cli_identity`, ``who``
-and ``timeline`` in :mod:`streams.cli_events`, ``backtest`` in :mod:`streams.cli_backtest`.
+Those of ``dead-letters``, ``notify``, ``rules`` and ``sources`` are in :mod:`streams.cli_letters` and its like, those
+that look at the installation in :mod:`streams.cli_doctor`, ``reveal`` and ``keys`` in :mod:`streams.cli_identity`,
+``who`` and ``timeline`` in :mod:`streams.cli_events`, ``backtest`` in :mod:`streams.cli_backtest`.
 
 Nothing heavy is imported until a command needs it, so that ``--help`` and a typing error answer at once.
 """
@@ -22,10 +22,11 @@ try:
 except ModuleNotFoundError:
     sys.exit("wardwatch: the emitter alone is installed here; the commands come with pip install 'wardwatch[server]'")
 
-from streams import cli_backtest, cli_doctor, cli_events
+from streams import cli_backtest, cli_doctor, cli_events, cli_published
 from streams.cli_identity import keys_app, reveal
 from streams.cli_letters import letters_app
 from streams.cli_notify import notify_app
+from streams.cli_rules import rules_app
 from streams.cli_sources import Format, form_or_exit, source_or_exit, sources_app, sources_or_exit
 
 __all__ = ["main"]
@@ -41,6 +42,7 @@ app = typer.Typer(
 )
 app.add_typer(letters_app, name="dead-letters", short_help="What could not be processed.", no_args_is_help=True)
 app.add_typer(sources_app, name="sources", short_help="Kinds of record, and tables of one's own.", no_args_is_help=True)
+app.add_typer(rules_app, name="rules", short_help="Check, try, explain, draft, import rules.", no_args_is_help=True)
 app.add_typer(notify_app, name="notify", short_help="Receivers: list them, test one.", no_args_is_help=True)
 app.add_typer(keys_app, name="keys", short_help="The keys that name patients.", no_args_is_help=True)
 
@@ -123,17 +125,17 @@ def worker(
     raise typer.Exit(run(settings, loglevel=log_level.upper(), only=only))
 
 
-@app.command(short_help="Make topics, keys, templates and Kibana's dashboard.")
+@app.command(short_help="Make topics, keys, templates and Kibana's dashboards.")
 def setup(
     kibana: Annotated[
-        str, typer.Option(metavar="URL", help="Load data views and dashboard there, instead of where settings say.")
+        str, typer.Option(metavar="URL", help="Load data views and dashboards there, instead of where settings say.")
     ] = "",
     space: Annotated[str, typer.Option(metavar="ID", help="Kibana's space for them.")] = "",
     kibana_file: Annotated[
         Path | None, typer.Option(metavar="OUT", help="Write them to a file to import by hand, and do nothing else.")
     ] = None,
 ) -> None:
-    """Create the topics and the keys; Elasticsearch's templates and Kibana's dashboard where they are set.
+    """Create the topics and the keys; Elasticsearch's templates and Kibana's dashboards where they are set.
 
     Safe to run again: what is there stays, and Kibana's objects are replaced.
     """
@@ -355,6 +357,7 @@ cli_doctor.register(app)
 app.command(short_help="Who a pseudonym is; the look is on the record.")(reveal)
 cli_events.register(app)
 cli_backtest.register(app)
+cli_published.register(rules_app)
 
 
 def _reader(paths: list[Path]) -> tuple[Any, Any]:

@@ -57,6 +57,7 @@ class Match:
     rule: Rule
     record: Mapping[str, Any]
     fields: Mapping[str, Any]
+    ruleset: str = ""  #: version of the set that the rule was tried with
 
     def causes(self) -> tuple[Cause, ...]:
         """Which questions were answered with yes; negated ones are left out."""
@@ -120,7 +121,7 @@ class RuleSet:
             self.tried[number] += 1
             if self._matchers[number](record, fields, words):
                 self.matched[number] += 1
-                matches.append(Match(self.rules[number], record, fields))
+                matches.append(Match(self.rules[number], record, fields, self.version))
             ended = perf_counter_ns()
             self.nanoseconds[number] += ended - began
             began = ended

@@ -13,6 +13,8 @@ from reference import Reference
 from sigma.rule import SigmaRule
 
 from detectors.rules import index
+from detectors.rules.explanation import Answer, answer, asked, causes
+from detectors.rules.expression import Question
 from detectors.rules.rule import read_rule
 from detectors.rules.ruleset import RuleSet
 
@@ -155,13 +157,23 @@ def compare(pairs: list[tuple[Any, Reference]], events: list[tuple[dict[str, Any
 
 @settings(max_examples=100, deadline=None)
 @given(document=rule, one_record=record, fields=ecs)
-def test_causes_are_given_for_matches_alone(
+def test_the_explanation_answers_as_the_reference(
     document: dict[str, Any], one_record: dict[str, Any], fields: dict[str, Any]
 ) -> None:
-    """The explanation decides the rule a third way: it must come to the same answer."""
-    from detectors.rules.explanation import _causes
-    from detectors.rules.lookup import Words
-
+    """The explanation decides the rule a third way, true or false: it must come to the same answer."""
     ((one, reference),) = accepted([document])
-    true = _causes(one.expression, (one_record, fields, Words(one_record, fields))) is not None
-    assert true == reference.matches(one_record, fields)
+    said = answer(one.expression, one_record, fields)
+    assert said.held == reference.matches(one_record, fields)
+    for cause in causes(one.expression, one_record, fields):
+        assert said.held
+        assert cause.field or cause.value is not None
+    for leaf in leaves(said):
+        assert asked(leaf.node)
+        assert leaf.hit < len(leaf.values or ())
+
+
+def leaves(said: Answer) -> Iterator[Any]:
+    if isinstance(said.node, Question):
+        yield said
+    for part in said.parts:
+        yield from leaves(part)

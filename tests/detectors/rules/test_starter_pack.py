@@ -9,6 +9,7 @@ import pytest
 
 from detectors.base import SEVERITIES
 from detectors.rules import Rule, starter_rules
+from detectors.rules.attack import attack
 from streams.demo.hospital import Hospital
 from streams.sources.catalog import by_name, recognise
 
@@ -18,27 +19,6 @@ SOURCES = {
     "device": ("wardwatch", "", "device"),
     "cloud": ("aws", "cloudtrail", ""),
     "own": ("wardwatch", "audit", ""),
-}
-#: Techniques of ATT&CK 19 that rules name, and the tactics each serves.
-TACTICS = {
-    "T1070.006": "stealth",
-    "T1078": "initial-access persistence privilege-escalation stealth",
-    "T1078.001": "initial-access persistence privilege-escalation stealth",
-    "T1078.004": "initial-access persistence privilege-escalation stealth",
-    "T1098.001": "persistence privilege-escalation",
-    "T1110": "credential-access",
-    "T1119": "collection",
-    "T1133": "initial-access persistence",
-    "T1213": "collection",
-    "T1485": "impact",
-    "T1486": "impact",
-    "T1530": "collection",
-    "T1537": "exfiltration",
-    "T1542.001": "persistence stealth",
-    "T1565.001": "impact",
-    "T1567": "exfiltration",
-    "T1685": "defense-impairment",
-    "T1685.002": "defense-impairment",
 }
 CASES = [
     pytest.param(rule, kind, number, id=f"{rule.path}-{kind}-{number}")
@@ -72,7 +52,7 @@ def test_says_what_an_analyst_needs(rule: Rule) -> None:
 @pytest.mark.parametrize("rule", RULES.rules, ids=lambda rule: rule.path)
 def test_its_techniques_exist_and_serve_its_tactics(rule: Rule) -> None:
     tactics = {tag.removeprefix("attack.") for tag in rule.tags} - {name.lower() for name in rule.techniques}
-    served = [set(TACTICS[technique].split()) for technique in rule.techniques]
+    served = [set(attack().techniques[technique]) for technique in rule.techniques]
     assert all(serving & tactics for serving in served), "a technique of no tactic named"
     assert tactics <= set().union(*served), "a tactic that no technique serves"
 
