@@ -5,6 +5,7 @@ step     reads               does
 ======== =================== ===============================================================================
 ingest   audit.*             decode, normalise, rules, allow-list and pseudonyms; a dead letter says what failed
 behave   events, views       detectors with memory, one state per entity
+correlate matches            Sigma correlations, one state per group
 alert    findings            a finding becomes an alert, once
 index    alerts              into the embedded store and Elasticsearch
 notify   notifications       a durable delivery to each receiver, tried for days
@@ -40,6 +41,7 @@ from streams.admin import SetupError, topic_ids
 from streams.alerting import Alerting
 from streams.broker_clock import BrokerClock
 from streams.changelog import Changelog
+from streams.correlate import Correlate
 from streams.crashes import FOLDER, CrashJournal
 from streams.deadletters import DeadLetters
 from streams.deliveries import DeliveryHandler, Notify
@@ -114,7 +116,8 @@ class Worker:
         for mistake in mistakes:
             log.error("table not loaded: %s", mistake)
         roots = [*(str(path.expanduser()) for path in settings.rules), PUBLISHED]
-        reader = Reader(self.rules.rules, epochs, Links(settings.rules_url, roots))
+        links = Links(settings.rules_url, roots)
+        reader = Reader(self.rules.rules, epochs, links)
         self.rules.serve(reader)
         self.ingest = Ingest(
             reader,
@@ -126,6 +129,9 @@ class Worker:
             self._agent(topic, "ingest", self._ingest_handler(topic))
         self._keyed(topics.EVENTS, "behave", Behave(detectors, kinds=["actor"]))
         self._keyed(topics.VIEWS, "behave", Behave(detectors, kinds=VIEW_KINDS))
+        correlate = Correlate(self.rules.rules, links)
+        self.rules.serve(correlate)
+        self._keyed(topics.MATCHES, "correlate", correlate)
         self._keyed(topics.FINDINGS, "alert", Alerting(Routes(settings.receivers).of))
         self.stores = stores_of(settings)
         self._agent(topics.ALERTS, "index", self._index_handler)
@@ -292,7 +298,7 @@ class Worker:
         if self.clocks and not self.app.rebalancing:
             record = self.clocks.record(time.monotonic(), self._end_of)
             try:
-                for topic in (topics.EVENTS, topics.VIEWS):
+                for topic in (topics.EVENTS, topics.VIEWS, topics.MATCHES):
                     sent = time.time()
                     stamp = await self.sender.control(Control(topic, WATERMARK, record))
                     self.broker_clock.stamped(stamp, sent=sent)

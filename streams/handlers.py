@@ -293,7 +293,8 @@ class KeyedHandler:
         counts = self.state.counts
         filtered = {name: counts[name] - self._counted.get(name, 0) for name in COUNTS}
         passed = self._taken - len(self._bad) - sum(filtered.values())
-        self._tally.add(taken=self._taken, passed=passed, dead=len(self._bad), filtered=filtered)
+        noted = {name: counts[name] - self._counted.get(name, 0) for name in counts.keys() - COUNTS}
+        self._tally.add(taken=self._taken, passed=passed, dead=len(self._bad), filtered=filtered, noted=noted)
         self._taken, self._counted = 0, dict(counts)
 
     async def close(self) -> None:

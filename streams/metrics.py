@@ -72,18 +72,25 @@ class Metrics(Collector):
         filtered = CounterMetricFamily(
             "wardwatch_records_filtered", "Those that went no further, by reason.", labels=(*_STEP, "reason")
         )
+        noted = CounterMetricFamily(
+            "wardwatch_state_noted",
+            "What a step counts of its state, such as groups that gave way.",
+            labels=(*_STEP, "what"),
+        )
         for key, tally in tallies.items():
             taken.add_metric(key, tally.taken)
             passed.add_metric(key, tally.passed)
             dead.add_metric(key, tally.dead)
             for reason, count in tally.filtered.items():
                 filtered.add_metric((*key, reason), count)
+            for name, count in tally.noted.items():
+                noted.add_metric((*key, name), count)
         lost = CounterMetricFamily(
             "wardwatch_records_lost", "Records deleted before they could be taken.", labels=["topic"]
         )
         for topic, count in self._lost.items():
             lost.add_metric([topic], count)
-        yield from (taken, passed, dead, filtered, lost)
+        yield from (taken, passed, dead, filtered, noted, lost)
 
     def _lanes(self, look: Look) -> Iterator[Metric]:
         lag = GaugeMetricFamily("wardwatch_lag_records", "Kafka records a step is behind.", labels=_STEP)

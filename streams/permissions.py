@@ -37,7 +37,7 @@ def _on(operation: str, names: Iterable[str]) -> tuple[Acl, ...]:
 def roles(application: str = "wardwatch") -> Mapping[str, tuple[Acl, ...]]:
     """Each role's permissions. ``application``: as in the setting, which names group and transactional ids."""
     states = [topic.name for topic in topics.ALL if topic.name.endswith(".state")]
-    between = [topics.EVENTS, topics.VIEWS, topics.FINDINGS, topics.ALERTS, topics.NOTIFICATIONS]
+    between = [topics.EVENTS, topics.VIEWS, topics.MATCHES, topics.FINDINGS, topics.ALERTS, topics.NOTIFICATIONS]
     both = [*between, *states, topics.INSTALLATION]
     every = [topic.name for topic in topics.ALL]
     read = [topics.ALERTS, topics.DEAD_LETTERS, topics.INSTALLATION]

@@ -19,6 +19,7 @@ import orjson
 
 from detectors.base import Detector, EntityKind, Event, Finding, digest
 from detectors.rules import Links, Match, RuleSet
+from detectors.rules.correlation import Hit
 from detectors.rules.findings import finding as rule_finding
 from streams import topics
 from streams.codecs import (
@@ -29,8 +30,9 @@ from streams.codecs import (
 )
 from streams.deadletters import DeadLetters
 from streams.epochs import Epochs
+from streams.hits import hit_output, hits_of
 from streams.lineage import SCHEMA, NewerSchema, fingerprint
-from streams.numbering import MOST_FINDINGS, MOST_OTHERS
+from streams.numbering import FOUND, MOST_FINDINGS, MOST_OTHERS
 from streams.privacy import Pseudonyms, release
 from streams.reading import parse, record_of
 from streams.records import Output, RawRecord, Record
@@ -70,9 +72,10 @@ class Released(NamedTuple):
 
     event: Event
     source: Source
-    matches: Sequence[Match]
+    matches: Sequence[Match]  #: of rules that alert by themselves
     pseudonyms: Pseudonyms  #: what named the patients in it
     earlier: tuple[Event, Pseudonyms] | None = None  #: the same as the key before names it, where that differs
+    hits: Sequence[Hit] = ()  #: what correlations are told of it
     links: Links = _NO_LINKS  #: where people read the rules
 
     @property
@@ -120,11 +123,19 @@ class Reader:
         matches = self._rules.match(seen, draft.fields, draft.logsource or source.logsource, time)
         if matches and self._quiet:
             matches = [match for match in matches if match.rule.id not in self._quiet]
+        hits: list[Hit] = []
+        correlations = self._rules.correlations
+        if matches and correlations:
+            hits.extend(hits_of(correlations, matches, draft, source, event, pseudonyms, quiet=before is not None))
         earlier = None
         if before is not None:
             same = release(draft, source, before, fallback_id=fallback_id, received=received)
             earlier = None if same == event else (same, before)
-        return Released(event, source, matches, pseudonyms, earlier, self._links)
+            if hits:
+                hits.extend(hits_of(correlations, matches, draft, source, same, before))
+        if matches and correlations.silent:
+            matches = [match for match in matches if match.rule.id not in correlations.silent]
+        return Released(event, source, matches, pseudonyms, earlier, hits, self._links)
 
 
 class Ingest:
@@ -193,7 +204,7 @@ class Ingest:
             )
             inner = self.derive(one)
             for output in inner.outputs:
-                (findings if output.topic == topics.FINDINGS else outputs).append(output)
+                (findings if output.topic in FOUND else outputs).append(output)
             again += inner.again
             for source, clock in (inner.clocks or {inner.source: inner.clock}).items():
                 if clock > clocks.get(source, 0):
@@ -210,7 +221,7 @@ class Ingest:
     def _outputs(self, released: Released) -> list[Output]:
         if released.earlier is not None:
             twice = told_twice(released.event, released.pseudonyms, *released.earlier, self._views)
-            return [*twice, *map(finding_output, released.findings)]
+            return [*twice, *map(finding_output, released.findings), *map(hit_output, released.hits)]
         pseudonyms = released.pseudonyms
         salt = pseudonyms.salt
         event = released.event
@@ -236,6 +247,8 @@ class Ingest:
                 outputs.append(_OUTPUT((topics.VIEWS, key.encode(), view, own, time)))
         if released.matches:
             outputs.extend(map(finding_output, released.findings))
+        if released.hits:
+            outputs.extend(map(hit_output, released.hits))
         return outputs
 
 

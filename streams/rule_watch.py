@@ -15,6 +15,7 @@ from typing import Any
 from kafka.errors import KafkaError
 
 from detectors.rules import Problem, RuleSet, load
+from streams.correlate import Correlate
 from streams.pipeline import Reader
 from streams.rule_conduct import Conduct, Counts
 from streams.rule_topic import Quarantine, RuleTopic, Running
@@ -48,7 +49,7 @@ class RuleWatch:
         self._beside = [*self._context["lists"], *self._context["pipelines"]]
         self._topic = topic
         self._conduct = Conduct(matches=settings.rule_matches_per_minute, seconds=settings.rule_seconds_per_minute)
-        self._readers: list[Reader] = []
+        self._readers: list[Reader | Correlate] = []
         self._before: dict[str, Counts] = {}  #: of the sets before this one
         self._seen = self._seen_last = _look(self._paths, self._beside)
         self.board = topic.refresh()
@@ -57,7 +58,7 @@ class RuleWatch:
         for problem in self.rules.problems:
             log.error("rule not loaded: %s", problem)
 
-    def serve(self, reader: Reader) -> None:
+    def serve(self, reader: Reader | Correlate) -> None:
         """Give ``reader`` the rules, now and whenever they change."""
         self._readers.append(reader)
         reader.take(self.rules, self.quiet)
@@ -69,6 +70,9 @@ class RuleWatch:
     def _quiet(self) -> frozenset[str]:
         shadows = {f"{PUBLISHED}{name}" for name, file in self.board.files.items() if file.shadow}
         quiet = {rule.id for rule in self.rules.rules if rule.shadow or rule.path in shadows}
+        quiet |= {
+            plan.rule.id for plan in self.rules.correlations.plans if plan.rule.shadow or plan.rule.path in shadows
+        }
         return frozenset(quiet | self.quarantined.keys())
 
     @property
@@ -104,7 +108,7 @@ class RuleWatch:
         kept = _kept(self.rules, rules, fresh)
         if kept:
             log.error("%d rules of files that can no longer be read stay as they were", len(kept))
-            rules = RuleSet([*rules.rules, *kept], rules.problems)
+            rules = rules.beside(kept)
         self._before = self.counts()
         log.warning("%d rules are in use now, version %s", len(rules.rules), rules.version)
         self.rules = rules

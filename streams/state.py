@@ -8,12 +8,13 @@ The same code is the oracle of the fault tests.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import orjson
 
+from detectors.rules.correlation.timers import Timers
 from streams import seen
 from streams.blocks import Block
 from streams.lineage import SCHEMA, Marks, NewerSchema
@@ -21,12 +22,12 @@ from streams.records import OWN, WATERMARK, Output, Record
 from streams.seen import SeenIds
 from streams.watermarks import Watermarks
 
-__all__ = ["COUNTS", "BadDerived", "KeyedStep", "PartitionState", "Values"]
+__all__ = ["COUNTS", "BadDerived", "KeyedStep", "PartitionState", "TimedStep", "Values"]
 
 PARTITION = b"\x00partition"
 
 #: Records that were not taken any further, and why; a step may count other things beside them.
-COUNTS = ("duplicate", "repeated", "late", "untimely", "held")
+COUNTS = ("duplicate", "repeated", "late", "untimely", "held", "unknown")
 
 #: Live values kept beside their bytes, so that busy keys are not decoded again for every batch.
 _LIVE = 2048
@@ -53,6 +54,19 @@ class KeyedStep(Protocol):
     def load(self, key: bytes, raw: bytes) -> Any: ...
 
 
+@runtime_checkable
+class TimedStep(KeyedStep, Protocol):
+    """A step that does something when time passes: it sets :attr:`PartitionState.timers` for each of its values."""
+
+    def settle(self, state: PartitionState) -> Sequence[Output]:
+        """Outputs of a watermark: what the timers that it passed ask for."""
+        ...
+
+    def due(self, raw: bytes) -> int:
+        """The timer of a value that :meth:`dump` wrote, ms."""
+        ...
+
+
 class PartitionState:
     """One partition of one step. Used by one task."""
 
@@ -64,6 +78,8 @@ class PartitionState:
         self.watermarks = Watermarks()
         self.seen = SeenIds()
         self.values = Values(step.dump, step.load)
+        self._timed = step if isinstance(step, TimedStep) else None
+        self.timers: Timers[bytes] = Timers()  #: a function of the values
         self.counts = dict.fromkeys(COUNTS, 0)
         self._unreadable: ValueError | None = None
         self._durable = self._partition_record()
@@ -101,7 +117,7 @@ class PartitionState:
         records = block.records
         fold: Callable[[Record, bool, PartitionState], Sequence[Output]] = self._step.fold
         if block.lineage is None:
-            fold = partial(_control, fold, block.control)
+            fold = partial(_control, fold, block.control, self._timed)
         elif dropped := self.marks.accept(block.lineage, block.positions):
             self.counts["duplicate"] += dropped
             records = records[dropped:]
@@ -140,6 +156,7 @@ class PartitionState:
         if self._unreadable is not None:
             raise self._unreadable
         self.seen.loaded()
+        self._set_timers()
 
     def changes(self) -> dict[bytes, bytes | None]:
         """All that must become durable together; empty where nothing happened since :meth:`flushed`."""
@@ -158,6 +175,12 @@ class PartitionState:
         self._take_back(self._durable)
         self.values.rollback()
         self.seen.rollback()
+        self._set_timers()
+
+    def _set_timers(self) -> None:
+        if self._timed is not None:
+            due = self._timed.due
+            self.timers = Timers((key, due(raw)) for key, raw in self.values.durable())
 
     def _partition_record(self) -> bytes:
         return orjson.dumps(
@@ -185,14 +208,16 @@ class PartitionState:
 _Fold = Callable[[Record, bool, PartitionState], Sequence[Output]]
 
 
-def _control(fold: _Fold, kind: str, record: Record, fresh: bool, state: PartitionState) -> Sequence[Output]:
+def _control(
+    fold: _Fold, kind: str, timed: TimedStep | None, record: Record, fresh: bool, state: PartitionState
+) -> Sequence[Output]:
     """Take a record without lineage. Raises on one that is nobody's of ours."""
     if kind == OWN:
         return fold(record, True, state)
     if kind != WATERMARK:
         raise ValueError("neither derived from another record nor a control record")
     state.watermarks.take(record.value)
-    return ()
+    return () if timed is None else timed.settle(state)
 
 
 class Values:
@@ -232,6 +257,10 @@ class Values:
                 value = self._load(key, self._durable[key])
             if value is not None:
                 yield key, value
+
+    def durable(self) -> Iterable[tuple[bytes, bytes]]:
+        """Every key and its bytes, as of the last flush."""
+        return self._durable.items()
 
     def changed(self) -> set[bytes]:
         """Keys put or removed since the last flush."""

@@ -21,12 +21,23 @@ class Tally:
         self.dead = 0  #: became dead letters
         self.filtered: Counter[str] = Counter()  #: went no further, by reason
 
-    def add(self, *, taken: int, passed: int, dead: int, filtered: Mapping[str, int] | None = None) -> None:
+        self.noted: Counter[str] = Counter()  #: what else a step counts of its state, in the words of its own
+
+    def add(
+        self,
+        *,
+        taken: int,
+        passed: int,
+        dead: int,
+        filtered: Mapping[str, int] | None = None,
+        noted: Mapping[str, int] | None = None,
+    ) -> None:
         """What a batch, or all batches of a flush, came to."""
         self.taken += taken
         self.passed += passed
         self.dead += dead
         self.filtered.update(filtered or {})
+        self.noted.update(noted or {})
 
 
 class Skews:

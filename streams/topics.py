@@ -10,7 +10,9 @@ dead.letters     source position     sealed bytes, clear reason 30 days    every
 events           actor               Events, in blocks          7 days     ingest              behave, events
 views            patient, device or  Events, in blocks          7 days     ingest              behave
                  address
-findings         entity              Finding                    30 days    ingest, behave      alert
+matches          correlation, group  Hits, in blocks            7 days     ingest, correlate   correlate
+findings         entity              Finding                    30 days    ingest, behave,     alert
+                                                                           correlate
 alerts           entity              Alert                      30 days    alert               index
 notifications    receiver            Alert                      30 days    alert               notify
 *.state          entity              state of a step            compacted  the step            the step
@@ -60,6 +62,7 @@ class Topic:
 INPUTS = ("audit.ehr", "audit.iot", "audit.cloud")
 EVENTS = "events"
 VIEWS = "views"
+MATCHES = "matches"
 FINDINGS = "findings"
 ALERTS = "alerts"
 NOTIFICATIONS = "notifications"
@@ -82,11 +85,13 @@ ALL: tuple[Topic, ...] = (
     Topic(DEAD_LETTERS, 30 * _DAY, 4 * _MB),
     Topic(EVENTS, 7 * _DAY, 4 * _MB, append_time=True, blocks=True),
     Topic(VIEWS, 7 * _DAY, 4 * _MB, blocks=True),
+    Topic(MATCHES, 7 * _DAY, 4 * _MB, blocks=True),
     Topic(FINDINGS, 30 * _DAY, 4 * _MB),
     Topic(ALERTS, 30 * _DAY, 4 * _MB),
     Topic(NOTIFICATIONS, 30 * _DAY, 4 * _MB),
     Topic(state_of(EVENTS, "behave"), 0, 8 * _MB),
     Topic(state_of(VIEWS, "behave"), 0, 8 * _MB),
+    Topic(state_of(MATCHES, "correlate"), 0, 8 * _MB),
     Topic(state_of(FINDINGS, "alert"), 0, 8 * _MB),
     Topic(state_of(NOTIFICATIONS, "notify"), 0, 8 * _MB),
 )

@@ -22,6 +22,7 @@ import orjson
 
 from detectors.base import digest
 from detectors.rules.compiler import compiled_late
+from detectors.rules.correlation import Correlation
 from detectors.rules.expression import And, Expression, Not, Or, Question
 from detectors.rules.filters import Filter
 from detectors.rules.indicators import Indicators
@@ -34,7 +35,7 @@ __all__ = ["Cache", "Found"]
 
 log = logging.getLogger(__name__)
 
-Found = Rule | Filter | Problem
+Found = Rule | Filter | Correlation | Problem
 
 _ENTRIES: Final = 20_000  # rule files; beyond them only those of the latest load are kept
 _SIZE_LIMIT: Final = 200_000_000  # bytes
@@ -84,6 +85,8 @@ class Cache:
                 self._used[key] = entry
                 return found
         found = read()
+        if any(isinstance(one, Correlation) for one in found):
+            return found  # they are few, and quickly read
         try:
             self._used[key] = [_packed(one) for one in found]
             self._changed = True
@@ -150,6 +153,9 @@ class Cache:
 
 
 def _packed(found: Found) -> list[Any]:
+    """Raises TypeError on what is not kept."""
+    if isinstance(found, Correlation):
+        raise TypeError("a correlation")
     if isinstance(found, Problem):
         made: list[Any] = ["problem", found.line, found.rule_id, found.reason]
     else:

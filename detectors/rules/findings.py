@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from detectors.base import Event, Finding, digest
+from detectors.rules.correlation import Correlation
 from detectors.rules.links import Links
 from detectors.rules.rule import Rule
 from detectors.rules.ruleset import Match
@@ -64,7 +65,7 @@ def finding(match: Match, event: Event, subject: str, links: Links = _NO_LINKS) 
     )
 
 
-def told_of(rule: Rule, links: Links = _NO_LINKS) -> dict[str, Any]:
+def told_of(rule: Rule | Correlation, links: Links = _NO_LINKS) -> dict[str, Any]:
     """What each finding says of its rule, in ECS's words where it has them; the rule's licence asks for the author."""
     told: dict[str, Any] = {
         "id": rule.id,

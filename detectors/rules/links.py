@@ -8,6 +8,7 @@ from pathlib import PurePath
 from typing import Final
 from urllib.parse import quote
 
+from detectors.rules.correlation import Correlation
 from detectors.rules.rule import Rule
 
 __all__ = ["Links", "check_template"]
@@ -38,7 +39,7 @@ class Links:
         self._template = check_template(template)
         self._roots = sorted(map(PurePath, roots), key=lambda root: -len(root.parts))
 
-    def path(self, rule: Rule) -> str:
+    def path(self, rule: Rule | Correlation) -> str:
         """Where the rule stands below its root; its file's name where it is loaded by that."""
         pure = PurePath(rule.path)
         for root in self._roots:
@@ -46,7 +47,7 @@ class Links:
                 return pure.relative_to(root).as_posix()
         return pure.name if pure.is_absolute() or ".." in pure.parts else pure.as_posix()
 
-    def address(self, rule: Rule) -> str:
+    def address(self, rule: Rule | Correlation) -> str:
         """Empty without a template."""
         parts = {"id": quote(rule.id, safe=""), "path": quote(self.path(rule))}
         return _PLACE.sub(lambda place: parts[place[1]], self._template)

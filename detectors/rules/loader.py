@@ -1,7 +1,7 @@
 """Loads Sigma rules from files, and the starter pack that ships with the product.
 
 A rule that is broken, or asks for what this evaluator does not do, becomes a :class:`Problem` that names
-file, line and reason, and costs only itself. Refused for now: correlation rules.
+file, line and reason, and costs only itself. Correlations are read here and linked by :class:`RuleSet`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from detectors.rules.actions import acted
 from detectors.rules.cache import Cache, Found
+from detectors.rules.correlation import Correlation, read_correlation
 from detectors.rules.documents import SIZE_LIMIT, DocumentError, documents
 from detectors.rules.filters import Filter, filtered, read_filter
 from detectors.rules.problems import Problem, RuleError
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 __all__ = ["load", "starter_rules"]
 
 _SUFFIXES = (".yml", ".yaml")
-_CORRELATION = "correlation rules are not evaluated yet; the rules they refer to still are"
 
 
 def load(
@@ -83,7 +83,7 @@ def _load(
     cache: Cache | None = None,
 ) -> RuleSet:
     """``sources``: what was published first, whose rules take the place of others."""
-    rules: dict[str, Rule] = {}
+    rules: dict[str, Rule | Correlation] = {}
     replaced: frozenset[str] = frozenset()
     filters: list[Filter] = []
     for number, (group, pipelines) in enumerate(sources):
@@ -108,8 +108,9 @@ def _load(
                     problems.append(Problem(path, found.line, found.id, reason))
                 else:
                     rules[found.id] = found
-    made, unmet = filtered(list(rules.values()), filters)
-    return RuleSet(made, problems + unmet)
+    correlations = [one for one in rules.values() if isinstance(one, Correlation)]
+    made, unmet = filtered([one for one in rules.values() if isinstance(one, Rule)], filters)
+    return RuleSet(made, problems + unmet, correlations)
 
 
 def _read(path: str, content: bytes, tables: Tables, pipelines: Pipelines | None) -> list[Found]:
@@ -129,7 +130,7 @@ def _document(path: str, line: int, document: Any, tables: Tables, pipelines: Pi
     named = rule_id if isinstance(rule_id, str) else None
     try:
         if "correlation" in document:
-            raise RuleError(_CORRELATION)
+            return read_correlation(document, path, line)
         if "filter" in document:
             return read_filter(document, path, line, tables=tables)
         return read_rule(document, path, line, tables=tables, pipelines=pipelines)

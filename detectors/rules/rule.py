@@ -20,7 +20,7 @@ from detectors.rules.tables import NO_TABLES, Tables
 if TYPE_CHECKING:
     from detectors.rules.pipelines import Pipelines
 
-__all__ = ["Rule", "read_detections", "read_log_source", "read_rule", "technique"]
+__all__ = ["Rule", "identity", "read_detections", "read_log_source", "read_rule", "technique"]
 
 _STATES: Final = frozenset({"stable", "test", "experimental", "deprecated", "unsupported"})
 _RELATIONS: Final = frozenset({"derived", "obsolete", "merged", "renamed", "similar", "correlation"})
@@ -50,6 +50,7 @@ _DEFINED: Final = frozenset(
         "scope",
     ]
 )
+_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +125,11 @@ def read_rule(
     parts = [content]
     if "|expand" in content:
         parts += (tables.digest_of(name) for name in dict.fromkeys(_PLACEHOLDER.findall(content)))
-    rule_id = document.get("id")
-    if rule_id is not None and not (isinstance(rule_id, str) and 0 < len(rule_id.strip()) <= 256):
-        reasons.append("id is no text of 1 to 256 characters; a random UUID is best")
+    rule_id = ""
+    try:
+        rule_id = identity(document)
+    except RuleError as error:
+        reasons.append(str(error))
     title = taken.text("title")
     if not title or len(title) > 256:
         reasons.append("title is missing or longer than 256 characters; say in a few words what the rule finds")
@@ -189,6 +192,16 @@ def read_rule(
         expression=tree,
         matcher=compiled_late(tree, rule_id),
     )
+
+
+def identity(document: Mapping[str, Any]) -> str:
+    """A rule's own id, a UUID in lower case; empty where it has none. Raises RuleError on what is no text."""
+    own = document.get("id")
+    if own is None:
+        return ""
+    if not isinstance(own, str) or not own.strip() or len(own) > 256:
+        raise RuleError("id is no text of 1 to 256 characters; a random UUID is best")
+    return own.lower() if _UUID.fullmatch(own) else own
 
 
 def read_detections(

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import orjson
 
 from detectors.base import digest
+from detectors.rules.correlation import Correlation, link
 from detectors.rules.explanation import Cause, causes
 from detectors.rules.expression import questions
 from detectors.rules.index import Index
@@ -70,11 +71,16 @@ class Match:
 class RuleSet:
     """Loaded rules and what was not loaded. Matching keeps caches and counts, which change no answer."""
 
-    def __init__(self, rules: Iterable[Rule], problems: Iterable[Problem] = ()) -> None:
+    def __init__(
+        self, rules: Iterable[Rule], problems: Iterable[Problem] = (), correlations: Iterable[Correlation] = ()
+    ) -> None:
         self.rules = tuple(rules)
-        self.problems = tuple(problems)
+        self._read = tuple(problems), tuple(correlations)
+        self.correlations, unlinked = link(self.rules, self._read[1])
+        self.problems = (*self._read[0], *unlinked)
         #: Digest of the loaded rules' content; independent of their files and order.
-        self.version = digest("ruleset", *sorted(rule.version for rule in self.rules))
+        versions = [one.version for one in self.rules] + [plan.rule.version for plan in self.correlations.plans]
+        self.version = digest("ruleset", *sorted(versions))
         rarity = Rarity(rule.expression for rule in self.rules)
         self._witnesses = tuple(witness(rule.expression, rarity) for rule in self.rules)
         self._matchers = tuple(rule.matcher for rule in self.rules)
@@ -84,6 +90,10 @@ class RuleSet:
         self.nanoseconds = [0] * len(self.rules)
         self._by_parts: dict[tuple[str, str, str] | None, Index] = {}
         self._by_identity: dict[int, tuple[LogSourceLike | None, Index]] = {}
+
+    def beside(self, rules: Iterable[Rule]) -> RuleSet:
+        """This set with more rules in it."""
+        return RuleSet([*self.rules, *rules], *self._read)
 
     @property
     def unindexed(self) -> tuple[Rule, ...]:

@@ -4,22 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Final, TextIO
 
 import orjson
 
 from detectors.base import Detector, Event, Finding
 from detectors.rules import Match, RuleSet, load, starter_rules
+from detectors.rules.correlation import Correlations, Hit
+from detectors.rules.correlation import Memory as Correlating
 from detectors.rules.findings import entity
 from streams.documents import document
 from streams.embedded.jars import cache_folder
-from streams.pipeline import Reader, Released
+from streams.hits import raw_hits
+from streams.pipeline import LATENESS, Reader, Released
 from streams.reading import Item, numbered, read_files
 from streams.scanning import Scan
 from streams.sources.base import BadRecord
 from streams.sources.known import CATALOG, Sources
+from streams.sources.parts import UNTIMED, when
 
 __all__ = ["Memory", "detect", "normalise", "read_item", "rules_of"]
+
+#: Where a raw record may say when it was.
+_TIMES: Final = ("@timestamp", "timestamp", "eventTime", "time", "UtcTime", "TimeCreated", "published", "date")
 
 
 def rules_of(
@@ -75,15 +82,17 @@ def detect(
 ) -> int:
     """One JSON object per finding, in input order. ``source`` ``raw`` skips normalising and gating by log source.
 
-    ``detectors``: those with memory, beside the rules. The exit code: 1 where a record could not be read.
+    ``detectors``: those with memory, beside the rules and their correlations. What a correlation can decide only once
+    time has passed comes with the record that says so, or the last. The exit code: 1 where a record could not be read.
     """
     failed = False
-    memory = Memory(detectors)
+    memory = Memory(detectors, rules.correlations)
     scan = None if memory or source == "raw" else Scan(rules)
+    item = None
     for item in read_files(files, form, scan.unread if scan else numbered):
         try:
             if source == "raw":
-                found = _raw(item, rules)
+                found = _raw(item, rules, memory)
             else:
                 released = read_item(item, source, reader, now, sources)
                 if scan is not None:
@@ -95,32 +104,50 @@ def detect(
             continue
         for told in found:
             out.write(orjson.dumps({"file": item.file, "line": item.line, **told}).decode() + "\n")
+    if item is not None:
+        for told in map(_of_finding, memory.settle()):
+            out.write(orjson.dumps({"file": item.file, "line": item.line, **told}).decode() + "\n")
     return 1 if failed else 0
 
 
 class Memory:
-    """What detectors remember while files are read. The watermark is the latest event time, less the lateness."""
+    """What detectors and correlations remember while files are read.
 
-    def __init__(self, detectors: Iterable[Detector[Any]]) -> None:
+    The watermark is the latest event time, less the lateness.
+    """
+
+    def __init__(self, detectors: Iterable[Detector[Any]], correlations: Correlations) -> None:
         self._detectors = list(detectors)
+        self._correlations = Correlating(correlations, lateness=LATENESS)
+        self._correlating = bool(correlations)
         self._states: dict[tuple[str, str], Any] = {}
         self._watermark = 0
 
     def __bool__(self) -> bool:
-        return bool(self._detectors)
+        return bool(self._detectors) or self._correlating
 
     def inspect(self, released: Released) -> Iterator[Finding]:
         """What detectors find in one event; they remember it."""
         event = released.event
+        yield from self.correlate(released.hits, event, released.source.lateness)
         if not event.timely:
             return
-        self._watermark = max(self._watermark, event.time - released.source.lateness)
         for detector in self._detectors:
             for key in event.keys(detector.entity):
                 state = self._states.get((detector.name, key))
                 if state is None:
                     state = self._states[detector.name, key] = detector.new()
                 yield from detector.inspect(event, key, state, self._watermark)
+
+    def correlate(self, hits: Iterable[Hit], event: Event, lateness: int) -> list[Finding]:
+        """What correlations find with the hits of one event, by whose time the watermark moves."""
+        if event.timely:
+            self._watermark = max(self._watermark, event.time - lateness)
+        return self._correlations.take(hits, self._watermark)
+
+    def settle(self) -> list[Finding]:
+        """What waited for time to pass that no event will bring any more."""
+        return self._correlations.settle()
 
 
 def read_item(item: Item, source: str, reader: Reader, now: int, sources: Sources) -> Released:
@@ -130,10 +157,26 @@ def read_item(item: Item, source: str, reader: Reader, now: int, sources: Source
     return reader.read(record, found, fallback_id=lambda: item.place, received=now)
 
 
-def _raw(item: Item, rules: RuleSet) -> Iterator[dict[str, Any]]:
-    event = Event(id=item.place, time=0, source="raw", actor="record:raw")
-    for match in rules.match(_record(item), {}, None):
-        yield _of_match(match, event, "actor")
+def _raw(item: Item, rules: RuleSet, memory: Memory) -> Iterator[dict[str, Any]]:
+    record = _record(item)
+    correlations = rules.correlations
+    # Only correlations ask for a time; a record without one is no hit.
+    time = _time(record) if correlations else UNTIMED
+    event = Event(item.place, time, "raw", "record:raw", timely=time != UNTIMED)
+    matches = rules.match(record, {}, None)
+    for match in matches:
+        if match.rule.id not in correlations.silent:
+            yield _of_match(match, event, "actor")
+    if correlations:
+        hits = raw_hits(correlations, matches, event)
+        yield from map(_of_finding, memory.correlate(hits, event, 0))
+
+
+def _time(record: Any) -> int:
+    try:
+        return when(record, *_TIMES)
+    except BadRecord:
+        return UNTIMED
 
 
 def _record(item: Item) -> Any:

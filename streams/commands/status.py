@@ -31,6 +31,7 @@ READERS = {
     **dict.fromkeys(topics.INPUTS, "ingest"),
     topics.EVENTS: "behave",
     topics.VIEWS: "behave",
+    topics.MATCHES: "correlate",
     topics.FINDINGS: "alert",
     topics.ALERTS: "index",
     topics.NOTIFICATIONS: "notify",

@@ -66,3 +66,9 @@ def test_detecting_in_files_is_faster_than_rsigma() -> None:
     assert found["cloud/harmless"]["ratio"] >= 5
     assert found["large/harmless"]["ratio"] >= 5
     assert found["cloud/attacks"]["wardwatch"] / found["large/attacks"]["wardwatch"] < 2.5
+
+
+def test_correlations_take_hits_far_faster_than_a_partition_brings_them() -> None:
+    for kind, found in measured("bench_correlate.py").items():
+        assert found["memory"] >= 200_000, kind
+        assert found["changelog"] >= 50_000, kind

@@ -169,6 +169,7 @@ def wait_until_durable(
     steps = (
         (topics.EVENTS, "behave"),
         (topics.VIEWS, "behave"),
+        (topics.MATCHES, "correlate"),
         (topics.FINDINGS, "alert"),
         (topics.NOTIFICATIONS, "notify"),
     )

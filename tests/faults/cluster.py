@@ -27,13 +27,14 @@ ROOT = WORKER.parents[2]
 FROZEN = (3.5, 6.0)
 
 #: Topics whose readers keep a position of their own.
-KEYED = (topics.EVENTS, topics.VIEWS, topics.FINDINGS, topics.NOTIFICATIONS)
+KEYED = (topics.EVENTS, topics.VIEWS, topics.MATCHES, topics.FINDINGS, topics.NOTIFICATIONS)
 
 
 #: The topics read by each step, in the order of the way.
 STAGES = (
     topics.INPUTS,
-    (topics.EVENTS, topics.VIEWS),
+    (topics.EVENTS, topics.VIEWS, topics.MATCHES),
+    (topics.MATCHES,),  # what correlations tell one another
     (topics.FINDINGS,),
     (topics.ALERTS, topics.NOTIFICATIONS),
 )

@@ -17,7 +17,7 @@ from topic_reading import partitions_of, read_topic
 from detectors import registry
 from detectors.base import Alert
 from detectors.registry import registered
-from detectors.rules import Links, starter_rules
+from detectors.rules import Links, RuleSet, load
 from streams import topics
 from streams.admin import topic_ids
 from streams.agents import VIEW_KINDS
@@ -25,6 +25,7 @@ from streams.alerting import Alerting
 from streams.blocks import Block, address, unpack
 from streams.changelog import Changelog
 from streams.codecs import decode_alert
+from streams.correlate import Correlate
 from streams.deadletters import DeadLetters
 from streams.epochs import Epochs
 from streams.installation import agree
@@ -87,7 +88,12 @@ class Judgement:
 def reader(settings: Settings) -> Reader:
     """The product's own, with the installation's keys."""
     keys = load_keys(settings.home)
-    return Reader(starter_rules(), Epochs(agree(settings, keys), keys.held), Links(settings.rules_url))
+    return Reader(rules(settings), Epochs(agree(settings, keys), keys.held), Links(settings.rules_url))
+
+
+def rules(settings: Settings) -> RuleSet:
+    """Those that its workers have."""
+    return load(settings.rules, beside_starter=True)
 
 
 def judge(
@@ -117,6 +123,7 @@ class _Judge:
         self._inputs([kind for kind in VIEW_KINDS if any(d.entity == kind for d in detectors)])
         self._step(topics.EVENTS, "behave", Behave(detectors, kinds=["actor"]))
         self._step(topics.VIEWS, "behave", Behave(detectors, kinds=VIEW_KINDS))
+        self._step(topics.MATCHES, "correlate", Correlate(rules(self.settings), Links(self.settings.rules_url)))
         self._step(topics.FINDINGS, "alert", Alerting(Routes(self.settings.receivers).of))
         self._step(
             topics.NOTIFICATIONS,
