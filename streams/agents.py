@@ -25,7 +25,7 @@ import os
 import socket
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -35,20 +35,22 @@ from kafka.errors import KafkaError
 
 from detectors.base import EntityKind
 from detectors.registry import registered
+from detectors.rules import Links
 from streams import topics
-from streams.admin import PATIENCE, SetupError, topic_ids
+from streams.admin import SetupError, topic_ids
 from streams.alerting import Alerting
+from streams.broker_clock import BrokerClock
 from streams.changelog import Changelog
 from streams.correlate import Correlate
-from streams.crashes import CrashJournal
+from streams.crashes import FOLDER, CrashJournal
 from streams.deadletters import DeadLetters
 from streams.deliveries import DeliveryHandler, Notify
 from streams.epochs import Epochs
 from streams.faust_app import BLOCKS, INPUT, RECORDS, faust_app
 from streams.handlers import IngestHandler, KeyedHandler
-from streams.heartbeat import PERIOD
-from streams.indexing import IndexHandler, Stores
+from streams.indexing import IndexHandler, stores_of
 from streams.installation import Installation, KeyWatch, agree
+from streams.keeping_progress import KeepingProgress
 from streams.keys import Keys, keys_of
 from streams.lanes import Handler, Lanes
 from streams.lineage import TopicReplaced
@@ -56,17 +58,16 @@ from streams.metrics import Metrics
 from streams.permissions import roles
 from streams.pipeline import Behave, Ingest, Reader
 from streams.records import WATERMARK, Control
-from streams.reporting import Reporter
+from streams.rounds import REPLACED, Rounds
 from streams.routing import Routes
 from streams.rule_topic import RuleTopic
 from streams.rule_watch import EVERY as RULES_EVERY
-from streams.rule_watch import RuleWatch
+from streams.rule_watch import PUBLISHED, RuleWatch
 from streams.sender import DeliveryFailed, Sender
 from streams.settings import Settings
 from streams.sinks.attempts import Sink
 from streams.sinks.catalog import make_sinks
-from streams.sinks.elasticsearch import Elasticsearch, StoreUnavailable
-from streams.sinks.store import AlertStore, StoreError
+from streams.sinks.elasticsearch import StoreUnavailable
 from streams.sources.catalog import set_ehr_zone
 from streams.sources.known import load_sources
 from streams.state import KeyedStep
@@ -76,23 +77,19 @@ from streams.vault import Vault
 from streams.watch import Watch
 from streams.watermarks import InputClocks
 
-__all__ = ["REPLACED", "Worker", "build"]
+__all__ = ["Worker", "build"]
 
 log = logging.getLogger(__name__)
 
-#: Seconds between two reports of a worker on itself.
-REPORT_SECONDS = 2.0
-#: Seconds after which nobody asks what a worker said that is there no longer.
-FORGET_SECONDS = 3600.0
-
-#: Why a lane stops whose topic changed under a running worker.
-REPLACED = "the topic was deleted and made again while this worker ran: start the workers again"
 
 VIEW_KINDS: tuple[EntityKind, ...] = ("patient", "device", "address")
 
 
 class Worker:
     """The parts of one worker process; :attr:`app` is the Faust app that runs them."""
+
+    kind = "worker"
+    counted = "ingest"
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -101,6 +98,7 @@ class Worker:
         self.topic_ids = topic_ids(settings, needed=roles(settings.application)["worker"])
         self.app = faust_app(settings)
         self.lanes = Lanes(self)
+        self.broker_clock = BrokerClock(time.time)
         self.tallies: dict[tuple[str, str], Tally] = defaultdict(Tally)
         self.skews = Skews()
         self.sender = Sender(client=self.client, partitions={topic.name: settings.partitions for topic in topics.ALL})
@@ -117,7 +115,9 @@ class Worker:
         sources, mistakes = load_sources(settings.sources)
         for mistake in mistakes:
             log.error("table not loaded: %s", mistake)
-        reader = Reader(self.rules.rules, epochs)
+        roots = [*(str(path.expanduser()) for path in settings.rules), PUBLISHED]
+        links = Links(settings.rules_url, roots)
+        reader = Reader(self.rules.rules, epochs, links)
         self.rules.serve(reader)
         self.ingest = Ingest(
             reader,
@@ -129,20 +129,30 @@ class Worker:
             self._agent(topic, "ingest", self._ingest_handler(topic))
         self._keyed(topics.EVENTS, "behave", Behave(detectors, kinds=["actor"]))
         self._keyed(topics.VIEWS, "behave", Behave(detectors, kinds=VIEW_KINDS))
-        correlate = Correlate(self.rules.rules)
+        correlate = Correlate(self.rules.rules, links)
         self.rules.serve(correlate)
         self._keyed(topics.MATCHES, "correlate", correlate)
         self._keyed(topics.FINDINGS, "alert", Alerting(Routes(settings.receivers).of))
-        self.stores = _stores(settings)
+        self.stores = stores_of(settings)
         self._agent(topics.ALERTS, "index", self._index_handler)
         self.sinks = _sinks(settings, keys)
         notify = Notify(settings.receivers, self.dead_letters, public_url=settings.public_url)
         self._keyed(topics.NOTIFICATIONS, "notify", notify, self._deliveries())
         self.http = httpx.AsyncClient()  # for the heartbeat: each receiver has its own
         self.watch = Watch(
-            settings, self.sender, self.stores, name=self.name, sinks=self.sinks, client=self.http, clock=time.time
+            settings,
+            self.sender,
+            self.stores,
+            name=self.name,
+            sinks=self.sinks,
+            client=self.http,
+            clock=self.broker_clock,
         )
         self.metrics = Metrics(settings.store_path) if settings.metrics_port else None
+        self._keeping = KeepingProgress(settings)
+        self._unkept = ""
+        self._rounds = Rounds(self)
+        self._rounds.begin()
         self._hook()
 
     # What the lanes ask of the log: streams.lanes.Log
@@ -158,14 +168,8 @@ class Worker:
         return position
 
     async def identify(self, topic: str) -> None:
-        if topic in await self._replaced():
+        if topic in await self._rounds.replaced():
             raise TopicReplaced(REPLACED)
-
-    async def _replaced(self) -> list[str]:
-        """Topics that are not those which were there when this worker started. Raises SetupError."""
-        patience = min(PATIENCE, self.settings.topic_check_interval)
-        ids = await asyncio.to_thread(topic_ids, self.settings, patience=patience)
-        return [name for name, known in self.topic_ids.items() if ids[name] != known]
 
     def _agent(self, topic: str, step: str, handler: Callable[[int], Handler]) -> None:
         """One Faust agent for ``topic``; its lanes do the work and acknowledge."""
@@ -197,9 +201,7 @@ class Worker:
         )
 
     def _journal(self, step: str, topic: str, partition: int) -> CrashJournal:
-        return CrashJournal(
-            self.settings.home / "under-way" / f"{self.settings.application}.{step}.{topic}.{partition}"
-        )
+        return CrashJournal(self.settings.home / FOLDER / f"{self.settings.application}.{step}.{topic}.{partition}")
 
     def _index_handler(self, partition: int) -> Handler:
         return IndexHandler(
@@ -256,85 +258,52 @@ class Worker:
                 await self._send_watermarks()
 
         @app.task  # type: ignore[untyped-decorator]
-        async def look_at_topics() -> None:
-            while not app.should_stop:
-                await asyncio.sleep(self.settings.topic_check_interval)
-                await self._look_at_topics()
-                with contextlib.suppress(KafkaError, SetupError, ValueError):  # a lane that needs it says what is wrong
-                    await self.keys.refresh()
-                await self._look_at_elasticsearch()
-
-        @app.task  # type: ignore[untyped-decorator]
-        async def keep_watch() -> None:
-            # From a thread that needs no lock of Python's: a loop in somebody's C code ends as well.
-            stuck = self.settings.stuck_after
-            while not app.should_stop:
-                faulthandler.dump_traceback_later(stuck, exit=True)
-                await asyncio.sleep(stuck / 4)
-
-        @app.task  # type: ignore[untyped-decorator]
-        async def report() -> None:
-            reporter = Reporter(self.lanes, self.app)
-            while not app.should_stop:
-                await asyncio.sleep(REPORT_SECONDS)
-                await self._report(reporter, time.time())
-
-        @app.task  # type: ignore[untyped-decorator]
         async def watch_rules() -> None:
             while not app.should_stop:
                 await asyncio.sleep(RULES_EVERY)
                 await self.rules.run(time.monotonic(), int(time.time() * 1000))
 
-        @app.task  # type: ignore[untyped-decorator]
-        async def beat() -> None:
-            while not app.should_stop:
-                await self.watch.beat()
-                await asyncio.sleep(PERIOD)
+    # What its rounds ask: streams.rounds.Watched
 
-    async def _report(self, reporter: Reporter, now: float) -> None:
-        look = reporter.look(
-            now=now, tallies=self.tallies, skews=self.skews, store=self.watch.store, kafka=self.watch.kafka
-        )
-        self.watch.take(look)
-        fact = reporter.report(look, now=now)
-        if self.metrics is not None:
-            self.metrics.update(look, self.tallies, now=now, rate=fact["records_per_second"])
-        try:
-            await self.stores.keep(f"worker.{self.name}", fact)
-            self.watch.stores.pop("embedded store", None)
-        except StoreError as exc:  # the lanes say so too, and wait; the pager goes on
-            self.watch.stores["embedded store"] = type(exc).__name__
-            log.warning("what this worker does is not shown: %s", exc)
+    def see(self) -> Mapping[str, Any]:
+        return {
+            "clock": {socket.gethostname(): self.broker_clock.ahead},
+            "rules": self.rules.counts(),
+            "quarantined": {rule: f"{why.title}: {why.reason}." for rule, why in self.rules.quarantined.items()},
+            "store": self.watch.store,
+            "kafka": self.watch.kafka,
+            "vault_waits": self.vault is not None and self.vault.waiting > 0,
+            "lacking": self.keys.epochs.missing,
+            "unkept": self._unkept,
+        }
 
-    async def _send_watermarks(self) -> None:
-        if self.clocks and not self.app.rebalancing:
-            record = self.clocks.record(time.monotonic(), self._end_of)
-            try:
-                for topic in (topics.EVENTS, topics.VIEWS, topics.MATCHES):
-                    await self.sender.control(Control(topic, WATERMARK, record))
-            except DeliveryFailed as exc:
-                log.warning("time stands still downstream: %s", exc)
-
-    async def _look_at_topics(self) -> None:
-        """Faust leaves a topic out that is away for a moment, so no lane may be there to find it made again."""
-        try:
-            for topic in await self._replaced():
-                log.error("%s: %s", topic, REPLACED)
-            self.watch.kafka = ""
-        except SetupError as exc:
-            self.watch.kafka = str(exc)
-            log.error("%s", exc)
-        except KafkaError as exc:  # it answered, and then no more
-            self.watch.kafka = f"Kafka at {self.settings.kafka} stopped answering ({type(exc).__name__})"
-            log.error("%s", self.watch.kafka)
-
-    async def _look_at_elasticsearch(self) -> None:
+    async def look_around(self) -> None:
+        with contextlib.suppress(KafkaError, SetupError, ValueError):  # a lane that needs it says what is wrong
+            await self.keys.refresh()
         try:
             await self.stores.check()
             self.watch.stores.pop("Elasticsearch", None)
         except StoreUnavailable as exc:
             self.watch.stores["Elasticsearch"] = type(exc).__name__
             log.warning("%s", exc)
+        mine = [TP(lane.topic, lane.partition) for lane in self.lanes.status() if lane.topic == topics.EVENTS]
+        ends = {tp.partition: end for tp in mine if (end := self.app.consumer.log_end(tp))}
+        with contextlib.suppress(KafkaError, SetupError):  # what is wrong with Kafka is told already
+            self._unkept = await asyncio.to_thread(self._keeping.look, ends)
+
+    async def keep(self, name: str, fact: Any) -> None:
+        await self.stores.keep(name, fact)
+
+    async def _send_watermarks(self) -> None:
+        if self.clocks and not self.app.rebalancing:
+            record = self.clocks.record(time.monotonic(), self._end_of)
+            try:
+                for topic in (topics.EVENTS, topics.VIEWS, topics.MATCHES):
+                    sent = time.time()
+                    stamp = await self.sender.control(Control(topic, WATERMARK, record))
+                    self.broker_clock.stamped(stamp, sent=sent)
+            except DeliveryFailed as exc:
+                log.warning("time stands still downstream: %s", exc)
 
     def _end_of(self, name: str) -> int | None:
         topic, _, partition = name.rpartition("/")
@@ -365,16 +334,6 @@ def _sinks(settings: Settings, keys: Keys) -> dict[str, Sink]:
         )
     except ValueError as exc:
         raise SetupError(str(exc)) from exc
-
-
-def _stores(settings: Settings) -> Stores:
-    embedded = AlertStore(settings.store_path) if settings.embedded_store else None
-    if embedded is not None:
-        embedded.drop_facts("worker.", before=int((time.time() - FORGET_SECONDS) * 1000))
-    return Stores(
-        embedded,
-        Elasticsearch(settings.elasticsearch, **settings.elasticsearch_login) if settings.elasticsearch else None,
-    )
 
 
 def build(settings: Settings) -> Worker:

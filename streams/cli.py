@@ -1,7 +1,7 @@
 """The command line. Each command is short here; what it does is in :mod:`streams.commands` and the modules it names.
-Those of ``dead-letters`` and ``notify`` are in :mod:`streams.cli_letters` and :mod:`streams.cli_notify`, those that
-look at the installation in :mod:`streams.cli_doctor`, ``reveal`` and ``keys`` in :mod:`streams.cli_identity`, ``who``
-and ``timeline`` in :mod:`streams.cli_events`, ``backtest`` in :mod:`streams.cli_backtest`.
+Those of ``dead-letters``, ``notify``, ``rules`` and ``sources`` are in :mod:`streams.cli_letters` and its like, those
+that look at the installation in :mod:`streams.cli_doctor`, ``reveal`` and ``keys`` in :mod:`streams.cli_identity`,
+``who`` and ``timeline`` in :mod:`streams.cli_events`, ``backtest`` in :mod:`streams.cli_backtest`.
 
 Nothing heavy is imported until a command needs it, so that ``--help`` and a typing error answer at once.
 """
@@ -22,10 +22,11 @@ try:
 except ModuleNotFoundError:
     sys.exit("wardwatch: the emitter alone is installed here; the commands come with pip install 'wardwatch[server]'")
 
-from streams import cli_backtest, cli_doctor, cli_events
+from streams import cli_backtest, cli_doctor, cli_events, cli_published
 from streams.cli_identity import keys_app, reveal
 from streams.cli_letters import letters_app
 from streams.cli_notify import notify_app
+from streams.cli_rules import rules_app
 from streams.cli_sources import Format, form_or_exit, source_or_exit, sources_app, sources_or_exit
 
 __all__ = ["main"]
@@ -41,6 +42,7 @@ app = typer.Typer(
 )
 app.add_typer(letters_app, name="dead-letters", short_help="What could not be processed.", no_args_is_help=True)
 app.add_typer(sources_app, name="sources", short_help="Kinds of record, and tables of one's own.", no_args_is_help=True)
+app.add_typer(rules_app, name="rules", short_help="Check, try, explain, draft, import rules.", no_args_is_help=True)
 app.add_typer(notify_app, name="notify", short_help="Receivers: list them, test one.", no_args_is_help=True)
 app.add_typer(keys_app, name="keys", short_help="The keys that name patients.", no_args_is_help=True)
 
@@ -123,17 +125,17 @@ def worker(
     raise typer.Exit(run(settings, loglevel=log_level.upper(), only=only))
 
 
-@app.command(short_help="Make topics, keys, templates and Kibana's dashboard.")
+@app.command(short_help="Make topics, keys, templates and Kibana's dashboards.")
 def setup(
     kibana: Annotated[
-        str, typer.Option(metavar="URL", help="Load data views and dashboard there, instead of where settings say.")
+        str, typer.Option(metavar="URL", help="Load data views and dashboards there, instead of where settings say.")
     ] = "",
     space: Annotated[str, typer.Option(metavar="ID", help="Kibana's space for them.")] = "",
     kibana_file: Annotated[
         Path | None, typer.Option(metavar="OUT", help="Write them to a file to import by hand, and do nothing else.")
     ] = None,
 ) -> None:
-    """Create the topics and the keys; Elasticsearch's templates and Kibana's dashboard where they are set.
+    """Create the topics and the keys; Elasticsearch's templates and Kibana's dashboards where they are set.
 
     Safe to run again: what is there stays, and Kibana's objects are replaced.
     """
@@ -315,6 +317,16 @@ def detect(
         list[Path] | None,
         typer.Option(metavar="PATH", help="A file or folder of Sigma rules, instead of the starter pack; repeatable."),
     ] = None,
+    lists: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="DIR", help="A folder of lists that rules name, as in the setting rule_lists; repeatable."
+        ),
+    ] = None,
+    pipeline: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="A pySigma pipeline, as in the setting rule_pipelines; repeatable."),
+    ] = None,
     only_rules: Annotated[bool, typer.Option("--only-rules", help="Leave out the models that learn.")] = False,
     form: Format = "auto",
 ) -> None:
@@ -322,7 +334,7 @@ def detect(
     from detectors.registry import registered  # noqa: PLC0415
     from streams.commands.files import detect as run  # noqa: PLC0415
 
-    reader, loaded = _reader(rules or [])
+    reader, loaded = _reader(rules or [], lists, pipeline)
     sources = sources_or_exit()
     raise typer.Exit(
         run(
@@ -355,16 +367,23 @@ cli_doctor.register(app)
 app.command(short_help="Who a pseudonym is; the look is on the record.")(reveal)
 cli_events.register(app)
 cli_backtest.register(app)
+cli_published.register(rules_app)
 
 
-def _reader(paths: list[Path]) -> tuple[Any, Any]:
+def _reader(paths: list[Path], lists: list[Path] | None = None, pipelines: list[Path] | None = None) -> tuple[Any, Any]:
     """Rules and reader for files."""
     from streams.commands.files import rules_of  # noqa: PLC0415
 
-    for path in paths:
+    for path in [*paths, *(lists or []), *(pipelines or [])]:
         if not path.exists():
             fail(f"{path} is not there")
-    rules = rules_of(paths, sys.stderr)
+    settings = settings_or_exit()
+    rules = rules_of(
+        paths,
+        sys.stderr,
+        lists=settings.rule_lists if lists is None else lists,
+        pipelines=settings.rule_pipelines if pipelines is None else pipelines,
+    )
     return reader_or_exit(rules), rules
 
 

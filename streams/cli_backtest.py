@@ -66,10 +66,11 @@ def register(app: typer.Typer) -> None:
             period = module.Period(moment(since, now) if since else 0, moment(until, now) if until else 1 << 62)
         except NotAsked as exc:
             fail(str(exc))
-        candidates = rules_of(rules, sys.stderr)
+        candidates = rules_of(rules, sys.stderr, **settings.rule_context)
         if not candidates.rules:
             fail("there is no rule to try")
-        active = load(against) if against else load([path.expanduser() for path in settings.rules], beside_starter=True)
+        ours = [path.expanduser() for path in settings.rules]
+        active = load(against or ours, beside_starter=not against, **settings.rule_context)
         scan = None if kafka else Scan(module.both(candidates, active), sample=True)
         result = module.backtest(
             _items(files or [], settings, sources, period.since, scan, form_or_exit(form)),

@@ -22,6 +22,14 @@ class Shell(StrEnum):
     fish = "fish"
 
 
+class Role(StrEnum):
+    """What a host is for, as deploy/kafka/acls.toml names it."""
+
+    worker = "worker"
+    events = "events"
+    identity = "identity"
+
+
 def config(as_json: Json = False) -> None:
     """Each setting, its value or ***, and where it came from. Exit 1 where a name is no setting."""
     from dataclasses import asdict  # noqa: PLC0415
@@ -43,7 +51,12 @@ def config(as_json: Json = False) -> None:
     raise typer.Exit(1 if unknown else 0)
 
 
-def doctor(as_json: Json = False) -> None:
+def doctor(
+    as_json: Json = False,
+    role: Annotated[
+        Role | None, typer.Option(metavar="ROLE", help="worker, events or identity: what this host is for, if one.")
+    ] = None,
+) -> None:
     """Look at settings, keys, disk, Kafka, Elasticsearch and the clock; say what is wrong and how to mend it.
 
     Changes nothing. Exit 1 where something keeps a worker from its work; a warning alone is exit 0.
@@ -52,7 +65,7 @@ def doctor(as_json: Json = False) -> None:
 
     from streams.commands.doctor import findings, lines  # noqa: PLC0415
 
-    found = list(findings(settings_or_exit()))
+    found = list(findings(settings_or_exit(), role.value if role else ""))
     if as_json:
         print_json([asdict(one) for one in found])
     else:

@@ -9,16 +9,21 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 from detectors.base import Finding, Severity, digest
+from streams import topics
+from streams.epochs import Epoch, MissingKey
 from streams.lanes import LaneStatus, Loss
 from streams.lineage import NewerSchema, TopicReplaced
 from streams.occasions import DETECTOR, GAP, SUBJECT, span
+from streams.rule_conduct import Counts
 from streams.settings import Settings
 from streams.sinks.elasticsearch import StoreUnavailable
 from streams.sinks.store import StoreError
 from streams.sources.own import OWN
+from streams.vault import VaultWaits
 
 __all__ = ["KINDS", "Conditions", "Kind", "Look"]
 
@@ -30,6 +35,10 @@ BURST: Final = 300.0
 GONE: Final = 7 * 24 * 3600.0
 
 _STORES = (StoreUnavailable, StoreError)
+#: What keys are missing from, as alerts name it.
+_KEYS: Final = f"topic:{topics.INSTALLATION}"
+#: The step that keeps events. No alert waits for it, so its trouble is another than that of the rest.
+_KEEPS = "events"
 
 
 class Kind(NamedTuple):
@@ -65,6 +74,44 @@ KINDS: Final[Mapping[str, Kind]] = {
         "in Kafka, for as long as its topic keeps them.",
         "Look whether the store runs, has disk left and takes this worker's key. What waits is written by itself.",
     ),
+    "vault": Kind(
+        "high",
+        "Ingest waits for the vault",
+        "No record goes on whose patient is new: who a pseudonym is must be durable before anything that it names "
+        "leaves. Nothing is lost as long as the topics of input keep it.",
+        "Look at the topic vault: whether its brokers are in sync, and let this worker write to it. It tries again by "
+        "itself every 15 seconds.",
+    ),
+    "key": Kind(
+        "high",
+        "A pseudonym key is missing",
+        "This host takes no record that the key is for: a patient would get a second name. Nothing is lost as long as "
+        "the topics of input keep it.",
+        "Copy the key's file from the host that made it into this one's folder of keys, or let "
+        "WARDWATCH_PSEUDONYM_KEY_COMMAND print it. The worker goes on by itself.",
+    ),
+    "rotation": Kind(
+        "high",
+        "A host lacks the pseudonym key that comes next",
+        "Once that key names patients, this host takes no record until it has it.",
+        "Copy the key's file from the host that announced it, before that time: wardwatch keys list says when, and "
+        "there is no way to take an announcement back.",
+    ),
+    "unkept": Kind(
+        "medium",
+        "Events are not kept",
+        "Alerts are not late. Who opened a record is not answered for this time until the events are kept, and never "
+        "for those that their topic no longer holds by then.",
+        "Look whether wardwatch worker --only events runs, and whether its store answers and has disk left; its log "
+        "says more. If this installation is to keep none, set events_store and events_index to false.",
+    ),
+    "lost_events": Kind(
+        "high",
+        "Events were deleted before they were kept",
+        "They were checked, and alerts were made of them. Who opened a record does not know of them and never will.",
+        "Keep the topic events longer than the worker that keeps them may be away (retention.ms, retention.bytes), or "
+        "get the period from the services' own logs.",
+    ),
     "lag": Kind(
         "medium",
         "A step of the pipeline is far behind",
@@ -99,6 +146,22 @@ KINDS: Final[Mapping[str, Kind]] = {
         "late ones may be too late for theirs.",
         "Set the sender's clock by NTP. If events are late because something held them back, this ends by itself.",
     ),
+    "quarantine": Kind(
+        "high",
+        "A rule is in quarantine",
+        "It matched or cost so much that it was kept from alerting, in every worker. What it looks for goes unseen "
+        "until it is mended or released.",
+        "wardwatch rules status says why. Narrow the rule, try it with wardwatch backtest and publish it again: "
+        "another version of it is free at once. wardwatch rules release lets this one alert again.",
+    ),
+    "clock": Kind(
+        "medium",
+        "A worker's clock is off",
+        "Receivers that look at the time of a webhook may refuse it; it is sent again until they take it. Events, "
+        "windows and alerts are right: their time is the events' and the broker's.",
+        "Set the clocks of the worker's host and of the brokers by NTP. Where every worker and every source is off by "
+        "as much, it is the broker's.",
+    ),
 }
 
 
@@ -112,8 +175,14 @@ class Look:
     losses: Sequence[Loss] = ()  #: since the look before
     silent: Mapping[str, float] = field(default_factory=dict)  #: seconds, by source; by one worker of all
     skew: Mapping[str, float] = field(default_factory=dict)  #: seconds ahead, by source heard since the look before
+    clock: Mapping[str, float] = field(default_factory=dict)  #: seconds ahead of the broker's, by host: this one's
     store: str = ""  #: the exception's name where a store was tried in vain
     kafka: str = ""  #: our own sentence where Kafka was asked in vain
+    vault_waits: bool = False  #: ingest waits for the vault at this moment
+    lacking: Epoch | None = None  #: the first announced epoch whose key is not on this host
+    quarantined: Mapping[str, str] = field(default_factory=dict)  #: rules that may not alert, by id: title, and why
+    rules: Mapping[str, Counts] = field(default_factory=dict)  #: what each rule did so far, by id
+    unkept: str = ""  #: our own sentence where the worker that keeps events does not move
 
 
 class _Trouble(NamedTuple):
@@ -134,8 +203,10 @@ class _Skew:
 class Conditions:
     """What was seen before, to tell what lasts. One for each worker; :meth:`judge` at every look."""
 
-    def __init__(self, limits: Settings) -> None:
+    def __init__(self, limits: Settings, host: str = "") -> None:
+        """``host``: what keys are missing on."""
         self._limits = limits
+        self._host = host
         self._since: dict[tuple[str, str], float] = {}
         self._said: dict[tuple[str, str], float] = {}
         self._positions: dict[tuple[str, str, int], tuple[int, float]] = {}
@@ -172,15 +243,23 @@ class Conditions:
         else:
             yield from self._stuck(look, now)
         yield from self._behind(look)
+        if look.lacking is not None:
+            name, start = look.lacking.key, _date(look.lacking.start)
+            told = f"{self._host} lacks the pseudonym key {name}, which names patients from {start} on."
+            yield _Trouble("rotation", f"{name} {self._host}", _KEYS, told, lasting=False)
+        if look.unkept:
+            yield _Trouble("unkept", _KEEPS, f"topic:{topics.EVENTS}", look.unkept)
         for loss in look.losses:
             place = f"{loss.topic}[{loss.partition}]"
             yield _Trouble(
-                "lost",
+                "lost_events" if loss.step == _KEEPS else "lost",
                 f"{loss.step} {place} {loss.first}",
                 f"topic:{loss.topic}",
                 f"{loss.records} records of {place} from offset {loss.first} on were gone before {loss.step} came.",
                 lasting=False,
             )
+        for rule, told in look.quarantined.items():
+            yield _Trouble("quarantine", rule, f"rule:{rule}", told, lasting=False)
         yield from self._bursts(look, now)
         for source, seconds in look.silent.items():
             if source != OWN.name and 0 < self._limits.quiet_after <= seconds < GONE:
@@ -188,10 +267,15 @@ class Conditions:
                     "quiet", source, f"source:{source}", f"Nothing has come from {source} for {span(seconds)}."
                 )
         yield from self._skewed(look, now)
+        for host, seconds in look.clock.items():
+            if 0 < self._limits.skew_limit <= abs(seconds):
+                way = "ahead of" if seconds > 0 else "behind"
+                told = f"The clock of {host} is {span(abs(seconds))} {way} the broker's."
+                yield _Trouble("clock", host, f"worker:{self._limits.application}", told)
 
     def _stuck(self, look: Look, now: float) -> Iterator[_Trouble]:
         """Lanes that hold something, or are stopped, and come no further; those of one step are one trouble."""
-        stuck: dict[tuple[str, str], list[LaneStatus]] = {}
+        stuck: dict[tuple[str, str, str], list[LaneStatus]] = {}
         stores = False
         for lane in look.lanes:
             key = lane.step, lane.topic, lane.partition
@@ -202,32 +286,35 @@ class Conditions:
             self._positions[key] = position, since
             if now - since < self._limits.trouble_after:
                 continue
-            if lane.cause is not None and issubclass(lane.cause, _STORES):
+            kind = _kind(lane, look)
+            if kind == "store":
                 stores = True
             else:
-                stuck.setdefault((lane.step, lane.topic), []).append(lane)
+                place = (lane.step, lane.topic) if kind == "stuck" else ("", "")
+                stuck.setdefault((kind, *place), []).append(lane)
         ours = {(lane.step, lane.topic, lane.partition) for lane in look.lanes}
         for gone in self._positions.keys() - ours:
             del self._positions[gone]
         if stores or look.store:
             told = f"Alerts cannot be written ({look.store or 'the worker says why in its log'})."
             yield _Trouble("store", "alerts", "topic:alerts", told, lasting=not stores)
-        for (step, topic), lanes in stuck.items():
+        for (kind, step, topic), lanes in stuck.items():
+            where = ", ".join(f"{lane.topic}[{lane.partition}]" for lane in lanes)
             partitions = ", ".join(str(lane.partition) for lane in lanes)
-            yield _Trouble(
-                "stuck",
-                f"{step} {topic}",
-                f"topic:{topic}",
-                f"{step} of {topic}, partition {partitions}, comes no further: {_why(lanes[0])}.",
-                lasting=False,  # its lanes have lasted
-            )
+            subject, entity, told = {
+                "stuck": (f"{step} {topic}", f"topic:{topic}", f"{step} of {topic}, partition {partitions}, comes no"),
+                "vault": ("vault", f"topic:{topics.VAULT}", f"ingest of {where} comes no"),
+                "key": (f"key {self._host}", _KEYS, f"ingest of {where} at {self._host} comes no"),
+                "unkept": (_KEEPS, f"topic:{topics.EVENTS}", f"keeping {where} comes no"),
+            }[kind]
+            told = f"{told} further: {_why(lanes[0])}."
+            yield _Trouble(kind, subject, entity, told, lasting=False)  # its lanes have lasted
 
     def _behind(self, look: Look) -> Iterator[_Trouble]:
         for (step, topic), records in look.lag.items():
             if 0 < self._limits.lag_limit < records:
-                yield _Trouble(
-                    "lag", f"{step} {topic}", f"topic:{topic}", f"{step} is {records:,} records of {topic} behind."
-                )
+                kind, subject = ("unkept", _KEEPS) if step == _KEEPS else ("lag", f"{step} {topic}")
+                yield _Trouble(kind, subject, f"topic:{topic}", f"{step} is {records:,} records of {topic} behind.")
 
     def _bursts(self, look: Look, now: float) -> Iterator[_Trouble]:
         for (step, topic), letters in look.dead.items():
@@ -265,13 +352,29 @@ class Conditions:
                 yield _Trouble("skew", source, f"source:{source}", told, lasting=False)
 
 
+def _kind(lane: LaneStatus, look: Look) -> str:
+    """Which trouble a lane is that comes no further."""
+    if lane.step == _KEEPS:
+        return "unkept"
+    if lane.step == "ingest" and lane.cause is None and look.vault_waits:
+        return "vault"
+    for kind, causes in (("store", _STORES), ("vault", (VaultWaits,)), ("key", (MissingKey,))):
+        if lane.cause is not None and issubclass(lane.cause, causes):
+            return kind
+    return "stuck"
+
+
 def _why(lane: LaneStatus) -> str:
     """What stopped a lane, in words only where they are ours and quote nothing."""
     if lane.cause is None:
         return "it has not come back from a batch"
-    if issubclass(lane.cause, NewerSchema | TopicReplaced):
+    if issubclass(lane.cause, NewerSchema | TopicReplaced | MissingKey):
         return lane.stopped.partition(": ")[2] or lane.cause.__name__
     return lane.cause.__name__
+
+
+def _date(time: int) -> str:
+    return f"{datetime.fromtimestamp(time / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _finding(trouble: _Trouble, now: float) -> Finding:

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence, Set
+from dataclasses import replace
 from typing import Any, Final
 
 import orjson
 
 from detectors.base import Finding
-from detectors.rules import RuleSet
+from detectors.rules import Links, RuleSet
 from detectors.rules.correlation import Correlator, Group
 from detectors.rules.correlation.correlator import Told
 from detectors.rules.correlation.group import due_of
 from detectors.rules.correlation.memory import MOST_GROUPS
+from detectors.rules.findings import told_of
 from streams.hits import decode_hit, hit_output
 from streams.lineage import NewerSchema
 from streams.pipeline import LATENESS, finding_output
@@ -40,9 +42,10 @@ class Correlate:
     there were too many.
     """
 
-    def __init__(self, rules: RuleSet, *, most: int = MOST_GROUPS) -> None:
-        """``most``: groups of one partition that are kept at once."""
+    def __init__(self, rules: RuleSet, links: Links | None = None, *, most: int = MOST_GROUPS) -> None:
+        """``links``: where people read the rules. ``most``: groups of one partition that are kept at once."""
         self._most = most
+        self._links = links or Links()
         self.take(rules)
 
     def take(self, rules: RuleSet, quiet: Set[str] = frozenset()) -> None:
@@ -50,6 +53,8 @@ class Correlate:
         plans = rules.correlations.plans
         self._correlators = {plan.key.encode(): Correlator(plan, lateness=LATENESS) for plan in plans}
         self._quiet = quiet
+        #: What each finding says of its rule, and of the set that made it.
+        self._of_rule = {plan.rule.id: {**told_of(plan.rule, self._links), "ruleset": rules.version} for plan in plans}
 
     def fold(self, record: Record, fresh: bool, state: PartitionState) -> Sequence[Output]:
         hit = decode_hit(record.value)
@@ -106,7 +111,7 @@ class Correlate:
             if not isinstance(one, Finding):
                 yield hit_output(one)
             elif one.rule["id"] not in self._quiet:
-                yield finding_output(one)
+                yield finding_output(replace(one, rule=self._of_rule[one.rule["id"]]))
 
     def due(self, raw: bytes) -> int:
         """When a saved group has something to do."""

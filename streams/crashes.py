@@ -9,7 +9,8 @@ what a lane is at, and so tells the process that comes next what the one before 
 4. The record is condemned: it becomes a dead letter unread, and the lane goes on.
 
 Whatever else kills a process leaves the same marks, which cost the next one a little time. The journal is not synced,
-since what a process wrote outlives it, and where the disk takes nothing the work goes on without.
+since what a process wrote outlives it, and where the disk takes nothing the work goes on without. A version that lays
+it out in another way names its folder in another: two versions may share a host while they are exchanged.
 """
 
 from __future__ import annotations
@@ -23,10 +24,12 @@ from pathlib import Path
 from struct import Struct
 from typing import Final
 
-__all__ = ["CrashJournal"]
+__all__ = ["FOLDER", "CrashJournal"]
 
 log = logging.getLogger(__name__)
 
+#: Name of the folder of journals, which tells how they are laid out.
+FOLDER: Final = "under-way"
 #: Deaths of one record after which it is not read again.
 ENOUGH: Final = 2
 #: Condemned records that are remembered; by then the oldest are long behind.

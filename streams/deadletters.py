@@ -96,8 +96,10 @@ def _kept(headers: Mapping[str, bytes]) -> dict[str, str]:
 
 
 def open_letter(value: bytes, private_key: bytes) -> DeadLetter:
-    """Read one letter back. Raises ValueError where the key is not the one it was sealed to."""
+    """Read one letter back. Raises ValueError where a later version wrote it, or it was sealed to another key."""
     envelope = orjson.loads(value)
+    if envelope["v"] > SCHEMA:
+        raise ValueError(f"a dead letter of schema {envelope['v']}; this version reads {SCHEMA}: upgrade it")
     box = SealedBox(PrivateKey(private_key))
     key = envelope.get("sealed_key")
     try:

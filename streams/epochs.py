@@ -60,7 +60,8 @@ class Epochs:
     def take(self, agreement: Agreement, keys: Mapping[str, bytes]) -> None:
         """Go on with another agreement, or other keys. Epochs that have begun are the same in both."""
         self.agreement = agreement
-        self.missing = min((epoch.start for epoch in self._missing(keys)), default=None)  #: start of the first such
+        #: the first epoch whose key is not here
+        self.missing = min(self._missing(keys), key=lambda epoch: epoch.start, default=None)
         earlier: list[Pseudonyms] = []
         for number, epoch in enumerate(agreement.epochs):
             key = keys.get(epoch.key)
@@ -80,11 +81,10 @@ class Epochs:
 
     def require(self, received: int) -> None:
         """Raises MissingKey where a key is not here that records up to ``received`` need."""
-        if self.missing is not None and received >= self.missing:
-            (*_, name) = (e.key for e in self.agreement.epochs if e.start == self.missing)
+        if self.missing is not None and received >= self.missing.start:
             raise MissingKey(
-                f"the pseudonym key {name} is in use and not here: copy it from the host that made it into the folder "
-                "of the keys, or let WARDWATCH_PSEUDONYM_KEY_COMMAND print it"
+                f"the pseudonym key {self.missing.key} is in use and not here: copy it from the host that made it into "
+                "the folder of the keys, or let WARDWATCH_PSEUDONYM_KEY_COMMAND print it"
             )
 
     def at(self, received: int) -> tuple[Pseudonyms, Pseudonyms | None]:

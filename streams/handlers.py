@@ -31,7 +31,7 @@ from streams.transport import Batch
 from streams.vault import Vault
 from streams.watermarks import InputClocks
 
-__all__ = ["IngestHandler", "KeyedHandler"]
+__all__ = ["HalfTaken", "IngestHandler", "KeyedHandler"]
 
 #: Seconds and batches after which what is staged becomes durable. Nobody waits for it: findings are out before. Rarely
 #: is cheap, since a busy key is written once each time; often is little to do again.
@@ -41,6 +41,10 @@ FLUSH_BATCHES = 6
 YIELD_EVERY = 100
 #: Reason of a record that :mod:`streams.crashes` condemned.
 _KILLED = "the worker ended each time it read this record: a defect of the product, please report it"
+
+
+class HalfTaken(Exception):
+    """State that must not become durable. Nothing was written."""
 
 
 #: A RawRecord of a tuple, without a Python call for each.
@@ -205,6 +209,7 @@ class KeyedHandler:
         self._unflushed: list[Batch] = []
         self._flushed_at = 0.0
         self._tally = tally
+        self._sound = True  #: False where the state holds part of a batch, or a batch whose outputs are not out
         self._taken = 0  #: records since the last flush
         self._counted: Mapping[str, int] = {}  #: the state's counts at that
         self.state = PartitionState(step)
@@ -224,12 +229,15 @@ class KeyedHandler:
         self._unflushed.clear()
         self._flushed_at = self._now()
         self._taken, self._counted = 0, dict(state.counts)
+        self._sound = True
         return state.position
 
     async def process(self, batch: Batch) -> bool:
+        self._sound = False
         with self._journal.batch(batch.first_offset, batch.next_offset):
             derived = self._fold(batch)
         await self._sender.send(self._topic_id, batch.tp.partition, derived)
+        self._sound = True
         self._unflushed.append(batch)
         if len(self._unflushed) < FLUSH_BATCHES and self._now() - self._flushed_at < FLUSH_SECONDS:
             return False
@@ -269,6 +277,8 @@ class KeyedHandler:
         await self._flush()
 
     async def _flush(self) -> None:
+        if not self._sound:
+            raise HalfTaken("a batch failed half way, and what is durable is not read back yet")
         changes = self.state.changes()
         if changes:
             await self._changelog.commit(changes)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from detectors.base import Alert
@@ -13,27 +16,34 @@ from streams.deadletters import DeadLetters
 from streams.lineage import NewerSchema
 from streams.records import Output, RawRecord
 from streams.sender import Sender
+from streams.settings import Settings
 from streams.sinks.elasticsearch import Elasticsearch
-from streams.sinks.store import AlertStore
+from streams.sinks.store import AlertStore, StoreFull
 from streams.tallies import Tally
 from streams.transport import Batch
 
-__all__ = ["IndexHandler", "Stores"]
+__all__ = ["IndexHandler", "Stores", "stores_of"]
+
+log = logging.getLogger(__name__)
+
+#: Seconds after which nobody asks what a worker said that is there no longer.
+FORGET_SECONDS = 3600.0
 
 
 class Stores:
     """Where one worker writes alerts."""
 
-    def __init__(self, embedded: AlertStore | None, elasticsearch: Elasticsearch | None) -> None:
-        self.embedded = embedded
+    def __init__(self, embedded: AlertStore | Path | None, elasticsearch: Elasticsearch | None) -> None:
+        """``embedded``: the store, or the path of one that is opened once there is room for it."""
+        self._embedded = embedded
         self.elasticsearch = elasticsearch
         self._turn = asyncio.Lock()  # a store that hangs keeps one thread, not all that the worker has
 
     async def write(self, alerts: list[Alert], *, now: int) -> list[tuple[Alert, str]]:
         """Durable when it returns; gives those refused for good, and why. Raises when a store is away."""
-        if self.embedded is not None:
+        if self._embedded is not None:
             async with self._turn:
-                await asyncio.to_thread(self.embedded.write, alerts, now=now)
+                await asyncio.to_thread(lambda: self._opened().write(alerts, now=now))
         if self.elasticsearch is not None:
             return [(refused.written, refused.reason) for refused in await self.elasticsearch.write(alerts)]
         return []
@@ -45,15 +55,42 @@ class Stores:
 
     async def keep(self, name: str, fact: Any) -> None:
         """Keep one fact in the embedded store, if there is one. Raises StoreError."""
-        if self.embedded is not None:
+        if self._embedded is not None:
             async with self._turn:
-                await asyncio.to_thread(self.embedded.set_fact, name, fact)
+                await asyncio.to_thread(lambda: self._opened().set_fact(name, fact))
+
+    def _opened(self) -> AlertStore:
+        """The embedded store. Raises StoreError."""
+        if not isinstance(self._embedded, AlertStore):
+            assert self._embedded is not None
+            self._embedded = AlertStore(self._embedded)
+        return self._embedded
 
     async def close(self) -> None:
         if self.elasticsearch is not None:
             await self.elasticsearch.close()
-        if self.embedded is not None:
-            self.embedded.close()
+        if isinstance(self._embedded, AlertStore):
+            self._embedded.close()
+
+
+def stores_of(settings: Settings, *, indexed: bool = True) -> Stores:
+    """Those that ``settings`` name; Elasticsearch only where ``indexed``.
+
+    Raises StoreError on a file that is no store of ours.
+    """
+    embedded: AlertStore | Path | None = None
+    if settings.embedded_store:
+        try:
+            embedded = AlertStore(settings.store_path)
+            for kind in ("worker.", "events."):
+                embedded.drop_facts(kind, before=int((time.time() - FORGET_SECONDS) * 1000))
+        except StoreFull as exc:  # receivers are told all the same
+            log.error("%s", exc)
+            embedded = embedded or settings.store_path
+    login = settings.elasticsearch_login
+    return Stores(
+        embedded, Elasticsearch(settings.elasticsearch, **login) if indexed and settings.elasticsearch else None
+    )
 
 
 class IndexHandler:

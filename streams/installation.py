@@ -64,13 +64,17 @@ class Installation:
                 for record in consumer.poll(timeout_ms=500).get(tp, ()):
                     with suppress(ValueError, AttributeError, KeyError, TypeError):  # nobody of ours wrote it
                         self._take(orjson.loads(record.value), record.timestamp)
-            if self._newer:
-                raise SetupError(
-                    f"the installation's record has schema {self._newer}; this worker reads {SCHEMA}: upgrade it"
-                )
-            first = [] if self.keys is None else [Epoch(str(self.keys.get("pseudonym")), 0)]
-            later = sorted(self._epochs.values(), key=lambda epoch: epoch.start)
-            return Agreement((*first, *later), frozenset(self._destroyed))
+            return self._agreed()
+
+    def _agreed(self) -> Agreement:
+        """What was read comes to. Raises SetupError on what a later version wrote."""
+        if self._newer:
+            raise SetupError(
+                f"the installation's record has schema {self._newer}; this worker reads {SCHEMA}: upgrade it"
+            )
+        first = [] if self.keys is None else [Epoch(str(self.keys.get("pseudonym")), 0)]
+        later = sorted(self._epochs.values(), key=lambda epoch: epoch.start)
+        return Agreement((*first, *later), frozenset(self._destroyed))
 
     def _take(self, value: Any, written: int) -> None:
         if value["v"] > SCHEMA:
@@ -181,7 +185,7 @@ class KeyWatch:
                 if latest >= self._known:
                     await self._look()
         if self.epochs.missing is not None:
-            if latest >= self.epochs.missing:
+            if latest >= self.epochs.missing.start:
                 await self.refresh()
             self.epochs.require(latest)
 

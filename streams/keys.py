@@ -17,6 +17,7 @@ import shlex
 import subprocess
 from base64 import b64decode
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -26,7 +27,7 @@ from nacl.public import PrivateKey
 
 from streams.settings import Settings
 
-__all__ = ["Keys", "activate", "key_id", "key_path", "keys_of", "load_keys", "remove", "spare"]
+__all__ = ["Keys", "activate", "exposed", "key_id", "key_path", "keys_of", "load_keys", "remove", "spare"]
 
 #: Seconds that a command may take to print a key.
 _COMMAND_SECONDS = 30
@@ -64,7 +65,7 @@ class Keys:
         path = self.folder / "dead-letters.private"
         if not path.exists():
             raise ValueError(f"{path} is not here: dead letters open only where their private key is")
-        return path.read_bytes()
+        return _read_private(path)
 
     def vault_private(self) -> bytes:
         """From its command, the environment or the folder. Raises ValueError where none has it, or it is another's."""
@@ -72,7 +73,7 @@ class Keys:
         if given := self.given_vault():
             (private,) = _decoded(given, "the vault's private key")
         elif path.exists():
-            private = _read(path)
+            private = _read_private(path)
         else:
             raise ValueError(
                 f"{path} is not here: identities are revealed only where the vault's private key is, or "
@@ -81,6 +82,11 @@ class Keys:
         if bytes(PrivateKey(private).public_key) != self.vault_public:
             raise ValueError("the vault's private key does not belong to its public key: take the installation's own")
         return private
+
+
+def exposed(folder: Path) -> list[str]:
+    """Names of the files in ``folder`` that others than their owner may read."""
+    return [path.name for path in sorted(folder.iterdir()) if path.stat().st_mode & 0o077]
 
 
 def key_id(key: bytes) -> str:
@@ -202,8 +208,9 @@ def _public_of_pair(folder: Path, name: str) -> bytes:
     if not public.exists():
         made = _key(private, lambda: bytes(PrivateKey.generate()))
         _write(public, bytes(PrivateKey(made).public_key))
-    if private.exists() and bytes(PrivateKey(_read(private)).public_key) != _read(public):
-        raise ValueError(f"{public} does not belong to {private}: restore both from your backup")
+    with suppress(PermissionError):  # another user's, and whoever needs it is told so
+        if private.exists() and bytes(PrivateKey(_read(private)).public_key) != _read(public):
+            raise ValueError(f"{public} does not belong to {private}: restore both from your backup")
     return _read(public)
 
 
@@ -218,6 +225,13 @@ def _read(path: Path) -> bytes:
     if len(value) != 32:
         raise ValueError(f"{path} holds {len(value)} bytes where a key has 32: restore it from your backup")
     return value
+
+
+def _read_private(path: Path) -> bytes:
+    try:
+        return _read(path)
+    except PermissionError:
+        raise ValueError(f"{path} may not be read by this user: ask whoever owns it, or let them run this") from None
 
 
 def _write(path: Path, value: bytes) -> None:

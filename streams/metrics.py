@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector
 from streams.admin import SetupError
 from streams.conditions import Look
 from streams.tallies import Tally
+from streams.vault import Vault
 
 __all__ = ["Metrics"]
 
@@ -26,7 +27,7 @@ class Metrics(Collector):
     """What is served. :meth:`update` at every look; :meth:`collect` from another thread at any time."""
 
     def __init__(self, store: Path) -> None:
-        """``store``: the embedded store's file, of which the size is told."""
+        """``store``: the file, of which the size is told, that this worker writes."""
         self._store = store
         self._families: list[Metric] = []
         self._lost: dict[str, int] = {}
@@ -44,11 +45,22 @@ class Metrics(Collector):
                 "set another in WARDWATCH_METRICS_PORT"
             ) from exc
 
-    def update(self, look: Look, tallies: Mapping[tuple[str, str], Tally], *, now: float, rate: float) -> None:
-        """Tell these numbers from now on. ``now``: seconds since the epoch. ``rate``: source events per second."""
+    def update(
+        self,
+        look: Look,
+        tallies: Mapping[tuple[str, str], Tally],
+        *,
+        now: float,
+        rate: float,
+        vault: Vault | None = None,
+    ) -> None:
+        """Tell these numbers from now on. ``now``: seconds since the epoch. ``rate``: events per second."""
         for loss in look.losses:
             self._lost[loss.topic] = self._lost.get(loss.topic, 0) + loss.records
         self._families = [*self._records(tallies), *self._lanes(look), *self._sources(look), *self._worker(now, rate)]
+        self._families += self._rules(look)
+        if vault is not None:
+            self._families += self._identities(vault)
 
     def collect(self) -> Iterator[Metric]:
         yield from self._families
@@ -104,10 +116,33 @@ class Metrics(Collector):
         )
         for source, seconds in look.skew.items():
             skew.add_metric([source], seconds)
-        yield from (silence, skew)
+        clock = GaugeMetricFamily(
+            "wardwatch_clock_skew_seconds", "This worker's clock less the broker's.", labels=["host"]
+        )
+        for host, seconds in look.clock.items():
+            clock.add_metric([host], seconds)
+        yield from (silence, skew, clock)
+        lacking = float(look.lacking is not None)
+        yield GaugeMetricFamily("wardwatch_pseudonym_key_missing", "1 while an announced key is not here.", lacking)
+
+    def _rules(self, look: Look) -> Iterator[Metric]:
+        tried = CounterMetricFamily("wardwatch_rule_tried", "Events a rule was evaluated on.", labels=["rule"])
+        matched = CounterMetricFamily("wardwatch_rule_matched", "Of those, the ones it matched.", labels=["rule"])
+        seconds = CounterMetricFamily("wardwatch_rule_seconds", "What evaluating it took.", labels=["rule"])
+        for rule, counts in look.rules.items():
+            tried.add_metric([rule], counts.tried)
+            matched.add_metric([rule], counts.matched)
+            seconds.add_metric([rule], counts.nanoseconds / 1e9)
+        yield from (tried, matched, seconds)
+        yield GaugeMetricFamily("wardwatch_rules_quarantined", "Rules kept from alerting.", len(look.quarantined))
+
+    def _identities(self, vault: Vault) -> Iterator[Metric]:
+        yield CounterMetricFamily("wardwatch_vault_identities_written", "Entries that the vault took.", vault.written)
+        yield GaugeMetricFamily("wardwatch_vault_identities_pending", "Learnt and not written yet.", vault.pending)
+        yield GaugeMetricFamily("wardwatch_vault_waiting", "Partitions of ingest that wait for it.", vault.waiting)
 
     def _worker(self, now: float, rate: float) -> Iterator[Metric]:
         yield GaugeMetricFamily("wardwatch_look_timestamp_seconds", "When these numbers were taken.", now)
-        yield GaugeMetricFamily("wardwatch_events_per_second", "Source events taken just now.", rate)
+        yield GaugeMetricFamily("wardwatch_events_per_second", "Events taken just now.", rate)
         size = self._store.stat().st_size if self._store.exists() else 0
-        yield GaugeMetricFamily("wardwatch_store_size_bytes", "The embedded store's file.", size)
+        yield GaugeMetricFamily("wardwatch_store_size_bytes", "The file that this worker writes.", size)

@@ -45,7 +45,7 @@ GAP: Final = 600_000
 #: Words that a worker looks, one a minute, after which what nobody said meanwhile is over.
 ENOUGH: Final = 10
 #: What happened and does not last, so that it never is over.
-_ONCE: Final = frozenset({"pipeline.lost"})
+_ONCE: Final = frozenset({"pipeline.lost", "pipeline.lost_events"})
 #: Age, in ms, at which what was said and is over is forgotten.
 _KEPT: Final = 3 * 24 * 3_600_000
 

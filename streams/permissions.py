@@ -40,21 +40,24 @@ def roles(application: str = "wardwatch") -> Mapping[str, tuple[Acl, ...]]:
     between = [topics.EVENTS, topics.VIEWS, topics.MATCHES, topics.FINDINGS, topics.ALERTS, topics.NOTIFICATIONS]
     both = [*between, *states, topics.INSTALLATION]
     every = [topic.name for topic in topics.ALL]
+    read = [topics.ALERTS, topics.DEAD_LETTERS, topics.INSTALLATION]
     group = Acl("Read", "Group", application)
+    keeping = Acl("Describe", "Group", f"{application}.events")
     return {
         **{f"emitter-{topic.partition('.')[2]}": _on("Write", [topic]) for topic in TOPICS.values()},
         "worker": (
             *_on("Read", [*topics.INPUTS, *both, topics.RULES]),
             *_on("Write", [*both, topics.DEAD_LETTERS, topics.VAULT, topics.RULES]),
             group,
+            keeping,
             Acl("Write", "TransactionalId", f"{application}.*"),
         ),
         "setup": (*_on("Create", every), *_on("Describe", every)),
         "operator": (*_on("Read", [topics.DEAD_LETTERS]), *_on("Write", [topics.DEAD_LETTERS, *topics.INPUTS])),
         "events": (
             *_on("Read", [topics.EVENTS]),
-            *_on("Write", [topics.DEAD_LETTERS]),
-            group._replace(name=f"{application}.events"),
+            *_on("Write", [topics.DEAD_LETTERS, topics.FINDINGS]),
+            keeping._replace(operation="Read"),
         ),
         "detection": (
             *_on("Read", [topics.RULES, *topics.INPUTS]),
@@ -67,8 +70,9 @@ def roles(application: str = "wardwatch") -> Mapping[str, tuple[Acl, ...]]:
             group._replace(operation="Describe"),
         ),
         "console": (
-            *_on("Read", [topics.ALERTS, topics.DEAD_LETTERS]),
-            *_on("Describe", [name for name in every if name not in (topics.ALERTS, topics.DEAD_LETTERS)]),
+            *_on("Read", read),
+            *_on("Describe", [name for name in every if name not in read]),
             group._replace(operation="Describe"),
+            keeping,
         ),
     }

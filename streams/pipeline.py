@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from detectors.base import Detector, EntityKind, Event, Finding, digest
-from detectors.rules import Match, RuleSet
+from detectors.rules import Links, Match, RuleSet
 from detectors.rules.correlation import Hit
 from detectors.rules.findings import finding as rule_finding
 from streams import topics
@@ -64,6 +64,9 @@ _KIND_BITS: Final[dict[EntityKind, int]] = {"actor": 0, "patient": 1 << 60, "dev
 _OUTPUT: Final = partial(tuple.__new__, Output)
 
 
+_NO_LINKS: Final = Links()
+
+
 class Released(NamedTuple):
     """What one readable record says: its event, and what rules found in it."""
 
@@ -73,11 +76,12 @@ class Released(NamedTuple):
     pseudonyms: Pseudonyms  #: what named the patients in it
     earlier: tuple[Event, Pseudonyms] | None = None  #: the same as the key before names it, where that differs
     hits: Sequence[Hit] = ()  #: what correlations are told of it
+    links: Links = _NO_LINKS  #: where people read the rules
 
     @property
     def findings(self) -> list[Finding]:
         """What rules found, as it may leave ingest."""
-        return [rule_finding(match, self.event, self.source.subject) for match in self.matches]
+        return [rule_finding(match, self.event, self.source.subject, self.links) for match in self.matches]
 
 
 class Ingested(NamedTuple):
@@ -93,7 +97,9 @@ class Ingested(NamedTuple):
 class Reader:
     """Normalise, match rules, release: from a vendor's record to what may leave ingest, and what was found in it."""
 
-    def __init__(self, rules: RuleSet, pseudonyms: Pseudonyms | Epochs) -> None:
+    def __init__(self, rules: RuleSet, pseudonyms: Pseudonyms | Epochs, links: Links = _NO_LINKS) -> None:
+        """``links``: where people read a rule, for its findings."""
+        self._links = links
         self._at = pseudonyms.at
         self.take(rules)
 
@@ -112,7 +118,9 @@ class Reader:
         seen = record if draft.shown is None else draft.shown
         if draft.aliases is not None:
             seen = {**seen, **draft.aliases}
-        matches = self._rules.match(seen, draft.fields, draft.logsource or source.logsource)
+        # A time that cannot be trusted makes no indicator expire.
+        time = event.time if event.timely else None
+        matches = self._rules.match(seen, draft.fields, draft.logsource or source.logsource, time)
         if matches and self._quiet:
             matches = [match for match in matches if match.rule.id not in self._quiet]
         hits: list[Hit] = []
@@ -127,7 +135,7 @@ class Reader:
                 hits.extend(hits_of(correlations, matches, draft, source, same, before))
         if matches and correlations.silent:
             matches = [match for match in matches if match.rule.id not in correlations.silent]
-        return Released(event, source, matches, pseudonyms, earlier, hits)
+        return Released(event, source, matches, pseudonyms, earlier, hits, self._links)
 
 
 class Ingest:
@@ -325,8 +333,9 @@ class Behave:
         return orjson.dumps([SCHEMA, value.own, states])
 
     def load(self, key: bytes, raw: bytes) -> _Entity:
-        schema, own, saved = orjson.loads(raw)
+        schema, *rest = orjson.loads(raw)
         if schema > SCHEMA:
             raise NewerSchema(f"state of schema {schema}; this worker reads {SCHEMA}: upgrade it")
+        own, saved = rest
         detectors = self._detectors(key)
         return _Entity(own, [d.load(saved[d.name]) if d.name in saved else d.new() for d in detectors])

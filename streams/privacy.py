@@ -22,12 +22,14 @@ import orjson
 from detectors.base import Event
 from streams.identifiers import Identifiers, fold, identifiers_of
 from streams.pseudonyms import Pseudonyms
-from streams.sources.base import Draft, Source
+from streams.sources.base import BadRecord, Draft, Source
 from streams.vocabulary import WORDS
 
 __all__ = ["Pseudonyms", "release"]
 
 _YEAR: Final = 365 * 86_400_000
+#: ms since the epoch of the first and the last moment that a calendar of four digits has.
+_FIRST, _LAST = -62_135_596_800_000, 253_402_300_799_999
 
 
 def release(
@@ -40,7 +42,7 @@ def release(
     tolerance: int = 300_000,
     oldest: int = 10 * _YEAR,
 ) -> Event:
-    """The event of ``draft`` as it may leave. Never raises on what a source can put into a draft.
+    """The event of ``draft`` as it may leave. Raises BadRecord on a time that no calendar has, on nothing else.
 
     ``fallback_id`` is asked for the event's id where the record has none. ``received``: when the record arrived, ms
     since the epoch; an event more than ``tolerance`` ms after or ``oldest`` ms before it is not timely.
@@ -74,6 +76,8 @@ def release(
             address = gate.entity("address", address)
     time = draft.time
     timely = received - oldest <= time <= received + tolerance
+    if not timely and not _FIRST <= time <= _LAST:
+        raise BadRecord("its time lies outside the range of dates: send one from year 1 to 9999")
     return Event(event_id, time, source.name, actor, patients, device, address, timely, fields)
 
 

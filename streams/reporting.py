@@ -14,6 +14,7 @@ from streams.handlers import KeyedHandler
 from streams.lanes import Lanes
 from streams.tallies import Skews, Tally
 from streams.transport import BatchApp
+from streams.vault import Vault
 
 __all__ = ["Reporter"]
 
@@ -29,10 +30,11 @@ class Reporter:
         self._app = app
         self._last: tuple[float, int] | None = None
 
-    def look(
-        self, *, now: float, tallies: Mapping[tuple[str, str], Tally], skews: Skews, store: str, kafka: str
-    ) -> Look:
-        """Everything by which the pipeline is judged. ``store``, ``kafka``: as in :class:`streams.conditions.Look`."""
+    def look(self, *, now: float, tallies: Mapping[tuple[str, str], Tally], skews: Skews, **known: Any) -> Look:
+        """Everything by which the pipeline is judged. ``now``: seconds since the epoch, by the broker's clock.
+
+        ``known``: what the worker adds to the Look.
+        """
         lanes = self._lanes.status()
         lag: Counter[tuple[str, str]] = Counter()
         for lane in lanes:
@@ -46,14 +48,15 @@ class Reporter:
             losses=self._lanes.losses(),
             silent={source: silence / 1000 for source, silence in silences.items()},
             skew=skews.take(),
-            store=store,
-            kafka=kafka,
+            **known,
         )
 
-    def report(self, look: Look, *, now: float) -> dict[str, Any]:
-        """``now``: seconds since the epoch. Throughput counts source events; lag counts records of all topics."""
+    def report(self, look: Look, *, now: float, events: int, vault: Vault | None) -> dict[str, Any]:
+        """``now``: seconds since the epoch. ``events``: that the worker is done with, which is what throughput counts.
+
+        Lag counts records of all topics.
+        """
         lanes = look.lanes
-        events = sum(lane.records for lane in lanes if lane.topic in topics.INPUTS)
         then, before = self._last or (now, events)
         self._last = (now, events)
         return {
@@ -65,6 +68,8 @@ class Reporter:
                 f"{lane.step} {lane.topic}[{lane.partition}]: {lane.stopped}" for lane in lanes if lane.stopped
             ],
             "lost": sum(lane.lost for lane in lanes),
+            "vault": {"written": vault.written, "pending": vault.pending, "waiting": vault.waiting} if vault else None,
+            "lacking": look.lacking.key if look.lacking else "",
         }
 
     def _lag(self, tp: TP, position: int) -> int:

@@ -49,5 +49,6 @@ class Conduct:
         return found
 
     def forget(self, rule: str) -> None:
-        """Begin anew with ``rule``: what it did before was judged."""
-        self._looks = deque((at, {name: c for name, c in counts.items() if name != rule}) for at, counts in self._looks)
+        """Begin anew with ``rule``: what it did until the last look was judged."""
+        now = self._looks[-1][1].get(rule, Counts()) if self._looks else Counts()
+        self._looks = deque((at, {**counts, rule: now}) for at, counts in self._looks)

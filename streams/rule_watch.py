@@ -44,11 +44,14 @@ class RuleWatch:
         self._name = name
         self._told = Running("", 0, 0, 0)
         self._paths = [path.expanduser() for path in settings.rules]
+        self._context = settings.rule_context
+        self._cache = settings.home / "rules.cache"
+        self._beside = [*self._context["lists"], *self._context["pipelines"]]
         self._topic = topic
         self._conduct = Conduct(matches=settings.rule_matches_per_minute, seconds=settings.rule_seconds_per_minute)
         self._readers: list[Reader | Correlate] = []
         self._before: dict[str, Counts] = {}  #: of the sets before this one
-        self._seen = self._seen_last = _look(self._paths)
+        self._seen = self._seen_last = _look(self._paths, self._beside)
         self.board = topic.refresh()
         self.rules = self._loaded()
         self.quiet = self._quiet()
@@ -62,7 +65,7 @@ class RuleWatch:
 
     def _loaded(self) -> RuleSet:
         published = {f"{PUBLISHED}{name}": file.text for name, file in self.board.files.items()}
-        return load(self._paths, beside_starter=True, published=published)
+        return load(self._paths, beside_starter=True, published=published, cache=self._cache, **self._context)
 
     def _quiet(self) -> frozenset[str]:
         shadows = {f"{PUBLISHED}{name}" for name, file in self.board.files.items() if file.shadow}
@@ -80,7 +83,7 @@ class RuleWatch:
 
     async def look(self) -> None:
         """Take up what changed since the last look. Raises kafka's errors; the rules stay as they were then."""
-        seen = await asyncio.to_thread(_look, self._paths)
+        seen = await asyncio.to_thread(_look, self._paths, self._beside)
         settled = seen == self._seen_last
         self._seen_last = seen
         board = await asyncio.to_thread(self._topic.refresh)
@@ -173,13 +176,14 @@ def _kept(old: RuleSet, new: RuleSet, fresh: Sequence[Problem]) -> list[Any]:
     return [rule for rule in old.rules if rule.path in broken and rule.id not in there]
 
 
-def _look(paths: Sequence[Path]) -> _Seen:
-    return tuple(sorted(_files(paths)))
+def _look(rules: Sequence[Path], beside: Sequence[Path]) -> _Seen:
+    """``beside``: lists and pipelines, whose files have any ending."""
+    return tuple(sorted([*_files(rules, ("*.yml", "*.yaml")), *_files(beside, ("*",))]))
 
 
-def _files(paths: Sequence[Path]) -> Iterator[tuple[str, int, int]]:
+def _files(paths: Sequence[Path], patterns: Sequence[str]) -> Iterator[tuple[str, int, int]]:
     for path in paths:
-        for file in [*path.rglob("*.yml"), *path.rglob("*.yaml")] if path.is_dir() else [path]:
+        for file in [file for one in patterns for file in path.rglob(one)] if path.is_dir() else [path]:
             try:
                 told = file.stat()
             except OSError:

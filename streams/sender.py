@@ -32,6 +32,9 @@ __all__ = ["DeliveryFailed", "Sender"]
 #: Bytes of one batch of records; a larger record is a batch of its own.
 _BATCH_BYTES = 1_000_000
 
+#: Kafka's timestamp type of what the broker stamped.
+_APPEND_TIME = 1
+
 #: An output, and the offset and index of its position.
 _Placed = tuple[int, int, Output]
 #: Key, value and the one header of a Kafka record.
@@ -95,19 +98,23 @@ class Sender:
             counts[topic] += len(placed)
         return counts
 
-    async def control(self, control: Control) -> None:
-        """Send one control record to every partition of its topic. Raises DeliveryFailed."""
+    async def control(self, control: Control) -> int | None:
+        """Send one control record to every partition of its topic. Raises DeliveryFailed.
+
+        Gives the broker's time (ms) when it took the last, None where the topic does not carry that.
+        """
         producer = await self._ready()
         try:
             sent = [
                 await producer.send(control.topic, control.value, partition=partition, headers=[(control.header, b"")])
                 for partition in range(self._partitions[control.topic])
             ]
-            await _all(sent)
+            stamps = [metadata.timestamp for metadata in await _all(sent) if metadata.timestamp_type == _APPEND_TIME]
         except KafkaError as exc:
             await self._abandon(producer)
             told = missing_permission(exc, self._client, topic=f"Write Topic {control.topic}")
             raise DeliveryFailed(told or f"{control.header} to {control.topic}: {exc!r}") from exc
+        return max(stamps, default=None)
 
     async def tell(self, output: Output) -> None:
         """Send what a worker says of the pipeline: a record that no other led to. Raises DeliveryFailed."""

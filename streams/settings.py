@@ -103,6 +103,13 @@ class KafkaSecurity(BaseModel):
         return Security(**{n: v.get_secret_value() if isinstance(v, SecretStr) else v for n, v in given.items()})
 
 
+class RuleContext(TypedDict):
+    """What rules are read with, as :func:`detectors.rules.load` takes it."""
+
+    lists: list[Path]
+    pipelines: list[Path]
+
+
 class Settings(BaseSettings):
     """One worker's settings. Unknown keys in the file are refused, so that a typing error is seen."""
 
@@ -145,6 +152,15 @@ class Settings(BaseSettings):
     rules: list[Path] = Field(
         default_factory=list, description="files or folders of Sigma rules, beside the starter pack"
     )
+    rule_lists: list[Path] = Field(
+        default_factory=list, description="folders of lists that rules name: indicators, placeholders"
+    )
+    rule_pipelines: list[Path] = Field(
+        default_factory=list, description="files of pySigma pipelines that fit your rules to the names of fields"
+    )
+    rules_url: str = Field(
+        "", description="where people read a rule, an address with {path} or {id} in it, for links in alerts"
+    )
     rule_matches_per_minute: int = Field(
         1000, ge=0, description="matches of one rule in one worker, past which it is quarantined; 0: no limit"
     )
@@ -170,6 +186,11 @@ class Settings(BaseSettings):
     events_sample: float = Field(1.0, ge=0, le=1, description="share of events that is kept")
     events_days: int = Field(90, ge=1, le=36_500, description="days that the file keeps an event")
     events_megabytes: int = Field(2048, ge=8, description="MB that the file's events may take; the oldest make room")
+    events_zone: str = Field("UTC", description="IANA time zone of the hour and weekday kept with indexed events")
+    events_metrics_port: int = Field(0, ge=0, le=65535, description="as metrics_port, of the worker that keeps events")
+    events_heartbeat_url: SecretStr = Field(
+        SecretStr(""), description="called each minute while a worker that keeps events is well"
+    )
     receivers: dict[ReceiverName, AnyReceiver] = Field(
         default_factory=dict, description="where on-call is reached, by name"
     )
@@ -192,13 +213,13 @@ class Settings(BaseSettings):
     lag_limit: int = Field(100_000, ge=0, description="records a worker's step may be behind; 0: never told")
     dead_letter_limit: int = Field(100, ge=0, description="dead letters of a worker in five minutes; 0: never told")
     quiet_after: float = Field(14_400.0, ge=0, description="seconds a source may be silent; 0: never told")
-    skew_limit: float = Field(240.0, ge=0, description="seconds a source's clock may be off; 0: never told")
+    skew_limit: float = Field(240.0, ge=0, description="seconds a source's or worker's clock may be off; 0: never told")
     heartbeat_url: SecretStr = Field(SecretStr(""), description="called each minute while a worker is well")
     metrics_port: int = Field(0, ge=0, le=65535, description="of a worker's Prometheus metrics; 0: none")
     metrics_address: str = Field("127.0.0.1", description="where metrics are served")
     log_format: Literal["text", "json"] = Field("text", description="how a worker logs")
 
-    @field_validator("heartbeat_url")
+    @field_validator("heartbeat_url", "events_heartbeat_url")
     @classmethod
     def _address(cls, url: SecretStr) -> SecretStr:
         if url.get_secret_value() and not url.get_secret_value().startswith(("http://", "https://")):
@@ -263,13 +284,35 @@ class Settings(BaseSettings):
                     raise ValueError(f"receiver {name}, {field}: {exc}") from exc
         return self
 
-    @field_validator("ehr_zone")
+    @field_validator("rules_url")
+    @classmethod
+    def _rules_are_read_somewhere(cls, template: str) -> str:
+        from detectors.rules.links import check_template  # noqa: PLC0415  # rules are heavy
+
+        return check_template(template)
+
+    @field_validator("ehr_zone", "events_zone")
     @classmethod
     def _zone(cls, name: str) -> str:
         from streams.sources.local_time import zone_named  # noqa: PLC0415  # nothing of it is needed but here
 
         zone_named(name)
         return name
+
+    @property
+    def of_events(self) -> Settings:
+        """As the worker that keeps events has them: a consumer group of its own, and what watches it."""
+        own = {
+            "application": f"{self.application}.events",
+            "metrics_port": self.events_metrics_port,
+            "heartbeat_url": self.events_heartbeat_url,
+        }
+        return self.model_copy(update=own)
+
+    @property
+    def events_kept(self) -> bool:
+        """Whether this installation is to keep events."""
+        return self.events_index or self.events_store
 
     @property
     def security(self) -> Security:
@@ -285,6 +328,13 @@ class Settings(BaseSettings):
     def events_path(self) -> Path:
         """The embedded event store's file."""
         return self.home / "events.sqlite"
+
+    @property
+    def rule_context(self) -> RuleContext:
+        return {
+            "lists": [path.expanduser() for path in self.rule_lists],
+            "pipelines": [path.expanduser() for path in self.rule_pipelines],
+        }
 
     @property
     def home(self) -> Path:

@@ -37,7 +37,9 @@ __all__ = ["Spool", "SpoolError", "SpoolFull"]
 
 log = logging.getLogger(__name__)
 
-_MAGIC = b"WWSPOOL\x01"
+#: Version of a file.
+VERSION = 1
+_MAGIC = b"WWSPOOL" + bytes((VERSION,))
 _HEAD = len(_MAGIC) + 16 + 8
 _LENGTH = struct.Struct(">I")
 _TAG = 16
@@ -254,11 +256,14 @@ class Spool:
         return self._segments[0].file if self._segments else None
 
     def read(self, file: Path) -> list[bytes]:
-        """Its records, in order. Raises SpoolError where it was written with another key; see above for the rest."""
+        """Its records, in order. Raises SpoolError where it was written with another key, or by a later version; see
+        above for the rest."""
         data = file.read_bytes()
         if len(data) <= _HEAD:
             return []  # its process ended before it had written a record
         if not data.startswith(_MAGIC):
+            if data.startswith(_MAGIC[:-1]) and data[len(_MAGIC) - 1] > VERSION:
+                raise SpoolError(f"{file} was written by a later version of the emitter: upgrade this one")
             self._set_aside(file, 0)
             return []
         head = data[:_HEAD]

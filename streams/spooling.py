@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
@@ -29,7 +31,8 @@ class SpoolingOutbox(Outbox):
     """In memory while the broker takes what is emitted, on disk while it does not. In order all the while.
 
     An event is on disk when it was emitted while the broker was away; what was under way when it went is put there
-    before, within ``spool_after`` seconds. What the broker may have taken already is sent again under the same id.
+    before, within ``spool_after`` seconds. What the broker may have taken already is sent again under the same id. What
+    was under way when the disk takes nothing stays in memory until one of them does, and nothing is taken past it.
     """
 
     def __init__(self, client: Mapping[str, Any], *, spool: Spool, spool_after: float, **given: Any) -> None:
@@ -46,6 +49,8 @@ class SpoolingOutbox(Outbox):
         self._order = threading.RLock()
         self._away = True  #: nothing is sent past what lies on disk, and at first nobody knows what does
         self._under_way: dict[int, tuple[Outgoing, float]] = {}
+        self._unspooled: deque[Outgoing] = deque()  #: was under way, and the disk took it not yet
+        self._unspooled_sent = False  #: it is being sent from memory
         self._number = 0
         self._trouble = ""
         self._in_vain = 0  #: how often no broker took what lies on disk
@@ -90,6 +95,7 @@ class SpoolingOutbox(Outbox):
                     self._go_away(self._reason(event, exc))
             if self._away:
                 try:
+                    self._spool_under_way()
                     self._spool.append(event.pack())
                 except SpoolFull as exc:
                     raise BufferFull(f"no broker takes events, and the spool is full: {exc}") from exc
@@ -111,6 +117,9 @@ class SpoolingOutbox(Outbox):
 
     def _failing(self, number: int, event: Outgoing, exc: BaseException) -> None:
         if not isinstance(exc, _ITS_OWN_FAULT):
+            with self._room:
+                if number not in self._under_way:
+                    return  # it went to disk, and the producer that was dropped for it says its last
             self._trouble = self._reason(event, exc)
             self._wake.set()
         elif self._settled(number):
@@ -126,14 +135,22 @@ class SpoolingOutbox(Outbox):
             producer, self._producer = self._producer, None
             self._away, self._trouble = True, ""
             self._room.notify_all()
-        for event in events:
-            try:
-                self._spool.append(event.pack())
-            except SpoolFull as exc:
-                self._tell(event, f"the spool is full: {exc}")
+        self._unspooled.extend(events)
+        try:
+            self._spool_under_way()
+        except SpoolFull as exc:
+            log.error("%d events wait in memory for the broker, or for room: %s", len(self._unspooled), exc)
         if producer is not None:
             threading.Thread(target=_drop, args=(producer,), name="wardwatch producer's end", daemon=True).start()
         self._wake.set()
+
+    def _spool_under_way(self) -> None:
+        """Put on disk what went there in vain before. Called with the order held. Raises SpoolFull."""
+        if self._unspooled_sent:
+            raise SpoolFull("what waits in memory is on its way")
+        while self._unspooled:
+            self._spool.append(self._unspooled[0].pack())
+            self._unspooled.popleft()
 
     def _keep(self) -> None:
         """The keeper's thread: notices that the broker is away, and sends from disk what lies there."""
@@ -152,7 +169,8 @@ class SpoolingOutbox(Outbox):
 
     def _look_after(self) -> None:
         if self._away:
-            with suppress(OSError):
+            with suppress(OSError, SpoolFull):
+                self._spool_under_way()
                 self._spool.sync()
             return
         with self._room:
@@ -174,14 +192,23 @@ class SpoolingOutbox(Outbox):
             while not self._closing:
                 with self._order:
                     file = self._spool.oldest()
-                    if file is None:
+                    self._unspooled_sent = file is None and bool(self._unspooled)
+                    if file is None and not self._unspooled:
                         self._producer, self._away = producer, False
                         return True
-                self._deliver(producer, [Outgoing.unpack(packed) for packed in self._spool.read(file)])
+                if file is None:
+                    self._deliver(producer, list(self._unspooled))
+                else:
+                    self._deliver(producer, [Outgoing.unpack(packed) for packed in self._spool.read(file)])
                 with self._order:
-                    self._spool.remove(file)
+                    if file is None:
+                        self._unspooled.clear()
+                    else:
+                        self._spool.remove(file)
         except Exception as exc:  # what is on disk is there still; its events are sent again
             log.warning("the spool %s waits: %s", self._spool.folder, exc)
+        finally:
+            self._unspooled_sent = False
         _drop(producer)
         return False
 
@@ -224,21 +251,34 @@ class SpoolingOutbox(Outbox):
             if left and not self._away:
                 self._go_away(f"it did not take all within {timeout:.0f} s")
             if self._away:
+                try:
+                    self._spool_under_way()
+                except SpoolFull as exc:
+                    told = f"{len(self._unspooled)} events are neither delivered nor on disk: {exc}"
+                    raise OSError(errno.ENOSPC, told) from exc
                 self._spool.sync()
         self._raise_failures()
 
     def close(self, timeout: float) -> None:
         """Flush, send what lies on disk unless no broker takes it, and let go. The next process that has this spool
-        delivers the rest."""
+        delivers the rest. What is neither delivered nor on disk then is told as not delivered."""
         deadline = time.monotonic() + timeout
         try:
-            self.flush(timeout)
+            try:
+                self.flush(timeout)
+            except OSError:
+                if not self._unspooled:
+                    raise
+                # The disk is full: the broker may take them yet.
             self._wake.set()
             with self._room:
                 in_vain = self._in_vain
                 self._room.wait_for(
                     lambda: not self._away or self._in_vain > in_vain, max(0.0, deadline - time.monotonic())
                 )
+            with self._order:
+                while self._unspooled and not self._unspooled_sent:
+                    self._tell(self._unspooled.popleft(), "no broker took it, and the disk of the spool is full")
             self._raise_failures()
         finally:
             self._closing = True

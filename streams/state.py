@@ -81,6 +81,7 @@ class PartitionState:
         self._timed = step if isinstance(step, TimedStep) else None
         self.timers: Timers[bytes] = Timers()  #: a function of the values
         self.counts = dict.fromkeys(COUNTS, 0)
+        self._unreadable: ValueError | None = None
         self._durable = self._partition_record()
 
     # Reading
@@ -143,12 +144,17 @@ class PartitionState:
             self._take_back(value)
             self._durable = value
         elif key.startswith(seen.PREFIX):
-            self.seen.load(key, value)
+            try:
+                self.seen.load(key, value)
+            except ValueError as exc:
+                self._unreadable = exc  # the partition's record tells whether a later version wrote it
         else:
             self.values.restore(key, value)
 
     def restored(self) -> None:
-        """Call once after the last :meth:`restore`."""
+        """Call once after the last :meth:`restore`. Raises ValueError on what is no state of ours."""
+        if self._unreadable is not None:
+            raise self._unreadable
         self.seen.loaded()
         self._set_timers()
 

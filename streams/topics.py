@@ -26,7 +26,7 @@ each receiver that wants it, beside ``alerts``, so that a store that is away del
 one receiver lies in one partition. In ``findings`` lies also what workers say of the pipeline itself, which no record
 led to (:mod:`streams.watch`). Every topic has the same number of partitions, fixed when ``wardwatch setup`` creates
 them. ``audit.*`` carries the broker's own time (LogAppendTime): what "in the future" means must not depend on when a
-record is read again.
+record is read again. So does ``events``, by which workers know the broker's clock (:mod:`streams.broker_clock`).
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ ALL: tuple[Topic, ...] = (
     Topic(VAULT, 0, _MB),
     Topic(RULES, 0, _MB),
     Topic(DEAD_LETTERS, 30 * _DAY, 4 * _MB),
-    Topic(EVENTS, 7 * _DAY, 4 * _MB, blocks=True),
+    Topic(EVENTS, 7 * _DAY, 4 * _MB, append_time=True, blocks=True),
     Topic(VIEWS, 7 * _DAY, 4 * _MB, blocks=True),
     Topic(MATCHES, 7 * _DAY, 4 * _MB, blocks=True),
     Topic(FINDINGS, 30 * _DAY, 4 * _MB),

@@ -30,9 +30,13 @@ from nacl.public import PrivateKey, PublicKey, SealedBox
 from streams import topics
 from streams.lineage import SCHEMA
 from streams.records import Output
-from streams.sender import Sender
+from streams.sender import DeliveryFailed, Sender
 
-__all__ = ["Identity", "Vault", "open_identity", "seal"]
+__all__ = ["Identity", "Vault", "VaultWaits", "open_identity", "seal"]
+
+
+class VaultWaits(DeliveryFailed):
+    """The brokers did not take who a pseudonym is. What it names waits, and nothing of it has left."""
 
 
 class Identity(NamedTuple):
@@ -88,24 +92,41 @@ class Vault:
         self._sender = sender
         self._pending: dict[str, Identity] = {}
         self._turn = asyncio.Lock()
+        self.written = 0  #: entries that the brokers have, since the worker started
+        self.waiting = 0  #: lanes that wait for it now
+
+    @property
+    def pending(self) -> int:
+        """Identities that were learnt and are not durable yet."""
+        return len(self._pending)
 
     def learn(self, pseudonym: str, identifier: str, before: Sequence[str] = ()) -> None:
         """Called where a pseudonym is made that is not remembered."""
         self._pending[pseudonym] = Identity(identifier, tuple(before))
 
     async def settle(self, topic_id: bytes, partition: int, offset: int) -> None:
-        """Return once everything learnt so far is durable. Raises DeliveryFailed, and then it is still to be written.
+        """Return once everything learnt so far is durable. Raises VaultWaits, and then it is still to be written.
 
         ``topic_id``, ``partition``, ``offset``: of a record that the caller has in hand. What another lane learnt is
         written with it: waiting for it twice costs less than telling whose is whose.
         """
         if not self._pending:
             return
-        async with self._turn:
-            learnt = dict(self._pending)
-            if learnt:
-                outputs = await asyncio.to_thread(seal, learnt, self._public_key)
-                await self._sender.send(topic_id, partition, [(offset, outputs)])
-                for pseudonym, identity in learnt.items():
-                    if self._pending.get(pseudonym) is identity:
-                        del self._pending[pseudonym]
+        self.waiting += 1
+        try:
+            async with self._turn:
+                await self._write(topic_id, partition, offset)
+        except DeliveryFailed as exc:
+            raise VaultWaits(f"the vault was not written: {exc}") from exc
+        finally:
+            self.waiting -= 1
+
+    async def _write(self, topic_id: bytes, partition: int, offset: int) -> None:
+        learnt = dict(self._pending)
+        if learnt:
+            outputs = await asyncio.to_thread(seal, learnt, self._public_key)
+            await self._sender.send(topic_id, partition, [(offset, outputs)])
+            self.written += len(learnt)
+            for pseudonym, identity in learnt.items():
+                if self._pending.get(pseudonym) is identity:
+                    del self._pending[pseudonym]

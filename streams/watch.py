@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from typing import Any
@@ -39,8 +40,9 @@ log = logging.getLogger(__name__)
 MOST = 1000
 #: Steps without which no alert is made or delivered.
 _NEEDED = ("alert ", "notify ")
-#: What a heartbeat must not hide.
-_ILL = frozenset({"kafka", "stuck", "store"})
+#: What a heartbeat must not hide. That events are not kept is for the heartbeat of those that keep them.
+_ILL = frozenset({"kafka", "stuck", "store", "vault", "key"})
+_KEEPER_ILL = _ILL | {"unkept"}
 
 
 class Watch:
@@ -56,10 +58,11 @@ class Watch:
         sinks: Mapping[str, Sink],
         client: httpx.AsyncClient,
         clock: Callable[[], float],
+        keeps_events: bool = False,
     ) -> None:
         """``clock``: seconds since the epoch. ``sinks``: what sends to each receiver. ``client``: the heartbeat's.
 
-        ``name``: no other worker's.
+        ``name``: no other worker's. ``keeps_events``: this is a worker that does nothing else.
         """
         self.kafka = ""  #: our sentence while Kafka does not answer
         self.stores: dict[str, str] = {}  #: stores that do not answer: which, and the exception's name
@@ -72,7 +75,9 @@ class Watch:
         self._clock = clock
         self._since: float | None = None  #: when it first looked
         self._looked = 0.0  #: when the topics were last told that this worker looks
-        self._conditions = Conditions(settings)
+        self._keeps_events = keeps_events
+        self._conditions = Conditions(settings, socket.gethostname())
+        self._ill = _KEEPER_ILL if keeps_events else _ILL
         self._waiting: dict[str, Finding] = {}  #: by id, for Kafka to take
         self._occasions: dict[tuple[str, str], tuple[Finding, int]] = {}  #: told directly: the first, and when last
         self._reached: set[str] = set()  #: webhook ids, and ids of alerts that the stores have
@@ -87,7 +92,7 @@ class Watch:
 
     @property
     def well(self) -> bool:
-        return not self.kafka and not self._conditions.lasting & _ILL
+        return not self.kafka and not self._conditions.lasting & self._ill
 
     async def beat(self) -> None:
         """Call the heartbeat's address if there is one and all is well."""
@@ -147,9 +152,12 @@ class Watch:
 
     @property
     def _looks(self) -> bool:
-        """Whether this worker is to say that it looks. It has to have seen what lasts, if something does."""
+        """Whether this worker is to say that it looks. It has to have seen what lasts, if something does.
+
+        One that keeps events sees little of the pipeline, so its silence ends nothing.
+        """
         now = self._clock()
-        seen = self._since is not None and now - self._since > self._settings.trouble_after
+        seen = not self._keeps_events and self._since is not None and now - self._since > self._settings.trouble_after
         return seen and now - self._looked >= AGAIN
 
     async def _tell_directly(self, alert: Alert) -> None:

@@ -41,7 +41,7 @@ def run(settings: Settings, *, loglevel: str = "WARNING", only: str = "") -> int
     uvloop.install()
     worker = EventsWorker(settings) if only == "events" else build(settings)
     if worker.metrics is not None:
-        worker.metrics.serve(settings.metrics_address, settings.metrics_port)
+        worker.metrics.serve(settings.metrics_address, worker.settings.metrics_port)
     _set_up_memory()
     process = _Process(
         worker.app,

@@ -1,7 +1,9 @@
 """What tests share: real servers, started once on first use or named by the environment, and a real browser.
 
-A server that cannot be had is an error, never a skip. Chromium may be missing: then the summary says so, and
-``WARDWATCH_REQUIRE_BROWSER=1`` makes it a failure. ``bench`` runs only when ``-m`` asks for it.
+A server that cannot be had is an error, never a skip. What a machine or its kernel may lack (Chromium, a small file
+system of one's own, a clock that can be set for one process) is told in the summary, and
+``WARDWATCH_REQUIRE_BROWSER=1``, ``WARDWATCH_REQUIRE_FULL_DISK=1`` and ``WARDWATCH_REQUIRE_CLOCK=1`` make it a failure.
+``bench`` runs only when ``-m`` asks for it.
 
 The whole run is done by two processes: most of it waits for something. A file is one process's, and so is all that
 kills clusters or uses Elasticsearch, so that neither two such runs share the cores nor two Elasticsearches the memory.
@@ -14,8 +16,10 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import NoReturn
 
 import hypothesis
 import pytest
@@ -24,6 +28,7 @@ from hypothesis import settings as hypothesis_settings
 from playwright.async_api import Browser, async_playwright
 from servers.elasticsearch_server import TestElasticsearch
 from servers.quick_java import take_notes, use_notes
+from small_disk import NotAllowed, SmallDisk
 from xdist.scheduler import LoadScopeScheduling
 
 from streams.embedded.kafka import EmbeddedKafka
@@ -38,6 +43,8 @@ MARK_OF_FIXTURE = {
     "elasticsearch_url": "elasticsearch",
     "chromium": "browser",
     "outside_data": "outside_data",
+    "small_disk": "full_disk",
+    "wrong_clock": "clock",
 }
 
 #: Where tests kill clusters or use Elasticsearch.
@@ -48,6 +55,7 @@ _HEAVY = (
     "tests/dashboards/kibana/",
     "tests/streams/commands/test_doctor.py",
     "tests/streams/sinks/test_elasticsearch.py",
+    "tests/streams/commands/rules/test_converting.py",
 )
 
 _CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -59,7 +67,14 @@ _CHROMIUM_OPTIONS = [
     "--disable-sync",
     "--no-first-run",
 ]
-_NO_CHROMIUM = "no Chromium on PATH"
+#: What a machine may lack: a mark, and what makes its tests run.
+_MAY_LACK = {
+    "browser": "install Debian's chromium",
+    "full disk": "let the kernel give users namespaces of their own, and install util-linux",
+    "clock": "install Debian's faketime",
+}
+#: Where Debian puts the library that sets one process's clock.
+_FAKETIME = ("usr/lib/*/faketime/libfaketime.so.1", "usr/local/lib/faketime/libfaketime.so.1")
 
 
 @pytest.fixture(scope="session")
@@ -117,9 +132,44 @@ def chromium() -> str:
     for name in _CHROMIUM_NAMES:
         if path := shutil.which(name):
             return path
-    if os.environ.get("WARDWATCH_REQUIRE_BROWSER") == "1":
-        pytest.fail(f"{_NO_CHROMIUM}, and WARDWATCH_REQUIRE_BROWSER=1 wants one: install Debian's chromium")
-    pytest.skip(_NO_CHROMIUM)
+    _lacking("browser", "no Chromium on PATH")
+
+
+def _lacking(what: str, reason: str) -> NoReturn:
+    """Skip a test of what this machine lacks, which the run's last lines tell; fail where it is required."""
+    setting = f"WARDWATCH_REQUIRE_{what.upper().replace(' ', '_')}"
+    if os.environ.get(setting) == "1":
+        pytest.fail(f"{reason}, and {setting}=1 wants it: {_MAY_LACK[what]}")
+    pytest.skip(f"{what}: {reason}")
+
+
+@pytest.fixture
+def small_disk() -> Iterator[Callable[[Path, int], SmallDisk]]:
+    """Makes file systems of a few megabytes: their folder and size. Gone after the test."""
+    with ExitStack() as stack:
+
+        def make(folder: Path, megabytes: int) -> SmallDisk:
+            try:
+                return stack.enter_context(SmallDisk(folder, megabytes=megabytes))
+            except NotAllowed as exc:
+                _lacking("full disk", str(exc))
+
+        yield make
+
+
+@pytest.fixture(scope="session")
+def wrong_clock() -> Callable[[int], dict[str, str]]:
+    """The environment of a process whose clock is so many seconds ahead; what it waits for is as long as ever."""
+    found = [library for pattern in _FAKETIME for library in Path("/").glob(pattern)]
+    if not found or shutil.which("faketime") is None:
+        _lacking("clock", "no faketime on PATH")
+    tests = Path(__file__).parent
+    return lambda seconds: {
+        "LD_PRELOAD": str(found[0]),
+        "FAKETIME": f"{seconds:+d}s",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        "PYTHONPATH": os.pathsep.join((str(tests / "faults" / "faketime"), str(tests.parent))),
+    }
 
 
 @pytest.fixture
@@ -180,10 +230,12 @@ def _turn(item: pytest.Item) -> int:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    skipped = terminalreporter.stats.get("skipped", [])
-    without = [report for report in skipped if _NO_CHROMIUM in str(report.longrepr)]
-    if without:
-        terminalreporter.write_line(f"browser: not run ({_NO_CHROMIUM}; {len(without)} tests skipped)", yellow=True)
+    skipped = [str(report.longrepr) for report in terminalreporter.stats.get("skipped", [])]
+    for what in _MAY_LACK:
+        reasons = [reason.partition(f"Skipped: {what}: ")[2].rstrip("')") for reason in skipped]
+        without = [reason for reason in reasons if reason]
+        if without:
+            terminalreporter.write_line(f"{what}: not run ({without[0]}; {len(without)} tests skipped)", yellow=True)
 
 
 @pytest.fixture

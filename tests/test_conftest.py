@@ -24,6 +24,8 @@ def pytest_in(path: str, folder: Path, *arguments: str, **environment: str) -> t
     (folder / "test_inner.py").write_text(
         "import pytest\n"
         "async def test_page(browser): raise AssertionError('ran')\n"
+        "def test_disk(small_disk, tmp_path): assert small_disk(tmp_path / 'disk', 1) is None\n"
+        "def test_clock(wrong_clock): raise AssertionError('ran')\n"
         "@pytest.mark.bench\n"
         "def test_speed(): raise AssertionError('measured')\n"
     )
@@ -43,17 +45,21 @@ def pytest_in(path: str, folder: Path, *arguments: str, **environment: str) -> t
     return done.returncode, done.stdout
 
 
-def test_without_chromium_the_summary_says_so_and_the_run_passes(tmp_path: Path) -> None:
+def test_what_the_machine_lacks_the_summary_says_and_the_run_passes(tmp_path: Path) -> None:
     code, output = pytest_in("/nowhere", tmp_path)
     assert code == 0
     assert "browser: not run (no Chromium on PATH; 1 tests skipped)" in output
+    assert "full disk: not run (there is no unshare on PATH; 1 tests skipped)" in output
+    assert "clock: not run (no faketime on PATH; 1 tests skipped)" in output
     assert "1 deselected" in output
 
 
-def test_without_chromium_the_run_fails_where_a_browser_is_required(tmp_path: Path) -> None:
-    code, output = pytest_in("/nowhere", tmp_path, WARDWATCH_REQUIRE_BROWSER="1")
+def test_what_the_machine_lacks_fails_the_run_where_it_is_required(tmp_path: Path) -> None:
+    required = {f"WARDWATCH_REQUIRE_{what}": "1" for what in ("BROWSER", "FULL_DISK", "CLOCK")}
+    code, output = pytest_in("/nowhere", tmp_path, **required)
     assert code == 1
-    assert "install Debian's chromium" in output
+    for mend in ("install Debian's chromium", "install util-linux", "install Debian's faketime"):
+        assert mend in output
 
 
 def test_what_measures_runs_only_when_asked_for(tmp_path: Path) -> None:
@@ -68,7 +74,7 @@ def test_what_runs_in_two_processes_is_handed_out_by_the_file(tmp_path: Path) ->
         case = f"    Path({str(tmp_path)!r}, f'{name}.{{os.getpid()}}').touch()\n"
         text = "import os\nfrom pathlib import Path\n" + "".join(f"def test_{n}():\n{case}" for n in range(8))
         (tmp_path / f"test_{name}.py").write_text(text)
-    code, output = pytest_in("/nowhere", tmp_path, "-n", "2", "-k", "not page")
+    code, output = pytest_in("/nowhere", tmp_path, "-n", "2", "-k", "not page and not disk and not clock")
     assert code == 0, output
     (one,), (two,) = tmp_path.glob("one.*"), tmp_path.glob("two.*")
     assert one.suffix != two.suffix

@@ -19,6 +19,7 @@ ASKED = [
     *PROJECT["project"]["dependencies"],
     *PROJECT["project"]["optional-dependencies"]["server"],
     *PROJECT["dependency-groups"]["dev"],
+    *PROJECT["dependency-groups"]["hunting"],
 ]
 
 

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
 
-__all__ = ["read_topic"]
+__all__ = ["partitions_of", "read_topic"]
 
 
-def read_topic(kafka: str, topic: str) -> dict[int, list[Any]]:
+def partitions_of(kafka: str, topic: str) -> Iterator[tuple[int, list[Any]]]:
+    """As :func:`read_topic`, one partition at a time, so that no more than one is in memory."""
+    consumer = KafkaConsumer(bootstrap_servers=kafka, enable_auto_commit=False)
+    numbers = sorted(consumer.partitions_for_topic(topic) or ())
+    consumer.close()
+    for number in numbers:
+        yield from read_topic(kafka, topic, only=number).items()
+
+
+def read_topic(kafka: str, topic: str, *, only: int | None = None) -> dict[int, list[Any]]:
     """Every committed record from the log's start to its present end, by partition, in offset order.
 
-    ``kafka``: bootstrap servers.
+    ``kafka``: bootstrap servers. ``only``: this partition alone.
     """
     consumer = KafkaConsumer(bootstrap_servers=kafka, enable_auto_commit=False, isolation_level="read_committed")
     try:
-        partitions = [TopicPartition(topic, n) for n in sorted(consumer.partitions_for_topic(topic) or ())]
+        numbers = sorted(consumer.partitions_for_topic(topic) or ()) if only is None else [only]
+        partitions = [TopicPartition(topic, n) for n in numbers]
         assert partitions, f"there is no topic {topic}"
         consumer.assign(partitions)
         consumer.seek_to_beginning(*partitions)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from dashboards.kibana.boards import COLOURS, Panel
 from dashboards.kibana.columns import Time
-from dashboards.kibana.panels import COLOURS, SEVERITY, Panel
 
 __all__ = ["LAYER", "attributes", "layer_reference"]
 
 #: The one layer of each panel.
-LAYER = "alerts"
+LAYER = "wardwatch"
 
 _TYPES = {
     "number": "lnsMetric",
@@ -105,18 +105,19 @@ def _chart(panel: Panel, layer: dict[str, Any]) -> dict[str, Any]:
 
 
 def _colours(panel: Panel) -> dict[str, Any]:
-    """A severity has its own colour; what else there is takes Kibana's."""
-    if not any(bucket.field == SEVERITY for bucket in panel.buckets):
+    """What has a colour of its own wears it; what else there is takes Kibana's."""
+    colours = next((COLOURS[bucket.field] for bucket in panel.buckets if bucket.field in COLOURS), None)
+    if colours is None:
         return {}
     return {
         "colorMapping": {
             "assignments": [
                 {
-                    "rule": {"type": "matchExactly", "values": [severity]},
+                    "rule": {"type": "matchExactly", "values": [value]},
                     "color": {"type": "colorCode", "colorCode": colour},
                     "touched": False,
                 }
-                for severity, colour in COLOURS.items()
+                for value, colour in colours.items()
             ],
             "specialAssignments": [{"rule": {"type": "other"}, "color": {"type": "loop"}, "touched": False}],
             "paletteId": "eui_amsterdam_color_blind",

@@ -1,4 +1,4 @@
-"""Kibana's saved objects: two data views, the latest alerts as a saved search, and the overview dashboard.
+"""Kibana's saved objects: of alerts and of events a data view, a saved search and a dashboard each.
 
 Ids are made of names, so that loading them again replaces them, and a space has ids of its own: Kibana takes an id
 once for all spaces. Each object carries the oldest migration version that has its shape, so every Kibana from 8.15 to
@@ -7,27 +7,26 @@ the end of 9 takes it, and brings it up to its own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
 
 from dashboards.kibana import lens
-from dashboards.kibana.panels import CONTROLS, LATEST, LATEST_GRID, PANELS, TIME, Grid
-from streams.sinks.elasticsearch import ALERTS
+from dashboards.kibana.access_panels import ACCESSES
+from dashboards.kibana.boards import TIME, Board, Grid, Search
+from dashboards.kibana.panels import OVERVIEW
 
-__all__ = ["EVENTS", "OLDEST_KIBANA", "ndjson", "saved_objects"]
+__all__ = ["BOARDS", "OLDEST_KIBANA", "ndjson", "saved_objects"]
 
-#: Prefix of the indices of events, as that of alerts.
-EVENTS = "wardwatch-events"
+#: Every dashboard, the one to begin with last.
+BOARDS = (ACCESSES, OVERVIEW)
 #: The first version that knows every migration version below.
 OLDEST_KIBANA = (8, 15)
 
 #: Of what all types have in common, and of each type. A later Kibana takes an earlier one, never the other way round.
 _CORE = "8.8.0"
 _TYPES = {"index-pattern": "8.0.0", "search": "10.2.0", "dashboard": "10.2.0"}
-
-_NO_QUERY = {"query": {"query": "", "language": "kuery"}, "filter": []}
 
 
 def saved_objects(*, public_url: str = "", space: str = "") -> list[dict[str, Any]]:
@@ -37,13 +36,14 @@ def saved_objects(*, public_url: str = "", space: str = "") -> list[dict[str, An
     space they are for; empty for the default one.
     """
     suffix = f"-{space}" if space not in ("", "default") else ""
-    alerts, latest = f"{ALERTS}{suffix}", f"{ALERTS}-latest{suffix}"
-    return [
-        _data_view(alerts, "Wardwatch alerts", ALERTS, _links(public_url), LATEST),
-        _data_view(f"{EVENTS}{suffix}", "Wardwatch events", EVENTS, {}, {}),
-        _latest(latest, alerts),
-        _dashboard(f"wardwatch-overview{suffix}", alerts, latest),
-    ]
+    views, searches, dashboards = [], [], []
+    for board in BOARDS:
+        view, search = f"{board.indices}{suffix}", f"{board.search.id}{suffix}"
+        formats = _links(public_url) if board is OVERVIEW else {}
+        views.append(_data_view(view, board, formats))
+        searches.append(_search(search, view, board.search, board.query))
+        dashboards.append(_dashboard(f"{board.id}{suffix}", view, search, board))
+    return [*views, *searches, *dashboards]
 
 
 def ndjson(objects: Sequence[dict[str, Any]]) -> bytes:
@@ -75,14 +75,15 @@ def _object(kind: str, name: str, attributes: dict[str, Any], references: list[d
     }
 
 
-def _data_view(name: str, title: str, prefix: str, formats: dict[str, Any], labels: dict[str, str]) -> dict[str, Any]:
+def _data_view(name: str, board: Board, formats: dict[str, Any]) -> dict[str, Any]:
+    labels = {field: {"customLabel": label} for field, label in board.search.columns.items()}
     attributes = {
-        "title": f"{prefix}-*",
-        "name": title,
+        "title": f"{board.indices}-*",
+        "name": board.indices.capitalize().replace("-", " "),
         "timeFieldName": TIME,
-        "allowNoIndex": True,  # before the first alert there is no index, and that is no error
+        "allowNoIndex": True,  # before the first document there is no index, and that is no error
         "fields": "[]",
-        "fieldAttrs": _json({field: {"customLabel": label} for field, label in labels.items()}),
+        "fieldAttrs": _json(labels),
         "fieldFormatMap": _json(formats),
         "runtimeFieldMap": "{}",
         "sourceFilters": "[]",
@@ -91,31 +92,36 @@ def _data_view(name: str, title: str, prefix: str, formats: dict[str, Any], labe
     return _object("index-pattern", name, attributes, [])
 
 
-def _latest(name: str, data_view: str) -> dict[str, Any]:
+def _search(name: str, data_view: str, search: Search, query: str) -> dict[str, Any]:
     reference = "kibanaSavedObjectMeta.searchSourceJSON.index"
     attributes = {
-        "title": "Wardwatch: latest alerts",
-        "description": "Every alert, the latest first.",
-        "columns": list(LATEST),
+        "title": search.title,
+        "description": search.description,
+        "columns": list(search.columns),
         "sort": [[TIME, "desc"]],
-        "grid": {"columns": {"wardwatch.severity": {"width": 110}, "wardwatch.alert": {"width": 300}}},
+        "grid": {"columns": {field: {"width": width} for field, width in search.widths.items()}},
         "hideChart": True,
         "isTextBasedQuery": False,
         "timeRestore": False,
-        "kibanaSavedObjectMeta": {"searchSourceJSON": _json({**_NO_QUERY, "indexRefName": reference})},
+        "kibanaSavedObjectMeta": {"searchSourceJSON": _json({**_source(query), "indexRefName": reference})},
     }
     return _object("search", name, attributes, [{"type": "index-pattern", "id": data_view, "name": reference}])
 
 
-def _dashboard(name: str, alerts: str, latest: str) -> dict[str, Any]:
+def _source(query: str) -> dict[str, Any]:
+    return {"query": {"query": query, "language": "kuery"}, "filter": []}
+
+
+def _dashboard(name: str, view: str, search: str, board: Board) -> dict[str, Any]:
     panels = [
-        _placed(panel.id, panel.grid, "lens", panel.title, {"attributes": lens.attributes(panel, alerts)})
-        for panel in PANELS
+        _placed(panel.id, panel.grid, "lens", panel.title, {"attributes": lens.attributes(panel, view)})
+        for panel in board.panels
     ]
-    below = _placed("latest", LATEST_GRID, "search", "Latest alerts", {}) | {"panelRefName": "panel_latest"}
+    title = board.search.title.removeprefix("Wardwatch: ").capitalize()
+    below = _placed("latest", board.search.grid, "search", title, {}) | {"panelRefName": "panel_latest"}
     attributes = {
-        "title": "Wardwatch: overview",
-        "description": "Alerts over time, by severity, source, detector and technique; who has most; the latest.",
+        "title": board.title,
+        "description": board.description,
         "panelsJSON": _json([*panels, below]),
         "optionsJSON": _json(
             {
@@ -126,20 +132,20 @@ def _dashboard(name: str, alerts: str, latest: str) -> dict[str, Any]:
                 "hidePanelTitles": False,
             }
         ),
-        "controlGroupInput": _controls(alerts),
+        "controlGroupInput": _controls(view, board.controls),
         "timeRestore": True,
         "timeFrom": "now-7d",
         "timeTo": "now",
         "refreshInterval": {"pause": False, "value": 60_000},
-        "kibanaSavedObjectMeta": {"searchSourceJSON": _json(_NO_QUERY)},
+        "kibanaSavedObjectMeta": {"searchSourceJSON": _json(_source(board.query))},
         "version": 3,
     }
     references = [
-        *(lens.layer_reference(alerts, panel.id) for panel in PANELS),
-        {"type": "search", "id": latest, "name": "latest:panel_latest"},
+        *(lens.layer_reference(view, panel.id) for panel in board.panels),
+        {"type": "search", "id": search, "name": "latest:panel_latest"},
         *(
-            {"type": "index-pattern", "id": alerts, "name": f"controlGroup_{_control(field)}:optionsListDataView"}
-            for field in CONTROLS
+            {"type": "index-pattern", "id": view, "name": f"controlGroup_{_control(field)}:optionsListDataView"}
+            for field in board.controls
         ),
     ]
     return _object("dashboard", name, attributes, references)
@@ -155,7 +161,7 @@ def _placed(name: str, grid: Grid, kind: str, title: str, config: dict[str, Any]
     }
 
 
-def _controls(data_view: str) -> dict[str, Any]:
+def _controls(data_view: str, fields: Mapping[str, str]) -> dict[str, Any]:
     ignored = dict.fromkeys(("ignoreFilters", "ignoreQuery", "ignoreTimerange", "ignoreValidations"), False)
     controls = {
         _control(field): {
@@ -173,7 +179,7 @@ def _controls(data_view: str) -> dict[str, Any]:
                 "sort": {"by": "_count", "direction": "desc"},
             },
         }
-        for order, (field, title) in enumerate(CONTROLS.items())
+        for order, (field, title) in enumerate(fields.items())
     }
     return {
         "controlStyle": "oneLine",

@@ -1,35 +1,22 @@
-"""The overview dashboard: what it shows, and where. The grid is 48 columns wide, as Kibana's."""
+"""The overview dashboard: which alerts there were, how severe, of what and about whom."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Final
 
-from dashboards.kibana.columns import Bucket, Column, Count, Latest, Metric, Terms, Time, Unique, aggregations
-from detectors.base import Severity
+from dashboards.kibana.boards import TIME, Board, Grid, Panel, Search
+from dashboards.kibana.columns import Count, Latest, Terms, Time, Unique
+from streams.sinks.elasticsearch import ALERTS
 
-__all__ = ["COLOURS", "CONTROLS", "LATEST", "PANELS", "Grid", "Panel"]
+__all__ = ["OVERVIEW"]
 
-TIME = "@timestamp"
 SEVERITY = "wardwatch.severity"
 SOURCE = "wardwatch.source"
 DETECTOR = "wardwatch.detector"
 ENTITY = "wardwatch.entity.key"
 
-#: From red to grey, wherever a severity is shown.
-COLOURS: dict[Severity, str] = {
-    "critical": "#bd271e",
-    "high": "#e7664c",
-    "medium": "#d6bf57",
-    "low": "#6092c0",
-    "informational": "#98a2b3",
-}
-
-#: Fields that narrow the whole dashboard, and their labels.
-CONTROLS = {SEVERITY: "Severity", SOURCE: "Source", DETECTOR: "Detector", "wardwatch.entity.kind": "Kind of entity"}
-
 #: Columns of the latest alerts. The last one links to the web page, where ``public_url`` says where it is.
-LATEST = {
+_LATEST = {
     SEVERITY: "Severity",
     "rule.name": "Alert",
     ENTITY: "Entity",
@@ -40,49 +27,13 @@ LATEST = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Grid:
-    """Columns of 48, rows of 20 pixels."""
-
-    x: int
-    y: int
-    w: int
-    h: int
-
-
-@dataclass(frozen=True, slots=True)
-class Panel:
-    """One chart over the alerts of the time and filters chosen."""
-
-    id: str
-    title: str
-    kind: Literal["number", "time", "bar", "donut", "table"]
-    grid: Grid
-    metrics: tuple[Metric, ...]
-    buckets: tuple[Bucket, ...] = ()  #: the outer one first
-
-    @property
-    def columns(self) -> tuple[Column, ...]:
-        return (*self.buckets, *self.metrics)
-
-    def query(self, begin: str, end: str) -> dict[str, Any]:
-        """The search that the chart stands for, between two ISO 8601 times, as Kibana sends it."""
-        between = {"gte": begin, "lte": end, "format": "strict_date_optional_time"}
-        return {
-            "size": 0,
-            "track_total_hits": True,
-            "query": {"bool": {"filter": [{"range": {TIME: between}}]}},
-            "aggs": aggregations(self.buckets, self.metrics),
-        }
-
-
 def _alerts(query: str = "", label: str = "Alerts", name: str = "alerts") -> Count:
     return Count(name, label, query=query)
 
 
 _SERIOUS = f'{SEVERITY}: "high" or {SEVERITY}: "critical"'
 
-PANELS = (
+_PANELS = (
     Panel("count", "Alerts", "number", Grid(0, 0, 12, 6), (_alerts(),)),
     Panel(
         "count-serious", "High and critical", "number", Grid(12, 0, 12, 6), (_alerts(_SERIOUS, "High and critical"),)
@@ -146,5 +97,19 @@ PANELS = (
     ),
 )
 
-#: Where the latest alerts stand, below the panels.
-LATEST_GRID = Grid(0, 50, 48, 24)
+OVERVIEW: Final = Board(
+    id="wardwatch-overview",
+    title="Wardwatch: overview",
+    description="Alerts over time, by severity, source, detector and technique; who has most; the latest.",
+    indices=ALERTS,
+    panels=_PANELS,
+    controls={SEVERITY: "Severity", SOURCE: "Source", DETECTOR: "Detector", "wardwatch.entity.kind": "Kind of entity"},
+    search=Search(
+        id=f"{ALERTS}-latest",
+        title="Wardwatch: latest alerts",
+        description="Every alert, the latest first.",
+        columns=_LATEST,
+        widths={SEVERITY: 110, "wardwatch.alert": 300},
+        grid=Grid(0, 50, 48, 24),
+    ),
+)

@@ -18,9 +18,10 @@ Where the specification leaves a choice, this is the one made:
 """
 
 from detectors.rules.findings import finding
+from detectors.rules.links import Links
 from detectors.rules.loader import load, starter_rules
 from detectors.rules.problems import Problem
 from detectors.rules.rule import Rule
 from detectors.rules.ruleset import Match, RuleSet
 
-__all__ = ["Match", "Problem", "Rule", "RuleSet", "finding", "load", "starter_rules"]
+__all__ = ["Links", "Match", "Problem", "Rule", "RuleSet", "finding", "load", "starter_rules"]

@@ -13,9 +13,9 @@ from typing import Any
 
 from detectors.rules import lookup
 from detectors.rules.expression import And, Expression, Not, Question, questions
-from detectors.rules.predicates import predicate, reference, view
+from detectors.rules.predicates import between, predicate, view
 
-__all__ = ["Matcher", "compile_expression"]
+__all__ = ["Matcher", "compile_expression", "compiled_late"]
 
 #: (the vendor's record, flat ECS fields, words of both for keywords) -> does the rule match?
 Matcher = Callable[[Mapping[str, Any], Mapping[str, Any], lookup.Words], bool]
@@ -26,6 +26,19 @@ _Read = tuple[str, str]  # view and field name
 def compile_expression(tree: Expression, name: str) -> Matcher:
     """Compile ``tree``; ``name`` shows in tracebacks."""
     return _Compiler(tree).function(name)
+
+
+def compiled_late(tree: Expression, name: str) -> Matcher:
+    """As :func:`compile_expression`, at the first event: most rules of a large set never see one."""
+    made: Matcher | None = None
+
+    def match(record: Mapping[str, Any], fields: Mapping[str, Any], words: lookup.Words) -> bool:
+        nonlocal made
+        if made is None:
+            made = compile_expression(tree, name)
+        return made(record, fields, words)
+
+    return match
 
 
 class _Compiler:
@@ -62,10 +75,8 @@ class _Compiler:
         return f"({word.join(map(self._expression, tree.parts))})"
 
     def _test(self, test: Question) -> str:
-        if test.kind == "fieldref":
-            ((_, starts, ends),) = test.operands
-            first, second = (self._read(read) for read in _reads(test))
-            return f"{self._constant('test', reference(starts, ends))}({first}, {second})"
+        if test.kind in ("fieldref", "filled"):
+            return f"{self._constant('test', between(test))}({', '.join(map(self._read, _reads(test)))})"
         if _joinable(test):
             words = (f"{self._constant('word', word)} in words.joined()" for word in test.operands)
             return f"({' or '.join(words)})"
@@ -73,7 +84,7 @@ class _Compiler:
         if test.field is None:
             return f"{call}(words.{view(test)}())"
         (read,) = _reads(test)
-        return f"{call}({self._read(read)})"
+        return f"{call}({self._read(read)}{', words.time' if test.kind == 'listed' else ''})"
 
     def _read(self, read: _Read) -> str:
         what, field = read
@@ -96,8 +107,4 @@ def _joinable(test: Question) -> bool:
 
 
 def _reads(test: Question) -> list[_Read]:
-    if test.field is None:
-        return []
-    if test.kind == "fieldref":
-        return [("folded", test.field), ("folded", test.operands[0][0])]
-    return [(view(test), test.field)]
+    return [(view(test), name) for name in test.names if name is not None]

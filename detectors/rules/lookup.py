@@ -118,9 +118,10 @@ def folded(record: Record, fields: Record, name: str, path: tuple[str, ...]) -> 
 class Words:
     """Every scalar of an event as text, for keywords; gathered once, when the first keyword asks."""
 
-    __slots__ = ("_fields", "_folded", "_joined", "_record", "_texts")
+    __slots__ = ("_fields", "_folded", "_joined", "_record", "_texts", "time")
 
-    def __init__(self, record: Record, fields: Record) -> None:
+    def __init__(self, record: Record, fields: Record, time: int | None = None) -> None:
+        self.time = time  #: of the event, in ms since the epoch, against which indicators expire
         self._record = record
         self._fields = fields
         self._texts: tuple[str, ...] | None = None

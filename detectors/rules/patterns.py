@@ -16,16 +16,16 @@ from importlib import import_module
 from typing import Any, Final, Literal
 
 import re2  # type: ignore[import-untyped]
-from sigma.types import SigmaString, SpecialChars
 
 from detectors.rules.problems import RuleError
+from detectors.rules.values import DASHES, Part, Parts, Wild
 
-__all__ = ["Engine", "Regex", "Shape", "like", "longest_literal", "regex", "shape"]
+__all__ = ["Regex", "Shape", "checked", "like", "longest_literal", "regex", "shape"]
 
 Shape = Literal["equals", "contains", "startswith", "endswith", "any", "like"]
 
 _PATTERN_LIMIT: Final = 2_000
-_MULTI, _SINGLE = SpecialChars.WILDCARD_MULTI, SpecialChars.WILDCARD_SINGLE
+_WILD_LIMIT: Final = 1_000  # wildcards and runs of text of one value
 
 # The parser behind re. Its public name before 3.11, sre_parse, warns of its own removal.
 _parser: Any = import_module("re._parser")
@@ -35,64 +35,62 @@ _OPTIONS: Final = re2.Options()
 _OPTIONS.log_errors = False
 
 
-def _parts(value: Any) -> list[Any]:
-    parts: list[Any] = []
-    for part in value.s:
-        if isinstance(part, str) and parts and isinstance(parts[-1], str):
-            parts[-1] += part
-        elif isinstance(part, str) or part is _SINGLE:
-            parts.append(part)
-        elif part is _MULTI:
-            if not parts or parts[-1] is not _MULTI:
-                parts.append(part)
-        else:
-            raise RuleError("holds a placeholder; replace it by the values it stands for")
-    return [part for part in parts if part != ""]
+def _merged(value: Parts) -> Parts:
+    """``value`` with several ``*`` in a row as one."""
+    made: list[Part] = []
+    for part in value:
+        if part is not Wild.MANY or not made or made[-1] is not Wild.MANY:
+            made.append(part)
+    return tuple(made)
 
 
-def shape(value: SigmaString) -> tuple[Shape, str]:
+def shape(value: Parts) -> tuple[Shape, str]:
     """The cheapest operation that decides ``value``, and its literal (not folded; empty for ``like``)."""
-    parts = _parts(value)
-    if not parts:
+    if not value:
         return "equals", ""
-    literals = [part for part in parts if isinstance(part, str)]
-    if len(parts) == len(literals):
-        return "equals", literals[0]
-    if parts == [_MULTI]:
+    if len(value) == 1 and isinstance(value[0], str):
+        return "equals", value[0]
+    parts = _merged(value)
+    if parts == (Wild.MANY,):
         return "any", ""
-    if len(literals) == 1 and _SINGLE not in parts:
+    literals = [part for part in parts if isinstance(part, str)]
+    if len(literals) == 1 and len(parts) - 1 == parts.count(Wild.MANY):
         literal = literals[0]
         if len(parts) == 3:
             return "contains", literal
-        return ("startswith", literal) if parts[1] is _MULTI else ("endswith", literal)
+        return ("startswith", literal) if parts[1] is Wild.MANY else ("endswith", literal)
     return "like", ""
 
 
-def longest_literal(value: SigmaString) -> str:
+def longest_literal(value: Parts) -> str:
     """The longest run of plain characters in ``value``; empty where it has none."""
-    return max((part for part in _parts(value) if isinstance(part, str)), key=len, default="")
+    return max((part for part in value if isinstance(part, str)), key=len, default="")
 
 
-def like(value: SigmaString, *, fold: bool) -> re.Pattern[str]:
-    """Pattern whose ``match`` decides a value with wildcards; linear in the text for each gap.
+def like(value: Parts, *, fold: bool) -> str:
+    """Source of a pattern whose ``match`` with DOTALL decides a value with wildcards; linear in the text for each gap.
 
     Each piece between two ``*`` is taken at its first place and never reconsidered (an atomic group): an
-    earlier place leaves more text for what follows, so nothing is lost by it.
+    earlier place leaves more text for what follows, so nothing is lost by it. Raises RuleError.
     """
+    if len(value) > _WILD_LIMIT:
+        raise RuleError(f"a value has more than {_WILD_LIMIT} wildcards; split it")
     pieces = [""]
-    for part in _parts(value):
-        if part is _MULTI:
+    for part in _merged(value):
+        if part is Wild.MANY:
             pieces.append("")
-        elif part is _SINGLE:
+        elif part is Wild.ONE:
             pieces[-1] += "."
-        else:
+        elif part is Wild.DASH:
+            pieces[-1] += f"[{DASHES}]"
+        elif isinstance(part, str):
             pieces[-1] += re.escape(part.casefold() if fold else part)
     if len(pieces) == 1:
         source = pieces[0]
     else:
         first, *middle, last = pieces
         source = first + "".join(f"(?>.*?{piece})" for piece in middle) + ".*" + last
-    return re.compile(source + r"\Z", re.DOTALL)
+    return source + r"\Z"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,28 +102,19 @@ class Regex:
 
     def compile(self) -> Callable[[str], Any]:
         """Its search."""
-        search: Callable[[str], Any] = _compile(self.source).search
+        search: Callable[[str], Any] = checked(self.source).search
         return search
 
 
 def regex(source: str, flags: str) -> Regex:
     """``source`` with ``flags`` (of "ims"). Raises RuleError where RE2 cannot run it."""
-    made = Regex(f"(?{flags}:{source})" if flags else source, _required(source, flags))
-    _compile(made.source)
-    return made
+    whole = f"(?{flags}:{source})" if flags else source
+    checked(whole)  # before Python's parser, whose time grows with a text that RE2 would not take
+    return Regex(whole, _required(source, flags))
 
 
-class Engine:
-    """What pySigma checks regular expressions with: the same RE2, saying what to mend and nothing on stderr."""
-
-    error = RuleError
-
-    def compile(self, pattern: str, flags: int = 0) -> Any:
-        """As pySigma calls it; flags change nothing about what is valid."""
-        return _compile(pattern)
-
-
-def _compile(source: str) -> Any:
+def checked(source: str) -> Any:
+    """``source`` compiled by RE2. Raises RuleError, which says what to mend."""
     if len(source) > _PATTERN_LIMIT:
         raise RuleError(f"longer than {_PATTERN_LIMIT} characters; split it")
     try:

@@ -11,14 +11,15 @@ import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from itertools import islice, product
 from typing import Any, Final
 
 from detectors.rules.expression import Question
 
-__all__ = ["Predicate", "predicate", "reference", "view"]
+__all__ = ["Predicate", "between", "predicate", "view"]
 
-Predicate = Callable[[Any], bool]
+Predicate = Callable[..., bool]
 
 _OPERATORS: Final[dict[str, Callable[[Any, Any], bool]]] = {
     "LT": operator.lt,
@@ -29,6 +30,7 @@ _OPERATORS: Final[dict[str, Callable[[Any, Any], bool]]] = {
     "NEQ": operator.ne,
 }
 _NUMBER: Final = re.compile(r"[+-]?(\d{1,300}(\.\d*)?|\.\d{1,300})([eE][+-]?\d{1,3})?", re.ASCII)
+_COMBINATIONS: Final = 64  # of the values of several fields that are lists, in one text
 _DATE: Final = re.compile(r"\d{4}-\d\d-\d\d")
 _PARTS: Final[dict[str, Callable[[datetime], int]]] = {
     "MINUTE": lambda moment: moment.minute,
@@ -48,20 +50,36 @@ def view(test: Question) -> str:
 
 
 def predicate(test: Question) -> Predicate:
-    """The test of every kind but ``fieldref``, which needs two fields: :func:`reference`."""
+    """The test of every kind but ``fieldref`` and ``filled``, which need several fields: :func:`between`."""
     return _BUILDERS[test.kind](test.operands)
 
 
-def reference(starts: bool, ends: bool) -> Callable[[Sequence[str], Sequence[str]], bool]:
-    """``fieldref``: a value of one field equals (starts with, ends with, contains) one of another."""
-    compare: Callable[[str, str], bool] = operator.eq
+def between(test: Question) -> Callable[..., bool]:
+    """The test of ``fieldref`` and ``filled``: takes the texts of each of ``test.names``, in their order."""
+    if test.kind == "fieldref":
+        ((_, starts, ends),) = test.operands
+        compare = _comparison(starts, ends)
+        return lambda first, second: any(compare(one, other) for one in first for other in second)
+    ((open_start, open_end, *parts),) = test.operands
+    compare, literals = _comparison(open_end, open_start), parts[::2]
+
+    def filled(values: Sequence[str], *others: Sequence[str]) -> bool:
+        for chosen in islice(product(*others), _COMBINATIONS):
+            text = literals[0] + "".join(value + literal for value, literal in zip(chosen, literals[1:], strict=True))
+            if any(compare(value, text) for value in values):
+                return True
+        return False
+
+    return filled
+
+
+def _comparison(starts: bool, ends: bool) -> Callable[[str, str], bool]:
+    """Equals, or starts with, ends with, contains where both."""
     if starts and ends:
-        compare = operator.contains
-    elif starts:
-        compare = str.startswith
-    elif ends:
-        compare = str.endswith
-    return lambda first, second: any(compare(one, other) for one in first for other in second)
+        return operator.contains
+    if starts:
+        return str.startswith
+    return str.endswith if ends else operator.eq
 
 
 def _equals(operands: tuple[Any, ...]) -> Predicate:
@@ -85,7 +103,8 @@ def _endswith(operands: tuple[Any, ...]) -> Predicate:
 
 
 def _like(operands: tuple[Any, ...]) -> Predicate:
-    return lambda values: any(pattern.match(value) for value in values for pattern in operands)
+    matches = [re.compile(source, re.DOTALL).match for source in operands]
+    return lambda values: any(match(value) for value in values for match in matches)
 
 
 def _re(operands: tuple[Any, ...]) -> Predicate:
@@ -118,11 +137,13 @@ def _address(value: str) -> IPv4Address | IPv6Address | None:
 
 
 def _cidr(operands: tuple[Any, ...]) -> Predicate:
+    networks = [ip_network(operand) for operand in operands]
+
     def test(values: Any) -> bool:
         for value in values:
             # 64 characters hold any address with a zone; longer values would only fill the cache.
             address = _address(value) if len(value) <= 64 else None
-            if address is not None and any(address in network for network in operands):
+            if address is not None and any(address in network for network in networks):
                 return True
         return False
 
@@ -179,6 +200,17 @@ def _exists(operands: tuple[Any, ...]) -> Predicate:
     return lambda values: (values is not None) is wanted
 
 
+def _listed(operands: tuple[Any, ...]) -> Predicate:
+    """Takes the event's time too, in ms since the epoch; without one nothing has expired."""
+    (indicators,) = operands
+    holds = indicators.holds
+
+    def test(values: Any, time: int | None = None) -> bool:
+        return any(holds(value, time) for value in values)
+
+    return test
+
+
 _BUILDERS: Final[dict[str, Callable[[tuple[Any, ...]], Predicate]]] = {
     "equals": _equals,
     "contains": _contains,
@@ -192,4 +224,5 @@ _BUILDERS: Final[dict[str, Callable[[tuple[Any, ...]], Predicate]]] = {
     "time": _time,
     "null": _null,
     "exists": _exists,
+    "listed": _listed,
 }

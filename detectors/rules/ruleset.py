@@ -57,6 +57,7 @@ class Match:
     rule: Rule
     record: Mapping[str, Any]
     fields: Mapping[str, Any]
+    ruleset: str = ""  #: version of the set that the rule was tried with
 
     def causes(self) -> tuple[Cause, ...]:
         """Which questions were answered with yes; negated ones are left out."""
@@ -100,27 +101,31 @@ class RuleSet:
         return tuple(rule for rule, atoms in zip(self.rules, self._witnesses, strict=True) if atoms is None)
 
     def match(
-        self, record: Mapping[str, Any], fields: Mapping[str, Any], logsource: LogSourceLike | None
+        self,
+        record: Mapping[str, Any],
+        fields: Mapping[str, Any],
+        logsource: LogSourceLike | None,
+        time: int | None = None,
     ) -> list[Match]:
         """The rules that match one event, in load order.
 
         ``record`` is the vendor's whole record, ``fields`` the flat ECS fields of the same event; a name is
         looked up in the first, then in the second. ``logsource`` of None tries every rule; it must not change
-        between calls.
+        between calls. ``time``: the event's, in ms since the epoch; without one no indicator has expired.
         """
         known = self._by_identity.get(id(logsource))
         index = self._index(logsource) if known is None else known[1]
         candidates = index.candidates(record, fields)
         if not candidates:
             return []
-        words = Words(record, fields)
+        words = Words(record, fields, time)
         matches = []
         began = perf_counter_ns()
         for number in candidates if len(candidates) == 1 else sorted(set(candidates)):
             self.tried[number] += 1
             if self._matchers[number](record, fields, words):
                 self.matched[number] += 1
-                matches.append(Match(self.rules[number], record, fields))
+                matches.append(Match(self.rules[number], record, fields, self.version))
             ended = perf_counter_ns()
             self.nanoseconds[number] += ended - began
             began = ended

@@ -6,6 +6,7 @@ Nothing heavy is imported until it is needed: :mod:`streams.cli` has this from i
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING
 
 from streams.commands.terminal import fail
@@ -33,15 +34,21 @@ def settings_or_exit(**given: str) -> Settings:
 
 
 def keys_or_exit(settings: Settings) -> Keys:
-    """This installation's keys, made where there are none yet."""
-    from streams.keys import keys_of  # noqa: PLC0415
+    """This installation's keys, made where there are none yet. Others that may read them are told of on stderr."""
+    from streams.keys import exposed, keys_of  # noqa: PLC0415
 
     try:
-        return keys_of(settings)
+        keys = keys_of(settings)
+        if open_to := exposed(keys.folder):
+            told = f"others may read {', '.join(open_to)} in {keys.folder}: chmod 600, and think whether anybody has"
+            print(f"wardwatch: {told}", file=sys.stderr)
     except ValueError as exc:
         fail(str(exc))
     except OSError as exc:
-        fail(f"{settings.home} cannot be used ({exc.strerror or exc}): name another folder in WARDWATCH_DATA_DIR")
+        place = exc.filename or settings.home
+        mend = "let this user have it, or name another folder in WARDWATCH_DATA_DIR"
+        fail(f"{place} cannot be used ({exc.strerror or exc}): {mend}")
+    return keys
 
 
 def reader_or_exit(rules: RuleSet) -> Reader:

@@ -14,6 +14,7 @@ from detectors.rules.correlation import Correlations, Hit
 from detectors.rules.correlation import Memory as Correlating
 from detectors.rules.findings import entity
 from streams.documents import document
+from streams.embedded.jars import cache_folder
 from streams.hits import raw_hits
 from streams.pipeline import LATENESS, Reader, Released
 from streams.reading import Item, numbered, read_files
@@ -28,9 +29,12 @@ __all__ = ["Memory", "detect", "normalise", "read_item", "rules_of"]
 _TIMES: Final = ("@timestamp", "timestamp", "eventTime", "time", "UtcTime", "TimeCreated", "published", "date")
 
 
-def rules_of(paths: Sequence[Path], errors: TextIO) -> RuleSet:
+def rules_of(
+    paths: Sequence[Path], errors: TextIO, *, lists: Sequence[Path] = (), pipelines: Sequence[Path] = ()
+) -> RuleSet:
     """The rules at ``paths``, the starter pack without any. What cannot be loaded is told to ``errors``."""
-    rules = load(paths) if paths else starter_rules()
+    cache = cache_folder() / "rules.cache"
+    rules = load(paths, lists=lists, pipelines=pipelines, cache=cache) if paths else starter_rules()
     for problem in rules.problems:
         print(problem, file=errors)
     return rules

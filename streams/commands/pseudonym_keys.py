@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -12,13 +12,13 @@ from kafka import KafkaConsumer, TopicPartition
 from streams import topics
 from streams.admin import committed, topic_ids
 from streams.commands.own_audit import tell
-from streams.epochs import Epoch
+from streams.epochs import Agreement, Epoch
 from streams.installation import Installation, agree
 from streams.keys import Keys, activate, key_path, remove, spare
 from streams.permissions import roles
 from streams.settings import Settings
 
-__all__ = ["KeyRow", "NotDone", "PseudonymKeys"]
+__all__ = ["KeyRow", "NotDone", "PseudonymKeys", "agreed_rows"]
 
 
 class NotDone(Exception):
@@ -37,6 +37,26 @@ class KeyRow(NamedTuple):
         return self.state + since + (f", counts until {_when(self.counts_until)}" if self.counts_until else "")
 
 
+def agreed_rows(agreement: Agreement, held: Container[str], *, now: int) -> list[KeyRow]:
+    """Every key that was agreed on, oldest first. ``held``: ids of those that are here. ``now``: ms since the epoch."""
+    epochs = agreement.epochs
+    rows = []
+    for number, epoch in enumerate(epochs):
+        after = epochs[number + 1] if number + 1 < len(epochs) else None
+        until = None
+        if epoch.key in agreement.destroyed:
+            state = "destroyed"
+        elif epoch.start > now:
+            state = "announced"
+        elif after is None or after.start > now:
+            state = "in use"
+        else:
+            state = "earlier"
+            until = after.settled if after.settled > now else None
+        rows.append(KeyRow(epoch.key, epoch.key in held, state, epoch.start or None, until))
+    return rows
+
+
 class PseudonymKeys:
     """The commands, on one look at the installation."""
 
@@ -51,21 +71,7 @@ class PseudonymKeys:
 
     def rows(self) -> list[KeyRow]:
         """Every key, oldest first; those that wait last."""
-        epochs = self._agreement.epochs
-        rows = []
-        for number, epoch in enumerate(epochs):
-            after = epochs[number + 1] if number + 1 < len(epochs) else None
-            until = None
-            if epoch.key in self._agreement.destroyed:
-                state = "destroyed"
-            elif epoch.start > self._now:
-                state = "announced"
-            elif after is None or after.start > self._now:
-                state = "in use"
-            else:
-                state = "earlier"
-                until = after.settled if after.settled > self._now else None
-            rows.append(KeyRow(epoch.key, epoch.key in self._keys.held, state, epoch.start or None, until))
+        rows = agreed_rows(self._agreement, self._keys.held, now=self._now)
         return rows + [KeyRow(name, True, "waits", None, None) for name in self._waiting()]
 
     def _waiting(self) -> list[str]:

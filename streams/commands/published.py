@@ -28,7 +28,7 @@ def publish(settings: Settings, path: Path, *, shadow: bool) -> int:
 
     Raises NotPublished where one of them cannot be loaded, SetupError and kafka's errors where Kafka takes nothing.
     """
-    rules = load([path])
+    rules = load([path], **settings.rule_context)
     if path.is_dir() or not rules.rules or rules.problems:
         why = "; ".join(map(str, rules.problems[:3])) or "name one file that holds rules"
         raise NotPublished(f"{path} is not published: {why}")

@@ -1,4 +1,5 @@
-"""``status``: how far each step is behind, how much it takes, what workers say of themselves, dead letters, last alert.
+"""``status``: how far each step is behind, how much it takes, what workers say of themselves, vault and keys, dead
+letters, last alert.
 
 All but the workers' own words comes from Kafka, so it is the same on every machine that reaches the brokers.
 """
@@ -17,6 +18,8 @@ from streams.admin import committed, topic_ids
 from streams.codecs import alert_document, decode_alert
 from streams.commands.alert_line import alert_line
 from streams.commands.letters import envelopes
+from streams.commands.pseudonym_keys import KeyRow, agreed_rows
+from streams.installation import Installation
 from streams.permissions import roles
 from streams.settings import Settings
 from streams.sinks.store import AlertStore, StoreError
@@ -42,6 +45,15 @@ _BACK = 20
 
 
 @dataclass
+class Keeping:
+    """The worker that keeps events, which has a consumer group of its own."""
+
+    lag: int  #: records of ``events`` that are not kept yet
+    taken: float  #: of those, records per second that it is done with; each holds many events
+    workers: dict[str, Any] = field(default_factory=dict)  #: as those of :class:`Status`
+
+
+@dataclass
 class Status:
     time: int  #: ms since the epoch
     lag: dict[str, int] = field(default_factory=dict)  #: records not taken yet, by topic
@@ -52,6 +64,9 @@ class Status:
     alerts: dict[str, int] = field(default_factory=dict)  #: kept by the embedded store, by severity
     last_alert: dict[str, Any] | None = None
     workers: dict[str, Any] = field(default_factory=dict)  #: what each last said of itself, where the store is
+    keeping: Keeping | None = None  #: None where no worker has ever kept events
+    vault_entries: int | None = None  #: written ones, the same identity's again included; None where there is no vault
+    keys: list[dict[str, Any]] = field(default_factory=list)  #: that name patients, oldest first
 
     def json(self) -> dict[str, Any]:
         return asdict(self)
@@ -67,11 +82,13 @@ def read_status(settings: Settings, *, seconds: float = 2.0, sleep: Callable[[fl
     client = settings.security.kafka_python()
     consumer = KafkaConsumer(bootstrap_servers=settings.kafka.split(","), enable_auto_commit=False, **client)
     try:
-        partitions = [TopicPartition(t, n) for t in (*READERS, topics.DEAD_LETTERS) for n in range(settings.partitions)]
+        asked = (*READERS, topics.DEAD_LETTERS, topics.VAULT)
+        partitions = [TopicPartition(topic, n) for topic in asked for n in range(settings.partitions)]
         begins = consumer.beginning_offsets(partitions)
         began, first_ends, first = time.monotonic(), consumer.end_offsets(partitions), _taken(settings, begins)
+        kept_first = _kept(settings)
         sleep(seconds)
-        ends, taken = consumer.end_offsets(partitions), _taken(settings, begins)
+        ends, taken, kept = consumer.end_offsets(partitions), _taken(settings, begins), _kept(settings)
         elapsed = time.monotonic() - began
         inputs = [tp for tp in partitions if tp.topic in topics.INPUTS]
         status.arriving = sum(ends[tp] - first_ends[tp] for tp in inputs) / elapsed
@@ -79,6 +96,12 @@ def read_status(settings: Settings, *, seconds: float = 2.0, sleep: Callable[[fl
         for tp in partitions:
             if tp.topic in READERS:
                 status.lag[tp.topic] = status.lag.get(tp.topic, 0) + max(ends[tp] - taken[tp], 0)
+        if kept:
+            left = sum(max(0, ends[tp] - max(kept.get(tp, 0), begins[tp])) for tp in partitions if tp in kept)
+            done = sum(at - kept_first.get(tp, at) for tp, at in kept.items())
+            status.keeping = Keeping(left, max(0, done) / elapsed)
+        if settings.vault:
+            status.vault_entries = sum(ends[tp] - begins[tp] for tp in partitions if tp.topic == topics.VAULT)
         status.last_alert = _last_alert(consumer, settings.partitions)
     finally:
         consumer.close()
@@ -87,6 +110,12 @@ def read_status(settings: Settings, *, seconds: float = 2.0, sleep: Callable[[fl
     if letters and status.dead_letters_exact:
         letters = sum(not envelope.replayed for envelope in envelopes(settings))
     status.dead_letters = letters
+    installation = Installation(settings)
+    try:
+        rows = agreed_rows(installation.refresh(), (), now=status.time)
+    finally:
+        installation.close()
+    status.keys = [{name: value for name, value in row._asdict().items() if name != "here"} for row in rows]
     if settings.store_path.exists():
         _read_store(settings, status)
     return status
@@ -96,6 +125,12 @@ def _taken(settings: Settings, begins: Mapping[TopicPartition, int]) -> dict[Top
     """How far the group is in each partition: its commit, or the beginning where it has none or what it had is gone."""
     commits = committed(settings)
     return {tp: max(commits.get((tp.topic, tp.partition), 0), begin) for tp, begin in begins.items()}
+
+
+def _kept(settings: Settings) -> dict[TopicPartition, int]:
+    """How far those are that keep events, by partition; empty where there never were any."""
+    commits = committed(settings.of_events, [topics.EVENTS])
+    return {TopicPartition(*place): at for place, at in commits.items() if at >= 0}
 
 
 def _last_alert(consumer: KafkaConsumer, count: int) -> dict[str, Any] | None:
@@ -122,11 +157,16 @@ def _read_store(settings: Settings, status: Status) -> None:
         return
     try:
         status.alerts = store.count()
-        status.workers = {
-            name.removeprefix("worker."): said for name, said in store.facts().items() if name.startswith("worker.")
-        }
+        facts = store.facts()
+        status.workers = _said(facts, "worker.")
+        if status.keeping is not None:
+            status.keeping.workers = _said(facts, "events.")
     finally:
         store.close()
+
+
+def _said(facts: Mapping[str, Any], kind: str) -> dict[str, Any]:
+    return {name.removeprefix(kind): said for name, said in facts.items() if name.startswith(kind)}
 
 
 def status_lines(status: Status, *, width: int = 0, colour: bool = False) -> Iterator[str]:
@@ -135,14 +175,48 @@ def status_lines(status: Status, *, width: int = 0, colour: bool = False) -> Ite
     yield f"{'step':<9} {'reads':<15} {'behind':>9}"
     for topic, lag in status.lag.items():
         yield f"{READERS[topic]:<9} {topic:<15} {lag:>9,}"
+    if status.keeping is not None:
+        yield f"{'keep':<9} {topics.EVENTS:<15} {status.keeping.lag:>9,}"
     yield ""
     yield f"throughput    {status.arriving:,.0f} events/s arrive, {status.taken:,.0f} events/s are taken"
-    speaking = {name: said for name, said in status.workers.items() if now - said["time"] / 1000 < _OLD}
+    speaking = _speaking(status.workers, now)
     for name, said in speaking.items():
         yield f"worker        {name}: {'; '.join(said['stopped']) or 'runs'}"
     if status.workers and not speaking:
         yield "worker        none reports to the embedded store here"
+    yield from _keeping_lines(status, now)
+    yield from _identity_lines(status, speaking)
     counted = "" if status.dead_letters_exact else ", those sent again included"
     yield f"dead letters  {status.dead_letters:,}{counted}"
     last = status.last_alert
     yield f"last alert    {alert_line(last, now=now, width=max(0, width - 14), colour=colour) if last else 'none'}"
+
+
+def _speaking(workers: Mapping[str, Any], now: float) -> dict[str, Any]:
+    """What those said that speak still. ``now``: seconds since the epoch."""
+    return {name: said for name, said in workers.items() if now - said["time"] / 1000 < _OLD}
+
+
+def _keeping_lines(status: Status, now: float) -> Iterator[str]:
+    if status.keeping is None:
+        yield "events kept   none: no worker --only events has run"
+        return
+    speaking = _speaking(status.keeping.workers, now)
+    for name, said in speaking.items():
+        rate = f"{said['records_per_second']:,.0f} events/s"
+        yield f"events kept   {name}: {'; '.join(said['stopped']) or 'runs'}, {rate}"
+    if not speaking:
+        moves = "goes on" if status.keeping.taken or not status.keeping.lag else "does not move"
+        yield f"events kept   their worker {moves}"
+
+
+def _identity_lines(status: Status, speaking: Mapping[str, Any]) -> Iterator[str]:
+    if status.vault_entries is not None:
+        waiting = sorted(name for name, said in speaking.items() if (said.get("vault") or {}).get("waiting"))
+        told = f"; ingest waits for it: {', '.join(waiting)}" if waiting else ""
+        yield f"vault         {status.vault_entries:,} entries{told}"
+    for row in status.keys:
+        yield f"key           {row['key']} {KeyRow(here=False, **row).told()}"
+    for name, said in speaking.items():
+        if said.get("lacking"):
+            yield f"key           {said['lacking']} is not here: {name} stops ingest once it is in use"

@@ -44,6 +44,7 @@ def sentences(exc: Exception) -> list[str]:
     from streams.admin import SetupError  # noqa: PLC0415
     from streams.commands.accesses import NotAsked  # noqa: PLC0415
     from streams.commands.pseudonym_keys import NotDone  # noqa: PLC0415
+    from streams.commands.published import NotPublished  # noqa: PLC0415
     from streams.commands.reveal import NotRevealed  # noqa: PLC0415
     from streams.embedded.jars import EmbeddedError  # noqa: PLC0415
     from streams.refusals import Refused  # noqa: PLC0415
@@ -57,7 +58,7 @@ def sentences(exc: Exception) -> list[str]:
         return [str(exc)]
     if isinstance(exc, KafkaError):
         return [f"Kafka does not do it ({type(exc).__name__}): {exc}"]
-    if isinstance(exc, SetupError | EmbeddedError | StoreError | NotRevealed | NotDone | NotAsked):
+    if isinstance(exc, SetupError | EmbeddedError | StoreError | NotRevealed | NotPublished | NotDone | NotAsked):
         return [str(exc)]
     return []
 

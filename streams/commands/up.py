@@ -100,7 +100,7 @@ def _start(tree: _Tree, kafka: EmbeddedKafka, folder: Path, port: int, demo: Dem
     tree.start("console", ["dashboards.console", "--store", str(settings.store_path), "--port", str(port)], environment)
     _wait_for_worker(tree, settings, started)
     tree.keep("worker")
-    if settings.events_store or settings.events_index:
+    if settings.events_kept:
         tree.start("events", ["streams.worker", "--only", "events"], environment)
         tree.keep("events")
     print(f"ready after {time.monotonic() - began:.1f} s")
@@ -169,11 +169,25 @@ def _watch(tree: _Tree, kafka: EmbeddedKafka, folder: Path) -> int:
             for line in tree.said("demo"):
                 print(f"{time.strftime('%H:%M:%S')}  the demo attacks: {line}", flush=True)
             if not kafka.running():
-                raise EmbeddedError(kafka.why_ended())
+                _wait_for_room(tree, kafka, folder)
             tree.check()
             time.sleep(0.25)
     finally:
         store.close()
+
+
+def _wait_for_room(tree: _Tree, kafka: EmbeddedKafka, folder: Path) -> None:
+    """Start a Kafka again that filled its disk, once there is room. Raises EmbeddedError where it ended of else."""
+    if not kafka.out_of_room:
+        raise EmbeddedError(kafka.why_ended())
+    kafka.stop()
+    needed = f"{DISK_NEEDED // (1024 * 1024)} MB"
+    print(f"the disk under {folder} is full: Kafka stopped, and goes on once {needed} are free; make room", flush=True)
+    while shutil.disk_usage(folder).free < DISK_NEEDED:
+        tree.check()
+        time.sleep(0.5)
+    kafka.start()
+    print("there is room again: Kafka goes on", flush=True)
 
 
 def _say(what: str) -> None:

@@ -31,6 +31,9 @@ JARS = Path(__file__).with_name("kafka-jars.json")
 #: Bytes that must be free to start: Kafka stops hard when a disk fills up under it.
 DISK_NEEDED = 512 * 1024 * 1024
 
+#: What Java says of a write to a full disk.
+_NO_ROOM = "No space left on device"
+
 #: Seconds that a broker whose parent was killed may take to end and let go of its folder.
 _PATIENCE = 7.0
 
@@ -215,17 +218,25 @@ class EmbeddedKafka:
     def running(self) -> bool:
         return self._process is not None and self._process.running()
 
+    @property
+    def out_of_room(self) -> bool:
+        """Whether a broker that ended by itself did because its disk is full."""
+        return _NO_ROOM in self._said()
+
     def why_ended(self) -> str:
         """One sentence about a broker that ended by itself, for whoever finds it not running."""
         return self._known_cause() or f"Kafka ended by itself: {self.log} says why; start again to go on"
 
     def _known_cause(self) -> str | None:
-        log = self.log.read_text(errors="replace") if self.log.exists() else ""
-        if "No space left on device" in log:
+        log = self._said()
+        if _NO_ROOM in log:
             return self._os_error(OSError(errno.ENOSPC, ""))
         if "Address already in use" in log:
             return f"port {self._port} is in use: stop what holds it, or choose another with --port"
         return None
+
+    def _said(self) -> str:
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
 
     def _unknown_cause(self, words: str) -> str:
         return (

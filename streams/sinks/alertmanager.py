@@ -56,6 +56,7 @@ def compose_with(*, hours: float, token: str = "") -> Compose:
                 "description": cut(description, ANNOTATION),
                 "seen": facts.get("Seen", ""),
                 "found_by": facts.get("Found by", ""),
+                **({"rule": facts["Rule"]} if "Rule" in facts else {}),
             },
             # An alert that arrives hours late begins now: one that ended before it came would page nobody. The end of
             # one overlaps it so, whenever that came, and the two are merged.

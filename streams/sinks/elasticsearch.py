@@ -14,7 +14,7 @@ import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 from elasticsearch import ApiError, AsyncElasticsearch, BadRequestError, TransportError
@@ -219,6 +219,10 @@ def _actions(alert: Alert) -> Iterable[tuple[dict[str, Any], dict[str, Any]]]:
     yield {"index": write}, alert_source(alert)
 
 
+#: What ECS has of a rule beside the rest, where the rule says it.
+_OF_A_RULE: Final = ("uuid", "version", "ruleset", "license", "reference")
+
+
 def finding_source(finding: Finding) -> dict[str, Any]:
     """The document of a finding, in ECS."""
     kind, _, name = finding.entity.partition(":")
@@ -237,6 +241,7 @@ def finding_source(finding: Finding) -> dict[str, Any]:
             "name": finding.title,
             "author": _listed(finding.rule.get("author")),
             "category": finding.detector,
+            **{name: str(said) for name in _OF_A_RULE if (said := finding.rule.get(name))},
         },
         "threat": {"technique": {"id": list(finding.techniques)}},
         "tags": _listed(finding.rule.get("tags")),
@@ -302,7 +307,12 @@ def templates() -> dict[str, dict[str, Any]]:
                 "duration": {"type": "long"},
             }
         },
-        "rule": {"properties": {"id": keyword, "name": text, "author": keyword, "category": keyword}},
+        "rule": {
+            "properties": {
+                "name": text,
+                **dict.fromkeys(("id", "author", "category", *_OF_A_RULE), keyword),
+            }
+        },
         "threat": {"properties": {"technique": {"properties": {"id": keyword}}}},
         "wardwatch": {
             "properties": {

@@ -7,6 +7,7 @@ with its reason (:mod:`streams.sinks.elasticsearch`).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, tzinfo
 from typing import Any, Final
 
 from detectors.base import Event, digest
@@ -30,14 +31,17 @@ _ENTITIES: Final = (
 _PAGE: Final = 1000
 
 
-async def write_events(store: Elasticsearch, events: Sequence[Event]) -> list[Refused[Event]]:
-    """Write ``events``; those that can never be mapped are given back. Raises StoreUnavailable."""
+async def write_events(store: Elasticsearch, events: Sequence[Event], zone: tzinfo = UTC) -> list[Refused[Event]]:
+    """Write ``events``; those that can never be mapped are given back. Raises StoreUnavailable.
+
+    ``zone``: where the hour of day is told by.
+    """
     lines: list[Mapping[str, Any]] = []
     written: list[Event] = []
     refused: list[Refused[Event]] = []
     size = 0
     for event in events:
-        source = document(event)
+        source = _indexed(event, zone)
         lines += ({"create": {"_index": index_of(EVENTS, event), "_id": digest("event", event.id)}}, source)
         written.append(event)
         size += 400 + len(str(source))
@@ -47,6 +51,18 @@ async def write_events(store: Elasticsearch, events: Sequence[Event]) -> list[Re
     if lines:
         refused += await store.bulk(lines, written)
     return refused
+
+
+def _indexed(event: Event, zone: tzinfo) -> dict[str, Any]:
+    """The document, with hour (0 to 23) and weekday (1, Monday, to 7) in ``zone``, by which after hours are found.
+
+    One whose date cannot be trusted has neither.
+    """
+    source = document(event)
+    if event.timely and isinstance(own := source.get("wardwatch"), dict):
+        local = datetime.fromtimestamp(event.time / 1000, zone)
+        own |= {"hour": local.hour, "weekday": local.isoweekday()}
+    return source
 
 
 async def events_about(
@@ -102,6 +118,8 @@ def template() -> dict[str, dict[str, Any]]:
                     ("id", "source", "actor", "patients", "patient", "device", "address", "about", "purpose"), keyword
                 ),
                 "timely": {"type": "boolean"},
+                "hour": {"type": "byte"},
+                "weekday": {"type": "byte"},
             }
         },
     }

@@ -18,9 +18,12 @@ import orjson
 from detectors.base import Event
 from streams.documents import document
 from streams.lineage import fingerprint
-from streams.sinks.store import StoreError
+from streams.sinks.store import StoreError, check_version, not_opened, not_written
 
-__all__ = ["EventStore", "Limits", "entities_of"]
+__all__ = ["VERSION", "EventStore", "Limits", "entities_of"]
+
+#: Version of the file's tables.
+VERSION = 1
 
 _SCHEMA = """
 pragma auto_vacuum = incremental;
@@ -64,17 +67,24 @@ class EventStore:
         try:
             if read_only:
                 self._db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5, check_same_thread=False)
+                check_version(self._db, path, VERSION)
             else:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 self._db = sqlite3.connect(path, timeout=5, check_same_thread=False)
+                found = check_version(self._db, path, VERSION)
                 self._db.executescript(_SCHEMA)
+                if found < VERSION:
+                    self._db.execute(f"pragma user_version = {VERSION}")
                 self._db.execute("pragma journal_mode = wal")
                 self._db.execute("pragma synchronous = full")
             self._db.execute("select 1 from about limit 1")  # one that is being made has no tables yet
+        except StoreError:
+            self._db.close()
+            raise
         except sqlite3.Error as exc:
             if hasattr(self, "_db"):
                 self._db.close()
-            raise StoreError(f"{path} cannot be opened ({exc}): move it away, a new one is made") from exc
+            raise not_opened(path, exc) from exc
 
     def write(self, events: Iterable[Event], *, now: int, limits: Limits) -> None:
         """Durable when it returns. ``now``: ms since the epoch. Raises StoreError, and then none is."""
@@ -85,7 +95,7 @@ class EventStore:
                 self._trim(now, limits)
                 self._db.execute("pragma incremental_vacuum(1000)").fetchall()
         except sqlite3.Error as exc:
-            raise StoreError(f"{self.path}: {exc}") from exc
+            raise not_written(self.path, exc) from exc
 
     def _put(self, event: Event, now: int) -> None:
         # SQLite's integers are signed, and so is the mark

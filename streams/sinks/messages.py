@@ -114,6 +114,8 @@ def _alert(delivery_id: str, alert: Mapping[str, Any]) -> Message:
     ]
     if techniques := plain(", ".join(map(str, finding["techniques"]))):
         facts.append(("ATT&CK", techniques))
+    if address := plain(finding["rule"].get("reference", "")):
+        facts.append(("Rule", address))
     if alert["revision"] > 1:
         facts.append(("Revision", str(alert["revision"])))
     return Message(

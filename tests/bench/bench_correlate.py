@@ -3,8 +3,8 @@
     python tests/bench/bench_correlate.py
 
 The baseline is what anybody would write first: a dict of deques of times, in the same run. As many groups as a worker
-keeps decoded are hit by turns. ``memory`` is all that a hit costs without Kafka; ``changelog`` is the step of the stream
-over records as they lie in the topic, with every changed group and the partition encoded as before each flush.
+keeps decoded are hit by turns. ``memory`` is all that a hit costs without Kafka; ``changelog`` is the step of the
+stream over records as they lie in the topic, with every changed group and the partition encoded as before each flush.
 Prints one JSON line.
 """
 
@@ -48,6 +48,7 @@ class Loaded:
 
     def __init__(self, correlations: Correlations) -> None:
         self.correlations = correlations
+        self.version = ""
 
 
 def hits_for(correlations: Correlations) -> list[Hit]:

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-__all__ = ["COMPOSE", "ENTRYPOINT", "OURS", "ROOT", "SERVICES", "seconds", "secrets_in", "secrets_of"]
+__all__ = [
+    "COMPOSE",
+    "ENTRYPOINT",
+    "IMAGE",
+    "OURS",
+    "ROOT",
+    "SERVICES",
+    "copy_keys",
+    "seconds",
+    "secrets_in",
+    "secrets_of",
+    "volumes_of",
+]
 
 ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-OURS = {name: service for name, service in SERVICES.items() if service["image"] == "wardwatch"}
+IMAGE = {name: service for name, service in SERVICES.items() if service["image"] == "wardwatch"}
+OURS = {name: service for name, service in IMAGE.items() if "entrypoint" not in service}
 #: What the image's ENTRYPOINT runs, after its interpreter.
 ENTRYPOINT = ["-P", "-m", "streams.cli"]
 
@@ -35,3 +49,17 @@ def secrets_in(folder: Path) -> Path:
 
 def seconds(value: str) -> int:
     return int(value.removesuffix("s"))
+
+
+def volumes_of(service: Mapping[str, Any]) -> dict[str, str]:
+    """What is mounted, by where."""
+    return {volume.split(":")[1]: volume.split(":", 1)[0] for volume in service["volumes"]}
+
+
+def copy_keys(made: Path, worker: Path) -> None:
+    """The service ``keys``, with folders instead of volumes."""
+    (option, script), (shell,) = IMAGE["keys"]["command"], IMAGE["keys"]["entrypoint"]
+    for inside, outside in (("/var/lib/wardwatch", worker), ("/keys/keys", made / "keys"), ("$$", "$")):
+        assert inside in script
+        script = script.replace(inside, str(outside))
+    subprocess.run([shell, option, script], check=True, timeout=30)

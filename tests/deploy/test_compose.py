@@ -9,12 +9,16 @@ from pathlib import Path
 import jsonschema
 import pytest
 import typer.main
-from composed import COMPOSE, ENTRYPOINT, OURS, ROOT, SERVICES, secrets_of
+from composed import COMPOSE, ENTRYPOINT, IMAGE, OURS, ROOT, SERVICES, copy_keys, secrets_of, volumes_of
 
 from streams import cli
 from streams.embedded import kafka as embedded
+from streams.keys import load_keys, spare
 from streams.settings import Settings
 from streams.topics import ALL
+
+#: What opens what is sealed.
+PRIVATE = {"vault.private", "dead-letters.private"}
 
 
 def test_the_file_is_what_the_specification_says() -> None:
@@ -94,11 +98,44 @@ def test_a_service_of_ours_runs_a_command_there_is_with_as_little_as_it_needs(na
     service = OURS[name]
     commands = typer.main.get_command(cli.app).commands  # type: ignore[attr-defined]
     assert service["command"][0] in commands
+    if "healthcheck" in service:
+        assert service["healthcheck"]["test"][2:] == [*ENTRYPOINT, "doctor", "--role", name]
+
+
+@pytest.mark.parametrize("name", IMAGE)
+def test_a_container_of_ours_can_write_its_volumes_alone(name: str) -> None:
+    service = IMAGE[name]
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
-    if "healthcheck" in service:
-        assert service["healthcheck"]["test"][2:] == [*ENTRYPOINT, "doctor"]
+
+
+def test_no_container_that_stays_has_what_opens_the_vault() -> None:
+    staying = [name for name, service in IMAGE.items() if service["restart"] == "unless-stopped"]
+    assert set(staying) == {"worker", "events"}
+    for name in staying:
+        assert "wardwatch-keys" not in volumes_of(IMAGE[name]).values(), name
+        assert IMAGE[name]["depends_on"]["keys"] == {"condition": "service_completed_successfully"}
+    for name in ("setup", "identity"):
+        assert volumes_of(IMAGE[name]) == {"/var/lib/wardwatch": "wardwatch-keys"}
+    assert "wardwatch-keys:/keys:ro" in IMAGE["keys"]["volumes"]
+    users = [OURS[name]["environment"]["WARDWATCH_ELASTICSEARCH_USERNAME"] for name in OURS]
+    assert len(set(users)) == len(users), "each its own"
+
+
+def test_workers_are_given_the_keys_they_need_and_later_ones_too(tmp_path: Path) -> None:
+    made, worker = tmp_path / "made", tmp_path / "worker"
+    keys = load_keys(made)
+    copy_keys(made, worker)
+    assert {p.name for p in keys.folder.iterdir()} - {p.name for p in (worker / "keys").iterdir()} == PRIVATE
+    assert {path.stat().st_mode & 0o777 for path in (worker / "keys").iterdir()} == {0o600}
+    given = load_keys(worker)
+    assert (given.pseudonyms, given.vault_public, given.webhook) == (keys.pseudonyms, keys.vault_public, keys.webhook)
+    assert not (worker / "keys" / "vault.private").exists()
+    name = spare(keys)
+    copy_keys(made, worker)
+    assert list(load_keys(worker).spare) == [name]
+    assert load_keys(worker).pseudonyms == keys.pseudonyms
 
 
 def test_kafka_allows_what_the_topics_need() -> None:

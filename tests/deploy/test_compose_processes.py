@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,12 +14,14 @@ from pathlib import Path
 
 import pytest
 from answering import Asked, answering
-from composed import ENTRYPOINT, OURS, ROOT, seconds, secrets_in, secrets_of
+from composed import ENTRYPOINT, OURS, ROOT, copy_keys, seconds, secrets_in, secrets_of, volumes_of
 from elasticsearch import Elasticsearch
 
-from streams.demo.records import cloudtrail
+from streams.demo.records import audit_event, cloudtrail
 from streams.embedded.kafka import EmbeddedKafka
 from streams.emitter import Emitter
+from streams.keys import load_keys
+from streams.pseudonyms import Pseudonyms
 from streams.topics import ALL
 
 
@@ -54,7 +58,6 @@ def test_each_process_does_its_work_with_the_environment_that_compose_gives_it(
             "kafka:9092": broker,
             "http://elasticsearch:9200": elasticsearch_url,
             "http://kibana:5601": serving.url,
-            "/var/lib/wardwatch": str(tmp_path / "data"),
         }
 
         def environment(name: str) -> dict[str, str]:
@@ -62,7 +65,8 @@ def test_each_process_does_its_work_with_the_environment_that_compose_gives_it(
             mounted.mkdir(exist_ok=True)
             for target, source in secrets_of(OURS[name]).items():
                 (mounted / target).write_text((secrets / source).read_text())
-            given = {key: places.get(value, value) for key, value in OURS[name]["environment"].items()}
+            folder = {"/var/lib/wardwatch": str(tmp_path / volumes_of(OURS[name])["/var/lib/wardwatch"])}
+            given = {key: (places | folder).get(value, value) for key, value in OURS[name]["environment"].items()}
             assert given["WARDWATCH_SECRETS"] == "/run/secrets"
             return {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **given, "WARDWATCH_SECRETS": str(mounted)}
 
@@ -79,11 +83,10 @@ def test_each_process_does_its_work_with_the_environment_that_compose_gives_it(
         assert f"{serving.url}/app/dashboards#/view/wardwatch-overview" in made.stdout
         assert len(loaded) == 1
 
+        copy_keys(tmp_path / "wardwatch-keys", tmp_path / "wardwatch-data")
         workers = [
-            subprocess.Popen(
-                [sys.executable, *ENTRYPOINT, *OURS["worker"]["command"]], cwd=tmp_path, env=environment("worker")
-            )
-            for _ in range(OURS["worker"]["deploy"]["replicas"])
+            subprocess.Popen([sys.executable, *ENTRYPOINT, *OURS[name]["command"]], cwd=tmp_path, env=environment(name))
+            for name in (*["worker"] * OURS["worker"]["deploy"]["replicas"], "events")
         ]
         try:
             with Emitter(broker, producer="deploy-test") as emitter:
@@ -93,18 +96,37 @@ def test_each_process_does_its_work_with_the_environment_that_compose_gives_it(
                         user="synthetic-admin", address="192.0.2.1",
                     )
                 )  # fmt: skip
+                emitter.emit(
+                    audit_event(
+                        id="deploy-2", time=int(time.time() * 1000), interaction="read", staff="synthetic-p1",
+                        address="192.0.2.7", patient="synthetic-000001",
+                    )
+                )  # fmt: skip
             deadline = time.monotonic() + 90
-            while not client.count(index="wardwatch-alerts-*", ignore_unavailable=True)["count"]:
+            while not all(
+                client.count(index=f"wardwatch-{kind}-*", ignore_unavailable=True)["count"] >= count
+                for kind, count in (("alerts", 1), ("events", 2))
+            ):
                 assert time.monotonic() < deadline
                 assert all(worker.poll() is None for worker in workers)
                 time.sleep(0.2)
                 client.indices.refresh(index="wardwatch-*", ignore_unavailable=True)
-            well = run("worker", OURS["worker"]["healthcheck"]["test"][5:])
-            assert well.returncode == 0, well.stdout
-            assert "error" not in well.stdout
-            assert "the keys here are the installation's" in well.stdout
+            for name in ("worker", "events"):
+                well = run(name, OURS[name]["healthcheck"]["test"][5:])
+                assert well.returncode == 0, well.stdout
+                assert not re.search("^(error|warning)", well.stdout, re.MULTILINE), well.stdout
+                assert "vault key      not here" in well.stdout
+            assert "the keys here are the installation's" in run("worker", ["doctor", "--role", "worker"]).stdout
+            whole = run("identity", OURS["identity"]["command"])
+            assert (whole.returncode, "identities can be revealed" in whole.stdout) == (0, True), whole.stdout
+            answer = json.loads(run("identity", ["who", "Patient/synthetic-000001", "--json"]).stdout)
+            assert "user:Practitioner/synthetic-p1" in [access["actor"] for access in answer["accesses"]]
+            keys = load_keys(tmp_path / "wardwatch-keys")
+            pseudonym = Pseudonyms(keys.pseudonym, keys.pseudonym_id).patient("Patient/synthetic-000001")
+            shown = run("identity", ["reveal", pseudonym, "--reason", "synthetic case 1"])
+            assert (shown.returncode, shown.stdout) == (0, "Patient/synthetic-000001\n"), shown.stderr
         finally:
             for worker in workers:
                 worker.send_signal(signal.SIGTERM)
             codes = [worker.wait(seconds(OURS["worker"]["stop_grace_period"])) for worker in workers]
-        assert codes == [0, 0]
+        assert codes == [0, 0, 0]

@@ -32,13 +32,25 @@ def test_kibana_and_workers_are_given_users_of_their_own(secrets: Path) -> None:
     assert (result.returncode, result.stderr) == (0, "")
     asked = [(each.method, each.path, json.loads(each.body)) for each in elasticsearch.asked]
     assert asked[0] == ("POST", "/_security/user/kibana_system/_password", {"password": "synthetic-kibana_password"})
-    role = asked[1][2]
-    assert asked[1][:2] == ("PUT", "/_security/role/wardwatch_worker")
-    assert role["indices"][0]["names"] == ["wardwatch-*"]
-    assert not {"all", "manage", "delete", "write", "read"} & set(role["indices"][0]["privileges"])
-    assert asked[2] == (
-        "PUT", "/_security/user/wardwatch", {"password": "synthetic-wardwatch_password", "roles": ["wardwatch_worker"]},
-    )  # fmt: skip
+    roles = {path.rpartition("/")[2]: body for method, path, body in asked[1::2] if method == "PUT"}
+    privileges = {name: set(role["indices"][0]["privileges"]) for name, role in roles.items()}
+    assert {name: role["indices"][0]["names"] for name, role in roles.items()} == {
+        "wardwatch_worker": ["wardwatch-alerts-*", "wardwatch-findings-*"],
+        "wardwatch_events": ["wardwatch-events-*"],
+        "wardwatch_identity": ["wardwatch-events-*", "wardwatch-alerts-*"],
+    }
+    for name in ("wardwatch_worker", "wardwatch_events"):
+        assert not {"all", "manage", "delete", "write", "read"} & privileges[name]
+    assert "index" not in privileges["wardwatch_events"], "what is kept is not changed"
+    assert privileges["wardwatch_identity"] == {"read"}
+    assert [(path, body) for _, path, body in asked[2::2]] == [
+        (f"/_security/user/{user}", {"password": f"synthetic-{secret}_password", "roles": [role]})
+        for user, secret, role in (
+            ("wardwatch", "wardwatch", "wardwatch_worker"),
+            ("wardwatch_events", "events", "wardwatch_events"),
+            ("wardwatch_identity", "identity", "wardwatch_identity"),
+        )
+    ]
     basic = base64.b64encode(b"elastic:synthetic-elastic_password").decode()
     assert {each.headers["authorization"] for each in elasticsearch.asked} == {f"Basic {basic}"}
 

@@ -24,7 +24,7 @@ from streams import topics
 from streams.codecs import alert_document, decode_finding, encode_finding
 from streams.deadletters import open_letter
 from streams.keys import load_keys
-from streams.occasions import DETECTOR
+from streams.occasions import DETECTOR, SUBJECT
 from streams.settings import Settings
 from streams.sinks.elasticsearch import alert_source, finding_source
 from streams.sinks.store import AlertStore
@@ -69,7 +69,9 @@ def check_emitted(judgement: Judgement, settings: Settings, traffic: Traffic, *,
     sigma = Counter({raw: n for raw, n in judgement.findings.items() if decode_finding(raw).detector == "sigma"})
     judgement.expect("findings of rules in a fault-free run", sigma, findings)
     alerts = {digest("alert", decode_finding(raw).id) for raw in judgement.findings}
-    own = {i for i, alert in judgement.alerts.items() if alert.findings[0].detector == DETECTOR}
+    told = {i: alert.findings[0] for i, alert in judgement.alerts.items()}
+    own = {i for i, finding in told.items() if finding.detector == DETECTOR}
+    judgement.counts["troubles of the pipeline"] = len({(told[i].title, told[i].evidence[SUBJECT]) for i in own})
     judgement.expect("alerts of findings", set(judgement.alerts) - own, alerts)
     judgement.counts["alerts of the pipeline"] = len(own)
     judgement.counts["emitted"] = len(events)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import time
 from collections import Counter
@@ -24,6 +25,8 @@ from streams.sinks.elasticsearch import Elasticsearch
 __all__ = ["Day", "run"]
 
 
+#: Seconds after the last event in which an outage may still be met.
+UNMET = 60.0
 #: What workers say of faults they met.
 SAID = ("Stumbled", "torn on purpose", "StoreUnavailable", "oncall did not take", "Fenced", "Traceback")
 
@@ -34,7 +37,7 @@ class Day:
 
     events: int
     poisons: int = 0
-    seconds: float  #: that the traffic takes
+    seconds: float  #: that the traffic takes at least
     kills: int = 0  #: kill -9 of a worker, at a random moment
     freezes: int = 0  #: SIGSTOP past the session timeout, then SIGCONT
     joins: int = 0
@@ -47,15 +50,24 @@ class Day:
 
 
 class Chaos:
-    """The day's faults at random moments, and a supervisor that never sleeps."""
+    """The day's faults at random moments, and a supervisor that never sleeps.
 
-    def __init__(self, cluster: Cluster, day: Day, rng: random.Random, links: dict[str, Link]) -> None:
+    Moments are told by how much of the day was emitted, and an outage lasts until somebody met it: a machine that is
+    busy with something else has a longer day, and no other.
+    """
+
+    def __init__(
+        self, cluster: Cluster, day: Day, rng: random.Random, links: dict[str, Link], progress: Callable[[], float]
+    ) -> None:
+        """``progress``: share of the day that was emitted."""
         self.done: Counter[str] = Counter()
         self.ended: Counter[int] = Counter()  #: exit codes of workers that ended by themselves
         self._cluster = cluster
         self._random = rng
         self._links = links
         self._later: list[tuple[float, Callable[[], object]]] = []
+        self._outages: dict[str, tuple[int, float]] = {}  #: how often each was met before, and when it may end
+        self._progress = progress
         faults: list[tuple[int, Callable[[], None]]] = [
             (day.kills, self.kill),
             (day.freezes, self.freeze),
@@ -68,8 +80,8 @@ class Chaos:
         ]
         plan = [fault for count, fault in faults for _ in range(count)]
         rng.shuffle(plan)
-        step = day.seconds * 0.9 / max(1, len(plan))
-        self._plan = [((number + rng.random()) * step + 1.5, fault) for number, fault in enumerate(plan)]
+        step = 0.85 / max(1, len(plan))
+        self._plan = [(0.05 + (number + rng.random()) * step, fault) for number, fault in enumerate(plan)]
 
     def watch(self) -> None:
         """One look at everything: what is due happens, what ended is started."""
@@ -77,13 +89,19 @@ class Chaos:
         for entry in [entry for entry in self._later if entry[0] <= now]:
             self._later.remove(entry)
             entry[1]()
+        for name, (met, until) in list(self._outages.items()):
+            if self._links[name].met > met and now >= until:
+                self._links[name].mend()
+                del self._outages[name]
         self.ended.update(self._cluster.watch())
 
     def happen(self, alive: Callable[[], bool]) -> None:
-        """Let the plan happen, and go on watching while ``alive``."""
-        began = time.monotonic()
-        while self._plan or alive():
-            if self._plan and time.monotonic() - began >= self._plan[0][0]:
+        """Let the plan happen, and go on watching while ``alive``, and a while longer until every outage was met."""
+        patience = math.inf
+        while self._plan or alive() or (self._outages and time.monotonic() < patience):
+            if not alive() and patience == math.inf:
+                patience = time.monotonic() + UNMET
+            if self._plan and self._progress() >= self._plan[0][0]:
                 _, fault = self._plan.pop(0)
                 self.done[fault.__name__] += 1
                 fault()
@@ -95,6 +113,8 @@ class Chaos:
         for _, action in self._later:
             action()
         self._later.clear()
+        for link in self._links.values():
+            link.mend()
         for worker in self._cluster.workers:
             worker.thaw()
 
@@ -143,8 +163,8 @@ class Chaos:
 
     def _away(self, name: str) -> None:
         link = self._links[name]
+        self._outages[name] = link.met, time.monotonic() + self._random.uniform(2, 5)
         link.cut()
-        self._after(self._random.uniform(2, 5), link.mend)
 
     def reset(self) -> None:
         """Every worker is killed at once; then somebody sets the group's commits past everything."""
@@ -165,6 +185,9 @@ def run(folder: Path, day: Day, *, seed: int, elasticsearch: str = "", settle: f
             "WARDWATCH_PRIVATE_HOSTS": '["127.0.0.1"]',
             # Early in the day, so that the pipeline's own alert of it is among those that must count once.
             "WARDWATCH_DEAD_LETTER_LIMIT": "20",
+            # The day is told from two hours ago on, and as fast as the machine takes it.
+            "WARDWATCH_SKEW_LIMIT": "0",
+            "WARDWATCH_LAG_LIMIT": "0",
             "WARDWATCH_RECEIVERS__ONCALL__URL": f"http://127.0.0.1:{links['receiver'].port}/hook",
             "WARDWATCH_RECEIVERS__ONCALL__MINIMUM_SEVERITY": "informational",
             "WARDWATCH_RECEIVERS__PAGER__URL": pager.url,
@@ -185,7 +208,7 @@ def run(folder: Path, day: Day, *, seed: int, elasticsearch: str = "", settle: f
             cluster.kafka.bootstrap, events=day.events, poisons=day.poisons, seconds=day.seconds, seed=seed
         )
         traffic.start()
-        chaos = Chaos(cluster, day, rng, links)
+        chaos = Chaos(cluster, day, rng, links, lambda: traffic.progress)
         chaos.happen(traffic.is_alive)
         _say(began, f"all emitted; {_listed(chaos.done)}")
         assert not traffic.failures, f"the load itself failed: {traffic.failures[:3]}"

@@ -44,13 +44,21 @@ class Worker:
     """One worker process."""
 
     def __init__(
-        self, environment: Mapping[str, str], log: Path, *, wrong: Sequence[str] = (), number: int = 0, seed: int = 1
+        self,
+        environment: Mapping[str, str],
+        log: Path,
+        *,
+        wrong: Sequence[str] = (),
+        number: int = 0,
+        seed: int = 1,
+        enter: Sequence[str] = (),
     ) -> None:
-        """``wrong``: what is wrong with it, see worker.py. ``number``: which of its cluster's it is."""
+        """``wrong``: what is wrong with it, see worker.py. ``number``: which of its cluster's it is. ``enter``: a
+        command that becomes it, such as one that enters another file system."""
         self.log = log
         self.frozen_at: float | None = None
         self._dozes = log.with_suffix(".dozes")
-        command = [sys.executable, str(WORKER), "--seed", str(seed * 1000 + number), "--log", str(log), *wrong]
+        command = [*enter, sys.executable, str(WORKER), "--seed", str(seed * 1000 + number), "--log", str(log), *wrong]
         with log.open("ab") as output:
             self.process = subprocess.Popen(
                 command, env={**os.environ, "PYTHONPATH": str(ROOT), **environment}, stderr=output, stdout=output
@@ -100,10 +108,13 @@ class Cluster:
         wrong: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
         seed: int = 1,
+        enter: Sequence[str] = (),
     ) -> None:
-        """``wrong``: what is wrong with every worker, see worker.py. ``environment``: more settings for them."""
+        """``wrong``: what is wrong with every worker, see worker.py. ``environment``: more settings for them.
+        ``enter``: a command that becomes each."""
         self.folder = folder
         self.wrong = tuple(wrong)
+        self.enter = tuple(enter)
         self.kafka = EmbeddedKafka(folder / "kafka", port=0)
         self.workers: list[Worker] = []
         self._environment = dict(environment or {})
@@ -125,10 +136,18 @@ class Cluster:
             self.settings = Settings()
         create_topics(self.settings)
 
-    def add_worker(self) -> Worker:
+    def add_worker(self, *wrong: str, environment: Mapping[str, str] | None = None) -> Worker:
+        """``wrong``, ``environment``: of this one alone."""
         self._started += 1
         log = self.folder / f"worker-{self._started}.log"
-        worker = Worker(self.environment, log, wrong=self.wrong, number=self._started, seed=self._seed)
+        worker = Worker(
+            {**self.environment, **(environment or {})},
+            log,
+            wrong=(*self.wrong, *wrong),
+            number=self._started,
+            seed=self._seed,
+            enter=self.enter,
+        )
         self.workers.append(worker)
         return worker
 
@@ -215,3 +234,25 @@ class Cluster:
                     raise TimeoutError(f"records not taken after {seconds:.0f} s: {left}")
                 then()
                 time.sleep(0.3)
+
+
+class EventsWorker:
+    """A worker that keeps events and does nothing else."""
+
+    def __init__(self, cluster: Cluster, **environment: str) -> None:
+        self._log = cluster.folder / "events.log"
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "streams.worker", "--only", "events"],
+                cwd=cluster.folder,
+                env={**os.environ, "PYTHONPATH": str(ROOT), **cluster.environment, **environment},
+                stdout=log,
+                stderr=log,
+            )
+
+    def wait_for(self, done: Callable[[], bool], seconds: float = 60) -> None:
+        deadline = time.monotonic() + seconds
+        while not done():
+            assert self.process.poll() is None, self._log.read_text()
+            assert time.monotonic() < deadline, self._log.read_text()
+            time.sleep(0.1)

@@ -1,5 +1,5 @@
 """Defects that records meet: a detector that fails half way through some events, a source that refuses good records,
-ones that end the whole process.
+ones that end the whole process, a version that writes what this one cannot read.
 
 The oracle has the detector too: what it fails on is a matter of the event alone.
 """
@@ -10,6 +10,8 @@ import os
 import signal
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
+
+from later import later_version
 
 from detectors import registry
 from detectors.base import EntityKind, Event, Finding
@@ -116,5 +118,5 @@ def killed_by_records() -> None:
 
 
 DEFECTS: dict[str, Callable[[], None]] = {
-    f.__name__: f for f in (fragile_detector, defective_sources, killed_by_records)
+    f.__name__: f for f in (fragile_detector, defective_sources, killed_by_records, later_version)
 }

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Any
 from unittest.mock import patch
 
 import orjson
 from defects import Fragile
-from topic_reading import read_topic
+from topic_reading import partitions_of, read_topic
 
 from detectors import registry
 from detectors.base import Alert
 from detectors.registry import registered
-from detectors.rules import RuleSet, load
+from detectors.rules import Links, RuleSet, load
 from streams import topics
 from streams.admin import topic_ids
 from streams.agents import VIEW_KINDS
@@ -43,8 +44,13 @@ __all__ = ["Judgement", "judge", "reader"]
 #: Kafka records folded at a time; the state is flushed after each lot, as a worker does it.
 LOT = 25
 
-#: A derived record: the topic and position it came from, and what it says.
-Derived = Counter[tuple[bytes, int, int, int, bytes, bytes]]
+#: Derived records, each as a digest of the topic and position it came from and of what it says: a day has millions.
+Derived = Counter[bytes]
+
+
+def digest_of(topic_id: bytes, partition: int, offset: int, number: int, key: bytes, value: bytes) -> bytes:
+    place = b"%b %d %d %d %d " % (topic_id, partition, offset, number, len(key))
+    return blake2b(place + key + value, digest_size=16).digest()
 
 
 @dataclass
@@ -82,7 +88,7 @@ class Judgement:
 def reader(settings: Settings) -> Reader:
     """The product's own, with the installation's keys."""
     keys = load_keys(settings.home)
-    return Reader(rules(settings), Epochs(agree(settings, keys), keys.held))
+    return Reader(rules(settings), Epochs(agree(settings, keys), keys.held), Links(settings.rules_url))
 
 
 def rules(settings: Settings) -> RuleSet:
@@ -117,14 +123,15 @@ class _Judge:
         self._inputs([kind for kind in VIEW_KINDS if any(d.entity == kind for d in detectors)])
         self._step(topics.EVENTS, "behave", Behave(detectors, kinds=["actor"]))
         self._step(topics.VIEWS, "behave", Behave(detectors, kinds=VIEW_KINDS))
-        self._step(topics.MATCHES, "correlate", Correlate(rules(self.settings)))
+        self._step(topics.MATCHES, "correlate", Correlate(rules(self.settings), Links(self.settings.rules_url)))
         self._step(topics.FINDINGS, "alert", Alerting(Routes(self.settings.receivers).of))
         self._step(
             topics.NOTIFICATIONS,
             "notify",
             Notify(self.settings.receivers, self.letters, public_url=self.settings.public_url),
         )
-        self._accepted(topics.ALERTS, self._logs(topics.ALERTS))
+        for _ in self._accepted(topics.ALERTS):
+            pass
         letters = {r.key.decode() for rs in read_topic(self.settings.kafka, topics.DEAD_LETTERS).values() for r in rs}
         self.judgement.expect("dead letters", letters, self.dead)
         self.judgement.counts[topics.DEAD_LETTERS] = len(letters)
@@ -136,13 +143,13 @@ class _Judge:
                 if output.topic == topics.DEAD_LETTERS:
                     self.dead.add(output.key.decode())
                 else:
-                    position = (topic_id, partition, offset, number, output.key, output.value)
-                    self.want[output.topic][position] += 1
+                    derivation = digest_of(topic_id, partition, offset, number, output.key, output.value)
+                    self.want[output.topic][derivation] += 1
 
     def _inputs(self, views: Sequence[Any]) -> None:
         ingest = Ingest(reader(self.settings), self.letters, views=views)
         for topic in topics.INPUTS:
-            for partition, records in read_topic(self.settings.kafka, topic).items():
+            for partition, records in partitions_of(self.settings.kafka, topic):
                 for r in records:
                     raw = RawRecord(topic, partition, r.offset, r.timestamp, r.value or b"", dict(r.headers))
                     if self.refused(raw):
@@ -151,29 +158,31 @@ class _Judge:
                         self._expect(self.ids[topic], partition, [(r.offset, ingest.derive(raw).outputs)])
                 self.judgement.counts[topic] = self.judgement.counts.get(topic, 0) + len(records)
 
-    def _logs(self, topic: str) -> dict[int, list[Block]]:
-        """The log of each partition."""
-        return {p: [unpack(r) for r in rs] for p, rs in read_topic(self.settings.kafka, topic).items()}
-
-    def _accepted(self, topic: str, logs: dict[int, list[Block]]) -> None:
-        """What readers take of the logs is compared with what is wanted."""
+    def _accepted(self, topic: str) -> Iterator[tuple[int, list[Block]]]:
+        """The log of each partition; what readers take of all of them is compared with what is wanted."""
         taken: Derived = Counter()
-        for log in logs.values():
+        for partition, records in partitions_of(self.settings.kafka, topic):
+            log = [unpack(record) for record in records]
+            records.clear()
             marks = Marks()
             for block in log:
                 if block.lineage:
+                    source = block.lineage.topic, block.lineage.partition
                     dropped = marks.accept(block.lineage, block.positions)
                     for at, record in zip(block.positions[dropped:], block.records[dropped:], strict=True):
-                        taken[(block.lineage.topic, block.lineage.partition, *at, record.key, record.value)] += 1
-        self.judgement.expect(topic, taken, self.want[topic])
+                        taken[digest_of(*source, *at, record.key, record.value)] += 1
+                        self._look_at(topic, record.value)
+            yield partition, log
+        self.judgement.expect(topic, taken, self.want.pop(topic))
         self.judgement.counts[topic] = taken.total()
-        for *_, value in taken.elements():
-            if topic == topics.EVENTS:
-                self.judgement.events[orjson.loads(value)["id"]] += 1
-            elif topic == topics.FINDINGS:
-                self.judgement.findings[value] += 1
-            elif topic == topics.ALERTS:
-                self._alert(decode_alert(value))
+
+    def _look_at(self, topic: str, value: bytes) -> None:
+        if topic == topics.EVENTS:
+            self.judgement.events[orjson.loads(value)["id"]] += 1
+        elif topic == topics.FINDINGS:
+            self.judgement.findings[value] += 1
+        elif topic == topics.ALERTS:
+            self._alert(decode_alert(value))
 
     def _alert(self, alert: Alert) -> None:
         known = self.judgement.alerts.get(alert.id)
@@ -183,10 +192,7 @@ class _Judge:
             self.judgement.alerts[alert.id] = alert
 
     def _step(self, topic: str, step: str, keyed: KeyedStep) -> None:
-        logs = self._logs(topic)
-        if topic != topics.MATCHES:  # in which correlations tell others
-            self._accepted(topic, logs)
-        for partition, log in logs.items():
+        for partition, log in self._accepted(topic):
             name = f"state of {step}.{topic}[{partition}]"
             held = asyncio.run(self._held(keyed, step, topic, partition))
             last = max((block.offset for block in log if block.lineage), default=-1)
@@ -206,8 +212,6 @@ class _Judge:
                 step,
             )
             self._expect(self.ids[topic], partition, derived)
-        if topic == topics.MATCHES:
-            self._accepted(topic, logs)
 
     def _fold(
         self, state: PartitionState, log: list[Block], topic: str, partition: int, step: str

@@ -21,6 +21,7 @@ class Link:
         self._connections: set[socket.socket] = set()
         self._lock = threading.Lock()
         self._away = False
+        self.met = 0  #: how often somebody came while it was away
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
@@ -57,6 +58,7 @@ class Link:
             if server is not None and alive:
                 threading.Thread(target=self._join, args=(client, server), daemon=True).start()
             else:
+                self.met += self._away
                 client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 client.close()
 

@@ -73,6 +73,7 @@ def no_stop() -> None:
         try:
             await process(self, batch)
         except Exception:
+            self.handler._sound = True  # type: ignore[attr-defined]
             self._ack()
 
     lanes.Lane._process = go_on  # type: ignore[method-assign]

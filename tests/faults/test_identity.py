@@ -5,19 +5,25 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
+from base64 import b64encode
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import httpx
 import orjson
 import pytest
-from cluster import ROOT, STAGES, Cluster
+from cluster import ROOT, STAGES, Cluster, EventsWorker
 from oracle import judge
+from prometheus_client.parser import text_string_to_metric_families
+from pydantic import SecretStr
 from topic_reading import read_topic
 
 from streams import topics
@@ -26,9 +32,11 @@ from streams.commands.accesses import timeline, who
 from streams.commands.own_audit import operator
 from streams.commands.pseudonym_keys import NotDone, PseudonymKeys
 from streams.commands.reveal import NotRevealed, reveal
+from streams.commands.terminal import sentences
 from streams.demo.records import audit_event
+from streams.embedded.java import free_port
 from streams.emitter import Emitter
-from streams.keys import load_keys
+from streams.keys import Keys, keys_of, load_keys
 from streams.pseudonyms import Pseudonyms
 from streams.sinks.event_store import EventStore
 from streams.sinks.store import AlertStore, StoreError
@@ -40,7 +48,7 @@ PATIENTS = [f"synthetic-{number:06}" for number in range(40)]
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     made = Cluster(
         tmp_path_factory.mktemp("identity"),
-        environment={"WARDWATCH_ROTATION_NOTICE": "2", "WARDWATCH_SESSION_TIMEOUT": "1.5"},
+        environment={"WARDWATCH_ROTATION_NOTICE": "4", "WARDWATCH_SESSION_TIMEOUT": "1.5"},
     )
     made.start()
     made.add_worker()
@@ -86,7 +94,7 @@ def own_events(cluster: Cluster) -> list[dict[str, Any]]:
         for records in read_topic(cluster.kafka.bootstrap, topics.EVENTS).values()
         for lying in records
         for record in unpack(lying).records
-        if b'"source":"wardwatch"' in record.value
+        if b'"source":"wardwatch"' in record.value and b'"overlap":"earlier"' not in record.value
     ]
     return sorted(found, key=lambda event: event["time"])
 
@@ -179,26 +187,67 @@ def _rotate(cluster: Cluster, first: str, pseudonym: str) -> None:
     cluster.kill_workers()
 
 
-class EventsWorker:
-    """A worker that keeps events and does nothing else."""
+@pytest.mark.faults
+@pytest.mark.kafka
+def test_wrong_keys_are_one_sentence_each_and_lose_and_double_nothing(cluster: Cluster) -> None:
+    emit(cluster, 5)
+    before = len(own_events(cluster))
+    keys = load_keys(cluster.settings.home)
+    pseudonym = Pseudonyms(keys.pseudonym, keys.pseudonym_id).patient(f"Patient/{PATIENTS[2]}")
+    other = load_keys(cluster.folder / "other")
 
-    def __init__(self, cluster: Cluster, **environment: str) -> None:
-        self._log = cluster.folder / "events.log"
-        with self._log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "streams.worker", "--only", "events"],
-                cwd=cluster.folder,
-                env={**os.environ, "PYTHONPATH": str(ROOT), **cluster.environment, **environment},
-                stdout=log,
-                stderr=log,
-            )
+    def host(name: str, *, without: str = "", theirs: tuple[str, ...] = (), cut: str = "") -> dict[str, str]:
+        """A host with the installation's keys, but for what is said."""
+        folder = cluster.folder / name / "keys"
+        shutil.copytree(keys.folder, folder)
+        for each in theirs:
+            shutil.copy(other.folder / each, folder)
+        if cut:
+            (folder / cut).write_bytes(b"half a key")
+        if without:
+            (folder / without).unlink()
+        return {"WARDWATCH_DATA_DIR": str(folder.parent)}
 
-    def wait_for(self, done: Callable[[], bool], seconds: float = 60) -> None:
-        deadline = time.monotonic() + seconds
-        while not done():
-            assert self.process.poll() is None, self._log.read_text()
-            assert time.monotonic() < deadline, self._log.read_text()
-            time.sleep(0.1)
+    both = ("vault.public", "vault.private")
+    workers = [
+        (host("another-s", theirs=both), "are not those of this installation (vault)"),
+        (host("cut", cut="vault.public"), "vault.public holds 10 bytes where a key has 32: restore it"),
+    ]
+    with ThreadPoolExecutor() as pool:
+        ended = list(pool.map(lambda case: command(cluster, "worker", **case[0]), workers))
+    for (_, told), done in zip(workers, ended, strict=True):
+        assert (done.returncode, done.stdout) == (1, "")
+        (line,) = done.stderr.splitlines()
+        assert line.startswith("wardwatch: ")
+        assert told in line
+
+    given = {"vault_private_key": SecretStr(b64encode(other.vault_private()).decode())}
+    nothing = {"vault_private_key_command": f"{sys.executable} -c 0"}
+    asked: list[tuple[dict[str, str], dict[str, Any], str]] = [
+        (host("none", without="vault.private"), {}, "identities are revealed only where the vault's private key is"),
+        (host("wrong"), given, "does not belong to its public key: take the installation's own"),
+        (host("silent"), nothing, "which prints a key, printed nothing: mend it"),
+        (host("theirs", theirs=both), {}, "this entry was sealed to another key"),
+    ]
+    for where, more, told in asked:
+        there = {"data_dir": Path(where["WARDWATCH_DATA_DIR"]), **more}
+        settings = cluster.settings.model_copy(update=there)
+        with pytest.raises(NotRevealed) as caught:
+            reveal(settings, keys_of(settings), pseudonym, "synthetic case 5")
+        (line,) = sentences(caught.value)
+        assert told in line
+
+    cluster.add_worker()  # with the right ones: what came meanwhile is there, once
+    cluster.settle(seconds=60)
+    assert len(named(cluster, 5)) == len(PATIENTS)
+    assert reveal(cluster.settings, keys, pseudonym, "synthetic case 6").identity.identifier == f"Patient/{PATIENTS[2]}"
+    cluster.settle(seconds=60)
+    cluster.kill_workers()
+    judgement = judge(cluster.settings)
+    assert judgement.wrong == []
+    assert judgement.counts[topics.DEAD_LETTERS] == 0
+    looks = [e["fields"]["event.outcome"] for e in own_events(cluster)[before:]]
+    assert looks == ["failure"] * 4 + ["success"]
 
 
 def kept(cluster: Cluster) -> int:
@@ -212,6 +261,30 @@ def kept(cluster: Cluster) -> int:
         return store.count()
     finally:
         store.close()
+
+
+def balanced(port: int) -> bool:
+    """Whether what the worker's numbers say of events adds up, and it is behind in nothing."""
+    text = httpx.get(f"http://127.0.0.1:{port}/metrics").text
+    found = {
+        (sample.name.removeprefix("wardwatch_"), sample.labels.get("reason", "")): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.labels.get("step", "events") == "events"
+    }
+    taken, passed, dead = (found.get((f"records_{name}_total", ""), 0) for name in ("taken", "passed", "dead"))
+    filtered = sum(value for (name, _), value in found.items() if name == "records_filtered_total")
+    assert taken == passed + dead + filtered
+    return taken > 0 and found.get(("lag_records", "")) == 0
+
+
+def _look_at_status(cluster: Cluster, keys: Keys) -> None:
+    status = json.loads(command(cluster, "status", "--json", "--seconds", "0.5").stdout)
+    assert [row["key"] for row in status["keys"]] == list(keys.pseudonyms)
+    assert [row["state"] for row in status["keys"]] == ["earlier", "in use"]
+    assert status["vault_entries"] >= 2 * len(PATIENTS), "under each of two keys"
+    assert status["keeping"]["lag"] < 100  # watermarks come every second
+    assert any(not said["stopped"] for said in status["keeping"]["workers"].values())
 
 
 def told_of(cluster: Cluster, entities: set[str]) -> list[dict[str, Any]]:
@@ -243,8 +316,12 @@ def test_who_looked_is_answered_alike_by_file_and_index(cluster: Cluster, elasti
     worker.wait_for(lambda: kept(cluster) > 0)
     worker.process.kill()
     worker.process.wait()
-    worker = EventsWorker(cluster)
+    port = free_port()
+    worker = EventsWorker(cluster, WARDWATCH_EVENTS_METRICS_PORT=str(port))
     worker.wait_for(lambda: kept(cluster) == whole)
+    worker.wait_for(lambda: balanced(port))
+    _look_at_status(cluster, keys_of_run := load_keys(cluster.settings.home))
+    assert len(keys_of_run.pseudonyms) == 2
 
     keys = load_keys(cluster.settings.home)
     names = {Pseudonyms(key, name).patient(f"Patient/{PATIENTS[1]}") for name, key in keys.pseudonyms.items()}

@@ -107,6 +107,7 @@ async def test_every_attack_is_told_everywhere_and_no_patient_anywhere(tmp_path:
                 "WARDWATCH_METRICS_PORT": str(metrics),
                 "WARDWATCH_LOG_FORMAT": "json",
                 "WARDWATCH_ELASTICSEARCH": elasticsearch_url,
+                "WARDWATCH_RULES_URL": "https://git.hospital.example/{path}",
                 "WARDWATCH_PRIVATE_HOSTS": '["127.0.0.1"]',
                 "WARDWATCH_RECEIVERS__ONCALL__URL": receiver.url,
                 "WARDWATCH_RECEIVERS__ONCALL__MINIMUM_SEVERITY": "medium",
@@ -159,6 +160,8 @@ async def _run(
     assert all(set(json.loads(line)) >= {"@timestamp", "log.level", "message"} for line in logged)
 
     titles = {hit["_source"]["rule"]["name"] for hit in json.loads(index)["hits"]["hits"]}
+    links = {hit["_source"]["rule"].get("reference", "") for hit in json.loads(index)["hits"]["hits"]}
+    assert {link.partition("/packs/")[0] for link in links if link} == {"https://git.hospital.example"}
     for story in STORIES:
         seen = [title for title in story.seen_by if not title.startswith("rate.")]
         assert set(seen) <= titles, f"{story.name} was not seen in Elasticsearch"

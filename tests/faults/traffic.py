@@ -10,6 +10,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 from kafka import KafkaProducer
 from poison import KINDS, poison
@@ -17,12 +18,27 @@ from poison import KINDS, poison
 from streams.demo.hospital import Emission, Hospital
 from streams.demo.stories import STORIES
 
-__all__ = ["Traffic"]
+__all__ = ["Sent", "Traffic"]
 
 #: Seconds of event time that a run covers: enough for windows to close and for attacks to stand out.
 SPAN = 7200
 #: One event in so many is sent again by its service, a while later.
 TWICE_EVERY = 80
+
+
+class Sent(NamedTuple):
+    """One record as it was emitted: as text, since a day has a million of them."""
+
+    topic: str
+    source: str
+    key: bytes
+    time: int  #: ms
+    value: bytes
+
+    @property
+    def record(self) -> dict[str, Any]:
+        record: dict[str, Any] = json.loads(self.value)
+        return record
 
 
 class Traffic(threading.Thread):
@@ -33,9 +49,10 @@ class Traffic(threading.Thread):
     ) -> None:
         """``span``: seconds of event time until now that the events cover."""
         super().__init__(daemon=True)
-        self.emitted: list[Emission] = []  #: every good record, as often as it was sent
+        self.emitted: list[Sent] = []  #: every good record, as often as it was sent
         self.poisoned: Counter[bytes] = Counter()  #: every poison record
         self.failures: list[str] = []
+        self.progress = 0.0  #: share of the events that was emitted
         self._events = events
         self._poisons = poisons
         self._seconds = seconds
@@ -57,7 +74,8 @@ class Traffic(threading.Thread):
         every = self._events // max(1, self._poisons)
         start, template = time.time(), None
         for number, emission in enumerate(self._day(start)):
-            self._send(producer, emission)
+            self._send(producer, Sent(*emission[:4], json.dumps(emission.record).encode()))
+            self.progress = (number + 1) / self._events
             if not number % TWICE_EVERY:
                 self._send(producer, rng.choice(self.emitted[-400:]))
             if emission.topic == "audit.ehr":
@@ -84,10 +102,9 @@ class Traffic(threading.Thread):
         merged = heapq.merge(traffic, itertools.chain.from_iterable(attacks), key=lambda emission: emission.time)
         return itertools.islice(merged, self._events)
 
-    def _send(self, producer: KafkaProducer, emission: Emission) -> None:
-        self.emitted.append(emission)
-        value = json.dumps(emission.record).encode()
-        producer.send(emission.topic, value, key=emission.key).add_errback(self._failed)
+    def _send(self, producer: KafkaProducer, sent: Sent) -> None:
+        self.emitted.append(sent)
+        producer.send(sent.topic, sent.value, key=sent.key).add_errback(self._failed)
 
     def _failed(self, exc: BaseException) -> None:
         self.failures.append(repr(exc))

@@ -26,6 +26,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--log", type=Path, required=True)
     parser.add_argument("wrong", nargs="*")
+    parser.add_argument("--only", default="")
     options = parser.parse_args()
     attempts.RETRIES = RETRIES  # type: ignore[assignment]
     for number, wrong in enumerate(options.wrong):
@@ -34,7 +35,7 @@ def main() -> int:
             MISHAPS[name](Chance(options.seed * 100 + number, int(every), options.log))
         else:
             (SWITCHES | DEFECTS)[name]()
-    return run(Settings())
+    return run(Settings(), only=options.only)
 
 
 if __name__ == "__main__":

@@ -184,6 +184,8 @@ class World:
                 await Pause()
                 if self.rules.stop or isinstance(exc, Fenced):
                     position = None
+                else:
+                    handler._sound = True
             except BadDerived:
                 if self.rules.stop:
                     raise

@@ -9,11 +9,14 @@ import pytest
 
 from detectors.base import Finding
 from streams.conditions import KINDS, Conditions, Look
+from streams.epochs import Epoch, MissingKey
 from streams.lanes import LaneStatus, Loss
 from streams.lineage import NewerSchema
 from streams.sender import DeliveryFailed
 from streams.settings import Settings
 from streams.sinks.elasticsearch import StoreUnavailable
+from streams.sinks.store import StoreError
+from streams.vault import VaultWaits
 
 #: Seconds between two looks.
 STEP = 10
@@ -22,7 +25,7 @@ SECRET = "Patient/synthetic-000001"
 
 def told(look: Callable[[int], Look], *, until: int = 300, **limits: Any) -> list[tuple[int, Finding]]:
     """When, and what was said of looks at every STEP seconds."""
-    conditions = Conditions(Settings(**limits))
+    conditions = Conditions(Settings(**limits), "host-7")
     return [(at, finding) for at in range(0, until, STEP) for finding in conditions.judge(look(at), now=1_000_000 + at)]
 
 
@@ -69,6 +72,54 @@ TROUBLES: dict[str, tuple[Callable[[int], Look], str, int]] = {
         "Alerts cannot be written (the worker says why in its log).",
         120,
     ),
+    "vault": (
+        lambda _: Look(lanes=[lane(cause=VaultWaits), lane(partition=1, cause=VaultWaits)]),
+        "ingest of audit.ehr[0], audit.ehr[1] comes no further: VaultWaits.",
+        120,
+    ),
+    "vault, not answering yet": (
+        lambda _: Look(lanes=[lane(stopped="", holding=True, cause=None)], vault_waits=True),
+        "ingest of audit.ehr[0] comes no further: it has not come back from a batch.",
+        120,
+    ),
+    "key": (
+        lambda _: Look(lanes=[lane(cause=MissingKey, stopped="MissingKey: the pseudonym key 0123abcd is not here")]),
+        "ingest of audit.ehr[0] at host-7 comes no further: the pseudonym key 0123abcd is not here.",
+        120,
+    ),
+    "rotation": (
+        lambda _: Look(lacking=Epoch("0123abcd", 1_772_323_200_000)),
+        "host-7 lacks the pseudonym key 0123abcd, which names patients from 2026-03-01 00:00:00 UTC on.",
+        0,
+    ),
+    "quarantine": (
+        lambda _: Look(
+            quarantined={"r-1": "Synthetic rule: it matched 2,000 times in a minute, and 1,000 are allowed."}
+        ),
+        "Synthetic rule: it matched 2,000 times in a minute, and 1,000 are allowed.",
+        0,
+    ),
+    "unkept": (lambda _: Look(unkept="No worker keeps events: 5 wait."), "No worker keeps events: 5 wait.", 120),
+    "unkept, its store away": (
+        lambda _: Look(lanes=[lane("events", cause=StoreUnavailable)], unkept="Elasticsearch does not answer."),
+        "keeping audit.ehr[0] comes no further: StoreUnavailable.",
+        120,
+    ),
+    "unkept, its file full": (
+        lambda _: Look(lanes=[lane("events", cause=StoreError)]),
+        "keeping audit.ehr[0] comes no further: StoreError.",
+        120,
+    ),
+    "unkept, far behind": (
+        lambda _: Look(lag={("events", "events"): 1001}),
+        "events is 1,001 records of events behind.",
+        120,
+    ),
+    "lost_events": (
+        lambda at: Look(losses=[Loss("events", "events", 1, 40, 25)] if not at else []),
+        "25 records of events[1] from offset 40 on were gone before events came.",
+        0,
+    ),
     "lag": (
         lambda _: Look(lag={("ingest", "audit.ehr"): 1001}),
         "ingest is 1,001 records of audit.ehr behind.",
@@ -89,6 +140,16 @@ TROUBLES: dict[str, tuple[Callable[[int], Look], str, int]] = {
         lambda at: Look(skew={"device": 300.0 if at % 60 else -1.0}),  # other senders are right
         "Events of device are dated 5 minutes after they reached the broker.",
         130,
+    ),
+    "clock": (
+        lambda _: Look(clock={"synthetic-host": 600.0}),
+        "The clock of synthetic-host is 10 minutes ahead of the broker's.",
+        120,
+    ),
+    "clock, behind": (
+        lambda _: Look(clock={"synthetic-host": -240.0}),
+        "The clock of synthetic-host is 4 minutes behind the broker's.",
+        120,
     ),
     "skew, behind": (
         lambda at: Look(skew={"device": -900.0}),
@@ -112,7 +173,9 @@ def test_what_lasts_is_told_in_words_that_quote_nothing(name: str) -> None:
     assert SECRET not in str(finding)
     assert {finding.rule["id"] for _, finding in said} == {f"pipeline.{name.partition(',')[0]}"}, "and nothing else is"
     times = [at for at, _ in said]
-    assert times == [at for at in range(first, 300, 60) if name != "lost" or at == first], "again every minute"
+    assert times == [at for at in range(first, 300, 60) if not name.startswith("lost") or at == first], (
+        "again every minute"
+    )
 
 
 #: What is nobody's trouble.
@@ -131,7 +194,8 @@ CALM: dict[str, Callable[[int], Look]] = {
     "a source that is no more": lambda _: Look(silent={"fhir": 8 * 86_400.0}),
     "a backlog": lambda at: Look(skew={"device": -900.0 if at % 100 else 0.0}),
     "one wrong date": lambda at: Look(skew={"device": 9000.0} if at == 50 else {}),
-    "a small error": lambda _: Look(skew={"device": 239.0, "fhir": -239.0}),
+    "a small error": lambda _: Look(skew={"device": 239.0, "fhir": -239.0}, clock={"synthetic-host": -239.0}),
+    "a clock that is set": lambda at: Look(clock={"synthetic-host": 600.0 if at < 120 else 0.0}),
 }
 
 
@@ -140,7 +204,7 @@ def test_what_passes_or_is_usual_is_not_told(name: str) -> None:
     assert told(CALM[name], **LIMITS) == []
 
 
-@pytest.mark.parametrize("name", ["lag", "dead_letters", "quiet", "skew"])
+@pytest.mark.parametrize("name", ["lag", "dead_letters", "quiet", "skew", "clock"])
 def test_a_limit_of_nothing_is_never_told(name: str) -> None:
     none = {"lag_limit": 0, "dead_letter_limit": 0, "quiet_after": 0, "skew_limit": 0}
     assert told(TROUBLES[name][0], **none) == []

@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from alarming_pump import event
@@ -21,8 +21,11 @@ from kafka.admin import NewTopic
 from topic_reading import read_topic
 
 from streams.embedded.kafka import EmbeddedKafka
-from streams.emitter import BufferFull, Emitter, Spool, SpoolError
+from streams.emitter import BufferFull, DeliveryError, Emitter, Spool, SpoolError
 from streams.outbox import Outgoing
+
+if TYPE_CHECKING:  # processes of these tests import them, and find no more than this folder
+    from small_disk import SmallDisk
 
 ROOT = Path(__file__).parents[2]
 KEY = base64.b64encode(bytes(range(32))).decode()
@@ -137,6 +140,65 @@ def test_a_full_spool_says_so_and_the_caller_holds_the_event(tmp_path: Path) -> 
     assert [Outgoing.unpack(packed).event_id for packed in again.read(file)] == [f"e{n:05}" for n in range(taken)]
     with pytest.raises(RuntimeError, match="the emitter is closed"):
         full.emit(event(0))
+
+
+def test_on_a_full_disk_nothing_is_lost_and_nothing_is_taken_that_could_be(
+    broker: EmbeddedKafka,
+    tmp_path: Path,
+    small_disk: Callable[[Path, int], SmallDisk],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """What is under way when broker and disk fail together waits in memory; the broker takes it, or the disk does."""
+    disk = small_disk(tmp_path / "disk", 1)
+    with emitter(broker, disk.seen / "spool") as full:
+        full.emit(event(90_000), key="pump-1")
+        told = {}
+        for first in (90_001, 90_101):
+            wait(lambda: not full._outbox._away)
+            os.kill(broker.pid, signal.SIGSTOP)
+            try:
+                for number in range(first, first + 50):
+                    full.emit(event(number), key="pump-1")
+                disk.fill()
+                wait(lambda: full._outbox._away)
+                with pytest.raises(BufferFull) as refused:
+                    full.emit(event(first + 50), key="pump-1")
+                told[first] = str(refused.value)
+                with pytest.raises(OSError, match=r"50 events are neither delivered nor on disk: .*No space left"):
+                    full.flush(timeout=0.1)
+                if first == 90_001:
+                    disk.free()
+                    for number in range(first + 50, first + 100):
+                        full.emit(event(number), key="pump-1")  # on disk, behind what was under way
+                    assert full.spooled > 0
+            finally:
+                os.kill(broker.pid, signal.SIGCONT)
+            wait(lambda: not full._outbox._away)
+    assert set(told.values()) == {
+        f"no broker takes events, and the spool is full: {disk.seen}/spool takes nothing (No space left on device)"
+    }
+    assert "50 events wait in memory for the broker, or for room: " in caplog.text
+    assert [i for i in ids(broker) if "e90000" <= i < "e90200"] == [f"e{n:05}" for n in range(90_000, 90_151)]
+
+
+def test_closed_on_a_full_disk_it_tells_what_nobody_took(
+    broker: EmbeddedKafka, tmp_path: Path, small_disk: Callable[[Path, int], SmallDisk]
+) -> None:
+    disk = small_disk(tmp_path / "disk", 1)
+    full = emitter(broker, disk.seen / "spool")
+    full.emit(event(94_999), key="pump-1")
+    wait(lambda: not full._outbox._away)
+    disk.fill()
+    os.kill(broker.pid, signal.SIGSTOP)
+    try:
+        for number in range(95_000, 95_005):
+            full.emit(event(number), key="pump-1")
+        wait(lambda: full._outbox._away)
+        with pytest.raises(DeliveryError, match="5 events") as told:
+            full.close(timeout=0.5)
+    finally:
+        os.kill(broker.pid, signal.SIGCONT)
+    assert [failure.event_id for failure in told.value.failures] == [f"e{n:05}" for n in range(95_000, 95_005)]
 
 
 PREFORK = """

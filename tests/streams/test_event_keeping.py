@@ -17,6 +17,8 @@ from streams.codecs import Overlap, encode_event
 from streams.deadletters import DeadLetters
 from streams.event_keeping import EventFilter, EventsHandler
 from streams.lineage import BLOCK, NO_POSITION, Lineage, NewerSchema, Position, fingerprint
+from streams.records import WATERMARK
+from streams.tallies import Tally
 
 LETTERS = DeadLetters(bytes(PrivateKey.generate().public_key))
 EVENTS = [
@@ -47,12 +49,39 @@ class Keeper:
         self.kept += [event.id for event in events if event.id not in self._refused]
         return [(event, "synthetic") for event in events if event.id in self._refused]
 
+    async def check(self) -> None:
+        pass
+
     async def close(self) -> None:
         pass
 
 
-def handler(keeper: Keeper, sent: Sent, kept: EventFilter | None = None) -> EventsHandler:
-    return EventsHandler(keeper, kept or EventFilter(), sent, LETTERS, topic_id=TOPIC)  # type: ignore[arg-type]
+def handler(keeper: Keeper, sent: Sent, kept: EventFilter | None = None, tally: Tally | None = None) -> EventsHandler:
+    return EventsHandler(
+        keeper,
+        kept or EventFilter(),
+        sent,  # type: ignore[arg-type]
+        LETTERS,
+        topic_id=TOPIC,
+        tally=tally or Tally(),
+    )
+
+
+async def test_what_was_taken_is_kept_or_filtered_or_dead_and_counts_once() -> None:
+    keeper, tally = Keeper(refused=("e2",)), Tally()
+    block = lying(4, [*(encode_event(event) for event in EVENTS[:6]), encode_event(EVENTS[6], "earlier"), b"{}"])
+    foreign = SimpleNamespace(offset=5, key=None, value=b"junk", headers=[], partition=0, timestamp=0)
+    watermark = SimpleNamespace(offset=6, key=None, value=b"{}", headers=[(WATERMARK, b"")], partition=0, timestamp=0)
+    keeping = handler(keeper, Sent(), EventFilter(sources=["fhir"]), tally)
+    keeper.away = True
+    with pytest.raises(OSError, match="away"):
+        await keeping.process(batch_of("events", [block, foreign, watermark]))
+    assert tally.taken == 0
+    keeper.away = False
+    await keeping.process(batch_of("events", [block, foreign, watermark]))
+    assert (tally.taken, tally.passed, tally.dead) == (9, 2, 2)
+    assert tally.filtered == {"unwanted": 3, "earlier": 1, "foreign": 1}
+    assert tally.taken == tally.passed + tally.dead + tally.filtered.total()
 
 
 async def test_every_event_of_a_block_is_kept_but_second_readings_and_controls() -> None:

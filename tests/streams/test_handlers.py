@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from nacl.public import PrivateKey
@@ -14,7 +15,7 @@ from standing_in import NO_JOURNAL, TOPIC, Memory, Sent, batch_of, derived
 from streams import topics
 from streams.deadletters import DeadLetters, open_letter
 from streams.epochs import MissingKey
-from streams.handlers import IngestHandler, KeyedHandler
+from streams.handlers import HalfTaken, IngestHandler, KeyedHandler
 from streams.lineage import HEADER, NewerSchema, TopicReplaced
 from streams.pipeline import Ingest
 from streams.records import WATERMARK, Output, Record
@@ -101,6 +102,33 @@ async def test_a_record_of_a_newer_version_stops_the_partition() -> None:
     newer.headers = [(HEADER, b"\x02" + newer.headers[0][1][1:])]
     with pytest.raises(NewerSchema, match="lineage of schema 2; this worker reads 1: upgrade it"):
         await keyed([newer])
+
+
+@pytest.mark.parametrize("how", ["half folded", "not sent"])
+async def test_a_batch_that_failed_half_way_becomes_durable_by_no_other_work(how: str) -> None:
+    """Deliveries flush beside their lane: a mark past a record that nobody took would lose it."""
+    handler, memory, sent = await keyed([derived(0, b"a")])
+    durable = dict(memory.held)
+    if how == "half folded":
+        batch, failing = [derived(1, b"b"), derived(2, b"later")], patch.object(Collecting, "fold", _later)
+    else:
+        batch, failing = [derived(1, b"b")], patch.object(sent, "send", side_effect=DeliveryFailed("synthetic"))
+    with failing, pytest.raises((NewerSchema, DeliveryFailed)):
+        await handler.process(batch_of("findings", batch))
+    with pytest.raises(HalfTaken):
+        await handler.flush()
+    assert memory.held == durable
+    await handler.open()
+    await handler.process(batch_of("findings", [derived(1, b"b")]))
+    await handler.flush()
+    assert memory.held[b"k"] == b"a\nb"
+
+
+def _later(self: Collecting, record: Record, fresh: bool, state: PartitionState) -> Sequence[Output]:
+    if record.value == b"later":
+        raise NewerSchema("a value of schema 2")
+    state.values.put(record.key, ["half"])
+    return ()
 
 
 @pytest.mark.parametrize(

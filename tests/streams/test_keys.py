@@ -10,6 +10,7 @@ import pytest
 from nacl.public import PrivateKey
 from pydantic import SecretStr
 
+from streams.commands.configured import keys_or_exit
 from streams.keys import activate, key_id, key_path, keys_of, load_keys, remove, spare
 from streams.settings import Settings
 
@@ -64,6 +65,48 @@ def test_the_vault_s_private_key_may_be_anywhere_and_must_be_its_own(tmp_path: P
     with pytest.raises(ValueError, match="does not belong to its public key"):
         keys_of(Settings(data_dir=tmp_path, vault_private_key=other)).vault_private()
     assert not (tmp_path / "keys" / "vault.private").exists(), "a worker's host makes none anew"
+
+
+@pytest.mark.parametrize("name", ["vault.public", "vault.private", "dead-letters.private", "webhook.key"])
+def test_a_key_cut_short_is_told_by_its_name_and_nothing_is_made_anew(tmp_path: Path, name: str) -> None:
+    folder = load_keys(tmp_path).folder
+    whole = {path.name: path.read_bytes() for path in folder.iterdir()}
+    (folder / name).write_bytes(whole[name][:10])
+    with pytest.raises(ValueError, match=rf"{name} holds 10 bytes where a key has 32: restore it from your backup"):
+        load_keys(tmp_path)
+    (folder / name).write_bytes(whole[name])
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == whole
+    load_keys(tmp_path)
+
+
+def test_a_private_key_of_another_user_keeps_no_worker_from_its_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root may read everything, so that the file is another's is said here by what reading it raises."""
+    folder = load_keys(tmp_path).folder
+    read = Path.read_bytes
+
+    def refused(path: Path) -> bytes:
+        if path.suffix == ".private":
+            raise PermissionError(13, "Permission denied", str(path))
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", refused)
+    keys = load_keys(tmp_path)
+    assert keys.vault_public == read(folder / "vault.public")
+    for private in (keys.vault_private, keys.dead_letter_private):
+        with pytest.raises(ValueError, match=r"\.private may not be read by this user: ask whoever owns it"):
+            private()
+
+
+def test_who_else_may_read_a_key_is_told_by_every_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = Settings(data_dir=tmp_path)
+    folder = keys_or_exit(settings).folder
+    assert capsys.readouterr().err == ""
+    (folder / "vault.private").chmod(0o644)
+    keys_or_exit(settings)
+    told = f"wardwatch: others may read vault.private in {folder}: chmod 600, and think whether anybody has\n"
+    assert capsys.readouterr().err == told
 
 
 def test_a_key_waits_then_is_in_use_then_is_gone(tmp_path: Path) -> None:

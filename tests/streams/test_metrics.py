@@ -21,6 +21,7 @@ from streams.conditions import Look
 from streams.deadletters import DeadLetters
 from streams.demo.records import device_event
 from streams.embedded.java import free_port
+from streams.epochs import Epoch
 from streams.handlers import IngestHandler, KeyedHandler
 from streams.keys import load_keys
 from streams.lanes import LaneStatus, Loss
@@ -60,10 +61,12 @@ def test_everything_there_is_is_served(tmp_path: Path) -> None:
                 losses=[Loss("ingest", "audit.ehr", 1, 40, 25)],
                 silent={"fhir": 90.0},
                 skew={"device": -7.0},
+                lacking=Epoch("0123abcd", 1),
             ),
             {("ingest", "audit.ehr"): tally},
             now=1000.0,
             rate=5.0,
+            vault=SimpleNamespace(written=31, pending=4, waiting=2),  # type: ignore[arg-type]
         )
     found = served(metrics)
     for name, value in {"taken": 10, "passed": 6, "dead": 1}.items():
@@ -78,6 +81,10 @@ def test_everything_there_is_is_served(tmp_path: Path) -> None:
     assert found["wardwatch_look_timestamp_seconds",] == 1000
     assert found["wardwatch_events_per_second",] == 5
     assert found["wardwatch_store_size_bytes",] == 4096
+    assert found["wardwatch_pseudonym_key_missing",] == 1
+    assert found["wardwatch_vault_identities_written_total",] == 31
+    assert found["wardwatch_vault_identities_pending",] == 4
+    assert found["wardwatch_vault_waiting",] == 2
     assert found["process_resident_memory_bytes",] > 1_000_000
 
 

@@ -12,15 +12,16 @@ from nacl.public import PrivateKey
 from synthetic_alerts import alert
 
 from detectors.registry import registered
-from detectors.rules import starter_rules
+from detectors.rules import Links, starter_rules
 from streams import topics
 from streams.agents import VIEW_KINDS
-from streams.alerting import Alerting
+from streams.alerting import Alerting, alert_of
 from streams.blocks import Block
-from streams.codecs import encode_finding
+from streams.codecs import decode_finding, encode_finding
 from streams.deadletters import DeadLetters, open_letter
-from streams.demo.records import audit_event, device_event
+from streams.demo.records import audit_event, cloudtrail, device_event
 from streams.lineage import NO_POSITION, Lineage, Position
+from streams.notify import alert_body
 from streams.pipeline import Behave, Ingest, Reader
 from streams.privacy import Pseudonyms
 from streams.records import Output, RawRecord, Record
@@ -132,3 +133,20 @@ def test_what_would_not_fit_downstream_is_a_dead_letter(patients: int, bytes_of_
     (output,) = about(patients, reference="Practitioner/" + "x" * bytes_of_name)
     letter = open_letter(output.value, bytes(PRIVATE))
     assert reason in letter.reason
+
+
+def test_a_finding_says_where_its_rule_is_read() -> None:
+    links = Links("https://git.hospital.example/rules/{path}?id={id}")
+    ingest = Ingest(Reader(starter_rules(), Pseudonyms(bytes(32), "k1"), links), DeadLetters(bytes(PRIVATE.public_key)))
+    record = cloudtrail(
+        id="c-1", time=NOW, name="StopLogging", service="cloudtrail", user="synthetic-admin", address="192.0.2.1"
+    )
+    outputs = ingest.derive(RawRecord("audit.cloud", 0, 0, NOW, json.dumps(record).encode(), {})).outputs
+    (finding,) = [decode_finding(output.value) for output in outputs if output.topic == topics.FINDINGS]
+    assert finding.rule["path"] == "packs/cloud/trail_stopped.yml"
+    assert finding.rule["reference"] == (
+        f"https://git.hospital.example/rules/packs/cloud/trail_stopped.yml?id={finding.rule['id']}"
+    )
+    webhook = json.loads(alert_body(alert_of(finding)))
+    assert webhook["data"]["findings"][0]["rule"]["reference"] == finding.rule["reference"]
+    assert webhook["data"]["findings"][0]["evidence"]["event.action"] == "StopLogging"

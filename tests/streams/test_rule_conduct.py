@@ -36,5 +36,7 @@ def test_no_limit_and_a_new_beginning() -> None:
     assert Conduct(matches=0, seconds=0).judge({"a": Counts(10**9, 10**9, 10**15)}, 0.0) == {}
     conduct = Conduct(matches=10, seconds=0)
     conduct.judge({"a": Counts(0, 5, 0), "b": Counts(0, 5, 0)}, 0.0)
-    conduct.forget("a")
     assert set(conduct.judge({"a": Counts(0, 16, 0), "b": Counts(0, 15, 0)}, 1.0)) == {"a"}
+    conduct.forget("a")
+    assert conduct.judge({"a": Counts(0, 26, 0), "b": Counts(0, 15, 0)}, 2.0) == {}
+    assert set(conduct.judge({"a": Counts(0, 27, 0), "b": Counts(0, 15, 0)}, 3.0)) == {"a"}

@@ -6,6 +6,7 @@ import base64
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 from pydantic_settings import SettingsError
 from receiving import receiving
 
@@ -65,3 +66,10 @@ async def test_elasticsearch_is_asked_as_whom_settings_say(given: dict[str, str]
             await store.set_up()
         await store.close()
     assert receiver.received[0].headers.get("authorization") == (sent.decode() if sent else None)
+
+
+def test_an_address_of_rules_that_names_none_is_refused(folder: Path) -> None:
+    Settings(rules_url="https://git.hospital.example/rules/{path}")
+    for template in ("https://git.hospital.example/rules", "javascript:{id}", "https://git.hospital.example/{title}"):
+        with pytest.raises(ValidationError, match="rules_url"):
+            Settings(rules_url=template)

@@ -14,7 +14,7 @@ from streams import topics
 from streams.pseudonyms import Pseudonyms
 from streams.records import Output
 from streams.sender import DeliveryFailed
-from streams.vault import Identity, Vault, open_identity, seal
+from streams.vault import Identity, Vault, VaultWaits, open_identity, seal
 
 PRIVATE = PrivateKey.generate()
 PUBLIC = bytes(PRIVATE.public_key)
@@ -80,6 +80,7 @@ async def test_nobody_goes_on_before_what_was_learnt_is_durable() -> None:
     lanes.append(asyncio.create_task(vault.settle(b"", 1, 0)))
     done, _ = await asyncio.wait(lanes, timeout=0.05)
     assert not done, "also not the lane whose patient another lane is writing"
+    assert (vault.written, vault.pending, vault.waiting) == (0, 2, 2)
     slow.go.set()
     await asyncio.gather(*lanes)
     assert sorted(slow.names()) == ["patient:k.a", "patient:k.b"]
@@ -93,10 +94,12 @@ async def test_a_failed_write_is_raised_and_made_up_for() -> None:
     slow.failures = 1
     vault = Vault(PUBLIC, slow)  # type: ignore[arg-type]
     vault.learn("patient:k.a", "Patient/synthetic-1")
-    with pytest.raises(DeliveryFailed):
+    with pytest.raises(VaultWaits, match="the vault was not written: away"):
         await vault.settle(b"", 0, 0)
+    assert (vault.written, vault.pending, vault.waiting) == (0, 1, 0)
     await vault.settle(b"", 0, 0)
     assert slow.names() == ["patient:k.a"]
+    assert (vault.written, vault.pending, vault.waiting) == (1, 0, 0)
 
 
 def test_a_patient_is_told_once_and_with_earlier_names() -> None:

@@ -17,6 +17,7 @@ from receiving import Receiver, receiving
 from streams.alerting import alert_of
 from streams.codecs import decode_finding
 from streams.conditions import Look
+from streams.epochs import MissingKey
 from streams.indexing import Stores
 from streams.lanes import LaneStatus
 from streams.notify import webhook_id
@@ -26,6 +27,7 @@ from streams.sender import DeliveryFailed
 from streams.settings import Settings
 from streams.sinks.catalog import make_sinks
 from streams.sinks.store import AlertStore
+from streams.vault import VaultWaits
 from streams.watch import Watch
 
 START = 1_780_000_000.0
@@ -72,7 +74,9 @@ class Running:
 
 
 @asynccontextmanager
-async def watching(folder: Path, answer: Any = lambda _: (200, {}, b""), **settings: Any) -> AsyncIterator[Running]:
+async def watching(
+    folder: Path, answer: Any = lambda _: (200, {}, b""), *, keeps_events: bool = False, **settings: Any
+) -> AsyncIterator[Running]:
     with receiving(answer) as receiver:
         receivers = {name: {"url": receiver.url, "minimum_severity": level} for name, level in LEVELS.items()}
         inside = ["127.0.0.1"]
@@ -89,6 +93,7 @@ async def watching(folder: Path, answer: Any = lambda _: (200, {}, b""), **setti
                 sinks=sinks,
                 client=client,
                 clock=lambda: running.now,
+                keeps_events=keeps_events,
             )
             running = Running(watch, told, store, receiver)
             yield running
@@ -154,6 +159,14 @@ async def test_the_topics_are_told_each_minute_that_a_worker_looks(tmp_path: Pat
         assert {looked(control.value) for control in running.told.controls} == {"synthetic-worker"}
 
 
+async def test_one_that_keeps_events_ends_nothing_by_its_silence(tmp_path: Path) -> None:
+    async with watching(tmp_path, keeps_events=True) as running:
+        await running.look(minutes=12)
+        assert running.told.controls == []
+        await running.look(minutes=5, unkept="Elasticsearch does not answer.")
+        assert running.told.outputs, "and what it saw it says"
+
+
 async def test_who_has_not_said_all_does_not_say_that_it_looks(tmp_path: Path) -> None:
     async with watching(tmp_path) as running:
         await running.look(minutes=5, kafka=AWAY)
@@ -184,11 +197,16 @@ async def test_the_topics_hear_what_was_told_directly_and_that_it_was(tmp_path: 
         ({"store": "Elasticsearch: StoreUnavailable"}, False),
         ({"lanes": STUCK}, False),
         ({"silent": {"fhir": 20_000.0}}, True),
+        ({"lanes": [LaneStatus("ingest", "audit.ehr", 0, stopped="synthetic", cause=VaultWaits)]}, False),
+        ({"lanes": [LaneStatus("ingest", "audit.ehr", 0, stopped="synthetic", cause=MissingKey)]}, False),
+        ({"unkept": "No worker keeps events."}, True),  # they have a heartbeat of their own
+        ({"unkept": "No worker keeps events.", "keeps_events": True}, False),
     ],
 )
 async def test_a_heart_beats_while_all_is_well(tmp_path: Path, look: dict[str, Any], well: bool) -> None:
+    own = {"keeps_events": look.pop("keeps_events")} if "keeps_events" in look else {}
     with receiving() as beats:
-        async with watching(tmp_path, heartbeat_url=beats.url) as running:
+        async with watching(tmp_path, heartbeat_url=beats.url, **own) as running:
             await running.look(minutes=5, **look)
             await running.watch.beat()
             assert len(beats.received) == well

@@ -163,6 +163,16 @@ function table(pairs) {
   return made;
 }
 
+// An address of the installation's own; anything else is shown as the text it is.
+function linked(address) {
+  if (!/^https?:\/\//.test(address || "")) return address;
+  const made = element("a", "", address);
+  made.href = address;
+  made.rel = "noopener noreferrer";
+  made.target = "_blank";
+  return made;
+}
+
 async function open(id) {
   const detail = $("detail");
   history.replaceState(null, "", `${location.pathname}${location.search}#${id}`);
@@ -189,7 +199,7 @@ async function open(id) {
     const tags = element("p");
     for (const tag of found.tags || []) tags.append(element("span", "tag", tag === "AIAST" ? "AI-asserted (AIAST)" : tag));
     detail.append(element("h3", "", "Evidence"), table([["because", finding.reason], ...Object.entries(finding.evidence)]));
-    detail.append(element("h3", "", "Found by"), table([["detector", finding.detector], ["rule", found.name], ["rule id", found.id], ["author", found.author], ["score", finding.detector === "sigma" ? "" : finding.score.toFixed(3)], ["techniques", finding.techniques], ["events", finding.event_ids], ["date", finding.timely ? "" : "not trusted: out of range"]]), tags);
+    detail.append(element("h3", "", "Found by"), table([["detector", finding.detector], ["rule", found.name], ["rule id", found.id], ["version", found.version], ["level", found.level], ["author", found.author], ["licence", found.license], ["read it", linked(found.reference)], ["score", finding.detector === "sigma" ? "" : finding.score.toFixed(3)], ["techniques", finding.techniques], ["events", finding.event_ids], ["date", finding.timely ? "" : "not trusted: out of range"]]), tags);
   }
   detail.hidden = false;
   detail.focus({ preventScroll: true });
@@ -207,14 +217,16 @@ function shut() {
 async function state() {
   try {
     const { counts, facts } = await ask("api/status");
-    const workers = Object.entries(facts).filter(([name]) => name.startsWith("worker.")).map(([, fact]) => fact);
-    const alive = workers.filter((fact) => Date.now() - fact.time < 15000);
+    const speaking = (kind) => Object.entries(facts)
+      .filter(([name, fact]) => name.startsWith(kind) && Date.now() - fact.time < 15000).map(([, fact]) => fact);
+    const alive = speaking("worker."), keepers = speaking("events.");
     $("throughput").textContent = alive.length ? alive.reduce((sum, fact) => sum + fact.records_per_second, 0).toFixed(0) : "–";
     $("lag").textContent = alive.length ? alive.reduce((sum, fact) => sum + fact.lag, 0).toLocaleString() : "–";
     $("critical").textContent = counts.critical || 0;
     $("high").textContent = counts.high || 0;
     $("total").textContent = Object.values(counts).reduce((sum, count) => sum + count, 0).toLocaleString();
-    const stopped = alive.flatMap((fact) => fact.stopped);
+    $("keeping").textContent = keepers.length ? keepers.reduce((sum, fact) => sum + fact.lag, 0).toLocaleString() : "–";
+    const stopped = [...alive, ...keepers].flatMap((fact) => fact.stopped);
     say(stopped.length ? `stopped: ${stopped.join("; ")}` : alive.length ? `live, ${alive.length} worker${alive.length > 1 ? "s" : ""}` : "no worker reports", stopped.length > 0 || !alive.length);
   } catch {
     say("connection lost, retrying", true);

@@ -63,6 +63,7 @@ class Correlation:
     title: str
     level: Severity  #: ``medium`` where it does not say
     author: str
+    license: str
     status: str
     description: str
     tags: tuple[str, ...]
@@ -136,6 +137,7 @@ def read_correlation(document: Mapping[str, Any], path: str, line: int) -> Corre
         title=title,
         level=cast(Severity, level),
         author=_text(document, "author"),
+        license=_text(document, "license"),
         status=_text(document, "status"),
         description=_text(document, "description").strip(),
         tags=tags,

@@ -16,12 +16,16 @@ from streams.settings import Settings
 __all__ = ["Finding", "findings", "lines"]
 
 
-def findings(settings: Settings, *, clock: Callable[[], float] = time.time) -> Iterator[Finding]:
-    """In the order in which to mend them. ``clock``: seconds since the epoch."""
-    yield from here.findings(settings)
-    yield from kafka.findings(settings, clock)
-    if settings.elasticsearch:
-        yield from elasticsearch.findings(settings, clock)
+def findings(settings: Settings, role: str = "", *, clock: Callable[[], float] = time.time) -> Iterator[Finding]:
+    """In the order in which to mend them. ``clock``: seconds since the epoch.
+
+    ``role``: ``worker``, ``events`` or ``identity`` where this host is for nothing else, as
+    :mod:`streams.permissions` knows them; empty where it is for everything.
+    """
+    yield from here.findings(settings, role)
+    yield from kafka.findings(settings, clock, role)
+    if settings.elasticsearch and role != "identity" and (role != "events" or settings.events_index):
+        yield from elasticsearch.findings(settings, clock, role)
 
 
 def lines(found: Iterable[Finding]) -> Iterator[str]:

@@ -10,6 +10,7 @@ from elasticsearch import ApiError, AuthenticationException, AuthorizationExcept
 from streams.commands.doctor.finding import Finding, clock_finding
 from streams.settings import Settings
 from streams.sinks.elasticsearch import templates, without_password
+from streams.sinks.event_index import template
 
 __all__ = ["findings"]
 
@@ -19,8 +20,11 @@ _TIMEOUT = 10
 _ACCESS = "mend WARDWATCH_ELASTICSEARCH_API_KEY, or _USERNAME and _PASSWORD"
 
 
-def findings(settings: Settings, clock: Callable[[], float]) -> Iterator[Finding]:
+def findings(settings: Settings, clock: Callable[[], float], role: str = "") -> Iterator[Finding]:
     """Of everything in Elasticsearch; of less where it does not answer, or not to this user."""
+    ours = {} if role == "events" else templates()
+    if settings.events_index and role != "worker":
+        ours |= template()
     login = settings.elasticsearch_login
     client = Elasticsearch(
         settings.elasticsearch,
@@ -34,12 +38,13 @@ def findings(settings: Settings, clock: Callable[[], float]) -> Iterator[Finding
         yield _version(client, told)
         yield _health(client)
         yield _clock(client, clock)
-        yield from _templates(client)
-        yield from _indices(client)
+        yield from _templates(client, ours)
+        yield from _indices(client, ours)
     except AuthenticationException:
         yield Finding("elasticsearch", "error", f"{told} does not know who asks (401)", _ACCESS)
     except AuthorizationException as exc:
-        needed = "give this user cluster privilege monitor, and on wardwatch-* create_index, create, index and "
+        needed = f"give this user cluster privilege monitor, and on {', '.join(f'{name}-*' for name in ours)} "
+        needed += "create_index, create, index and "
         yield Finding("elasticsearch", "error", f"{told}: {_cause(exc)}", f"{needed}view_index_metadata")
     except (ApiError, TransportError) as exc:
         mend = "start it, or mend WARDWATCH_ELASTICSEARCH"
@@ -83,10 +88,10 @@ def _clock(client: Elasticsearch, clock: Callable[[], float]) -> Finding:
     return clock_finding("elastic clock", farthest, ours)
 
 
-def _templates(client: Elasticsearch) -> Iterator[Finding]:
+def _templates(client: Elasticsearch, ours: Mapping[str, Any]) -> Iterator[Finding]:
     there = {each["name"]: each["index_template"] for each in client.indices.get_index_template()["index_templates"]}
     wrong = 0
-    for name, wanted in templates().items():
+    for name, wanted in ours.items():
         if name not in there:
             told = "is missing: new indices would guess their types"
         elif there[name]["template"].get("mappings") != wanted["template"]["mappings"]:
@@ -96,16 +101,16 @@ def _templates(client: Elasticsearch) -> Iterator[Finding]:
         wrong += 1
         yield Finding("templates", "error", f"{name} {told}", "run wardwatch setup")
     if not wrong:
-        yield Finding("templates", "ok", ", ".join(templates()))
+        yield Finding("templates", "ok", ", ".join(ours))
 
 
-def _indices(client: Elasticsearch) -> Iterator[Finding]:
+def _indices(client: Elasticsearch, ours: Mapping[str, Any]) -> Iterator[Finding]:
     wrong = 0
-    names = list(templates())
+    names = list(ours)
     mappings = client.indices.get_mapping(index=[f"{name}-*" for name in names])
     for index, found in sorted(mappings.items()):
         name = next(name for name in names if index.startswith(f"{name}-"))
-        wanted = _types(templates()[name]["template"]["mappings"])
+        wanted = _types(ours[name]["template"]["mappings"])
         there = _types(found["mappings"])
         differ = sorted(field for field, kind in wanted.items() if there.get(field) not in (kind, None))
         lacking = sorted(wanted.keys() - there.keys())

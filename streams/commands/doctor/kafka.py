@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -14,19 +14,19 @@ from streams.admin import PATIENCE, SetupError, connect
 from streams.commands.doctor.finding import Finding, clock_finding
 from streams.installation import look
 from streams.keys import keys_of
+from streams.permissions import Acl, roles
 from streams.settings import Settings
 
 __all__ = ["findings"]
 
 #: Seconds that no broker may answer.
 _PATIENCE = PATIENCE
-#: What a worker does with a topic. Dead letters are read, and what is replayed written, by whoever runs the commands.
-_READ = frozenset(topic.name for topic in topics.ALL) - {topics.DEAD_LETTERS}
-_WRITTEN = frozenset(topic.name for topic in topics.ALL) - set(topics.INPUTS)
 
 
-def findings(settings: Settings, clock: Callable[[], float]) -> Iterator[Finding]:
-    """Of everything in Kafka; of less where it does not answer."""
+def findings(settings: Settings, clock: Callable[[], float], role: str = "") -> Iterator[Finding]:
+    """Of everything in Kafka; of less where it does not answer, and of what ``role`` may describe alone."""
+    acls = roles(settings.application)[role or "worker"]
+    named = {acl.name for acl in acls if acl.resource == "Topic"} if role else {topic.name for topic in topics.ALL}
     try:
         admin = connect(settings, _PATIENCE)
     except SetupError as exc:
@@ -36,18 +36,18 @@ def findings(settings: Settings, clock: Callable[[], float]) -> Iterator[Finding
         yield from _cluster(admin, settings, clock)
         described = {
             topic["name"]: topic
-            for topic in admin.describe_topics([topic.name for topic in topics.ALL])
+            for topic in admin.describe_topics([topic.name for topic in topics.ALL if topic.name in named])
             if not topic["error_code"]
         }
-        yield from _topics(described, settings)
+        yield from _topics(described, settings, [topic.name for topic in topics.ALL if topic.name in named])
         yield from _configs(admin, described)
-        yield from _permissions(admin, described, settings)
+        yield _permissions(admin, described, acls, role or "worker")
     except KafkaError as exc:
         yield Finding("kafka", "error", f"it does not say ({type(exc).__name__}): {exc}", "look at the brokers' logs")
         return
     finally:
         admin.close()
-    if topics.INSTALLATION in described and (settings.home / "keys" / "pseudonym.key").exists():
+    if topics.INSTALLATION in described and (settings.home / "keys" / "vault.public").exists():
         yield _keys(settings)
 
 
@@ -69,8 +69,8 @@ def _cluster(admin: Any, settings: Settings, clock: Callable[[], float]) -> Iter
             yield clock_finding("kafka clock", leader["last_caught_up_timestamp"] / 1000, (before + after) / 2)
 
 
-def _topics(described: Mapping[str, Any], settings: Settings) -> Iterator[Finding]:
-    missing = [topic.name for topic in topics.ALL if topic.name not in described]
+def _topics(described: Mapping[str, Any], settings: Settings, named: Sequence[str]) -> Iterator[Finding]:
+    missing = [name for name in named if name not in described]
     if missing:
         yield Finding("topics", "error", f"missing: {', '.join(missing)}", "run wardwatch setup")
     others = {
@@ -111,25 +111,19 @@ def _configs(admin: Any, described: Mapping[str, Any]) -> Iterator[Finding]:
                 yield Finding("topic settings", "error", f"{name} has {key}={found} where {value} is needed", mend)
 
 
-def _permissions(admin: Any, described: Mapping[str, Any], settings: Settings) -> Iterator[Finding]:
+def _permissions(admin: Any, described: Mapping[str, Any], acls: Sequence[Acl], role: str) -> Finding:
     lacking = []
-    for name, topic in described.items():
-        may = topic["authorized_operations"]
-        if may is None:
-            continue
-        for operation, needed in (("READ", _READ), ("WRITE", _WRITTEN)):
-            if name in needed and operation not in may:
-                lacking.append(f"{operation} on topic {name}")
-    with suppress(KafkaError):  # a group that does not exist yet
-        group = admin.describe_groups([settings.application]).get(settings.application, {})
-        may = group.get("authorized_operations")
-        if may is not None and "READ" not in may:
-            lacking.append(f"READ on group {settings.application}")
+    for acl in acls:
+        may = described.get(acl.name, {}).get("authorized_operations") if acl.resource == "Topic" else None
+        if acl.resource == "Group":
+            with suppress(KafkaError):  # a group that does not exist yet
+                may = admin.describe_groups([acl.name]).get(acl.name, {}).get("authorized_operations")
+        if may is not None and acl.operation.upper() not in may:
+            lacking.append(f"{acl.operation.upper()} on {acl.resource.lower()} {acl.name}")
     if lacking:
-        mend = "give a worker's principal these ACLs; another role needs others"
-        yield Finding("permissions", "error", f"this client lacks {', '.join(lacking)}", mend)
-    else:
-        yield Finding("permissions", "ok", "what a worker does, this client may")
+        mend = f"give the principal of role {role} these ACLs; another role needs others"
+        return Finding("permissions", "error", f"this client lacks {', '.join(lacking)}", mend)
+    return Finding("permissions", "ok", f"what {role} does, this client may")
 
 
 def _keys(settings: Settings) -> Finding:

@@ -177,6 +177,18 @@ async def test_alerts_appear_by_themselves_and_open(browser: Browser, page: Page
     await expect(detail).to_be_hidden()
 
 
+async def test_those_that_keep_events_are_seen_beside_the_rest(browser: Browser, page: Page, store: AlertStore) -> None:
+    said = {"time": int(time.time() * 1000), "records_per_second": 12.0, "lag": 5, "stopped": []}
+    store.set_fact("worker.host.1", said)
+    store.set_fact("events.host.2", {**said, "lag": 71, "stopped": ["events events[0]: synthetic"]})
+    tab = await browser.new_page()
+    await tab.goto(page.url)
+    await expect(tab.locator("#keeping")).to_have_text("71")
+    await expect(tab.locator("#lag")).to_have_text("5")
+    await expect(tab.locator("#throughput")).to_have_text("12")
+    await expect(tab.locator("#health")).to_have_text("stopped: events events[0]: synthetic")
+
+
 async def test_what_is_over_is_seen_where_it_stood_open(browser: Browser, page: Page, store: AlertStore) -> None:
     begun = own("a")
     store.write([begun, own("b")], now=1)
@@ -245,6 +257,8 @@ RULE = {
     "name": "Synthetic rule",
     "description": "Why it matters, in a sentence.",
     "response": "Call the ward.",
+    "version": "synthetic-version",
+    "reference": "https://git.hospital.example/rules/synthetic.yml",
 }
 
 
@@ -269,6 +283,20 @@ async def test_who_what_when_and_why_are_seen_at_a_glance(browser: Browser, page
     await expect(detail).to_contain_text("Call the ward.")
     await expect(detail).to_contain_text("because")
     await expect(detail).to_contain_text("action is D")
+    await expect(detail).to_contain_text("synthetic-version")
+    link = detail.locator("a")
+    await expect(link).to_have_attribute("href", RULE["reference"])
+    await expect(link).to_have_attribute("rel", "noopener noreferrer")
+
+
+async def test_an_address_that_runs_something_is_text(browser: Browser, page: Page, store: AlertStore) -> None:
+    store.write([alert("a", rule={**RULE, "reference": "javascript:alert(1)"})], now=1)
+    tab = await browser.new_page()
+    await tab.goto(page.url)
+    await tab.locator("#alerts tbody tr").click()
+    detail = tab.locator("#detail")
+    await expect(detail).to_contain_text("javascript:alert(1)")
+    assert await detail.locator("a").count() == 0
 
 
 async def test_it_is_used_by_keyboard_alone(browser: Browser, page: Page, store: AlertStore) -> None:

@@ -156,7 +156,10 @@ def test_a_file_to_import_by_hand_needs_nothing_else(tmp_path: Path, monkeypatch
     out = tmp_path / "kibana.ndjson"
     made = CliRunner().invoke(cli.app, ["setup", "--space", "ward-7", "--kibana-file", str(out)])
     assert (made.exit_code, made.stderr) == (0, "")
-    assert made.stdout == f"kibana         4 objects in {out}: import them under Stack Management, Saved Objects\n"
+    assert (
+        made.stdout
+        == f"kibana         {len(OBJECTS)} objects in {out}: import them under Stack Management, Saved Objects\n"
+    )
     lines = out.read_text().splitlines()
     assert [json.loads(line) for line in lines] == saved_objects(public_url="https://w.example", space="ward-7")
     assert not (tmp_path / "home").exists()

@@ -10,19 +10,24 @@ import pytest
 from kibana_published import ATTRIBUTES, Dashboard, DataView, LensPanel, SavedObject, Search, SearchPanel
 from pydantic import ValidationError
 
-from dashboards.kibana.objects import ndjson, saved_objects
-from dashboards.kibana.panels import PANELS
+from dashboards.kibana.boards import Board
+from dashboards.kibana.objects import BOARDS, ndjson, saved_objects
+from streams.sinks.elasticsearch import ALERTS
 
 OBJECTS = saved_objects(public_url="https://wardwatch.hospital.example/")
 
 
-def only(kind: str, objects: list[dict[str, Any]] = OBJECTS) -> dict[str, Any]:
-    return next(each for each in objects if each["type"] == kind)
+def named(name: str) -> dict[str, Any]:
+    (found,) = (each for each in OBJECTS if each["id"] == name)
+    return found
 
 
-DASHBOARD = Dashboard.model_validate(only("dashboard")["attributes"])
-LENS = [panel for panel in DASHBOARD.panelsJSON if isinstance(panel, LensPanel)]
-(SEARCH,) = [panel for panel in DASHBOARD.panelsJSON if isinstance(panel, SearchPanel)]
+DASHBOARDS = {board.id: Dashboard.model_validate(named(board.id)["attributes"]) for board in BOARDS}
+each_board = pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.id)
+
+
+def lens_of(board: Board) -> list[LensPanel]:
+    return [panel for panel in DASHBOARDS[board.id].panelsJSON if isinstance(panel, LensPanel)]
 
 
 def check(objects: list[dict[str, Any]]) -> None:
@@ -34,7 +39,10 @@ def check(objects: list[dict[str, Any]]) -> None:
 def test_every_object_is_what_kibana_publishes() -> None:
     check(OBJECTS)
     check(saved_objects(space="ward-7"))
-    assert [each["type"] for each in OBJECTS] == ["index-pattern", "index-pattern", "search", "dashboard"]
+    assert [each["type"] for each in OBJECTS] == [
+        "index-pattern", "index-pattern", "search", "search", "dashboard", "dashboard",
+    ]  # fmt: skip
+    assert OBJECTS[-1]["id"] == "wardwatch-overview", "the one that setup names"
 
 
 def panel(objects: list[dict[str, Any]], change: Callable[[dict[str, Any]], object]) -> None:
@@ -73,26 +81,33 @@ def test_every_reference_leads_to_an_object_before_it(space: str) -> None:
         names = [reference["name"] for reference in each["references"]]
         assert len(set(names)) == len(names)
         there.add((each["type"], each["id"]))
-    assert len(there) == 4
+    assert len(there) == 6
 
 
-def test_the_dashboard_names_each_reference_as_kibana_looks_for_it() -> None:
-    alerts, latest = OBJECTS[0]["id"], OBJECTS[2]["id"]
+@each_board
+def test_the_dashboard_names_each_reference_as_kibana_looks_for_it(board: Board) -> None:
+    dashboard, found = DASHBOARDS[board.id], named(board.search.id)
     wanted = {
         f"{lens.panelIndex}:{inner.name}": inner.id
-        for lens in LENS
+        for lens in lens_of(board)
         for inner in lens.embeddableConfig.attributes.references
     }
-    wanted |= {f"controlGroup_{name}:optionsListDataView": alerts for name in DASHBOARD.controlGroupInput.panelsJSON}
-    wanted[f"{SEARCH.panelIndex}:{SEARCH.panelRefName}"] = latest
-    assert {reference["name"]: reference["id"] for reference in only("dashboard")["references"]} == wanted
-    source = Search.model_validate(only("search")["attributes"]).kibanaSavedObjectMeta.searchSourceJSON
-    assert [reference["name"] for reference in only("search")["references"]] == [source.indexRefName]
+    controls = dashboard.controlGroupInput.panelsJSON
+    assert [control.explicitInput.fieldName for control in controls.values()] == list(board.controls)
+    wanted |= {f"controlGroup_{name}:optionsListDataView": board.indices for name in controls}
+    (search,) = (panel for panel in dashboard.panelsJSON if isinstance(panel, SearchPanel))
+    wanted[f"{search.panelIndex}:{search.panelRefName}"] = board.search.id
+    assert {reference["name"]: reference["id"] for reference in named(board.id)["references"]} == wanted
+    source = Search.model_validate(found["attributes"]).kibanaSavedObjectMeta.searchSourceJSON
+    assert [(one["name"], one["id"]) for one in found["references"]] == [(source.indexRefName, board.indices)]
+    asked = dashboard.kibanaSavedObjectMeta.searchSourceJSON.query.query
+    assert asked == source.query.query == board.query
 
 
-def test_every_column_that_a_panel_shows_is_in_its_layer() -> None:
-    assert [lens.panelIndex for lens in LENS] == [panel.id for panel in PANELS]
-    for lens in LENS:
+@each_board
+def test_every_column_that_a_panel_shows_is_in_its_layer(board: Board) -> None:
+    assert [lens.panelIndex for lens in lens_of(board)] == [panel.id for panel in board.panels]
+    for lens in lens_of(board):
         attributes = lens.embeddableConfig.attributes
         ((name, layer),) = attributes.state.datasourceStates.formBased.layers.items()
         assert [reference.name for reference in attributes.references] == [f"indexpattern-datasource-layer-{name}"]
@@ -120,9 +135,10 @@ def leaves(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
         yield key, value
 
 
-def test_no_two_panels_lie_on_each_other() -> None:
+@each_board
+def test_no_two_panels_lie_on_each_other(board: Board) -> None:
     taken: dict[tuple[int, int], str] = {}
-    for placed in DASHBOARD.panelsJSON:
+    for placed in DASHBOARDS[board.id].panelsJSON:
         grid = placed.gridData
         assert grid.i == placed.panelIndex
         assert grid.x + grid.w <= 48
@@ -140,11 +156,15 @@ def test_a_second_load_replaces_and_another_space_has_its_own() -> None:
     assert ndjson(saved_objects()) == ndjson(saved_objects())
 
 
+def alerts_view(public_url: str = "") -> dict[str, Any]:
+    return next(each for each in saved_objects(public_url=public_url) if each["id"] == ALERTS)
+
+
 @pytest.mark.parametrize("public_url", ["https://w.example/watch", "https://w.example/watch/"])
 def test_an_alert_links_to_the_page_where_the_page_is_known(public_url: str) -> None:
-    linked = DataView.model_validate(saved_objects(public_url=public_url)[0]["attributes"])
+    linked = DataView.model_validate(alerts_view(public_url)["attributes"])
     assert linked.fieldFormatMap["wardwatch.alert"].params.urlTemplate == "https://w.example/watch/#{{value}}"
-    assert DataView.model_validate(saved_objects()[0]["attributes"]).fieldFormatMap == {}
+    assert DataView.model_validate(alerts_view()["attributes"]).fieldFormatMap == {}
 
 
 def test_the_file_is_one_document_a_line() -> None:

@@ -147,8 +147,18 @@ def _compare(value: t.SigmaCompareExpression, found: Any) -> bool:
     return bool(_COMPARE[value.op.name](found, value.number.number))
 
 
+def _part(part: t.TimestampPart, text: str) -> int | None:
+    moment = _moment(text)
+    if moment is None:
+        return None
+    return moment.isocalendar()[1] if part is t.TimestampPart.WEEK else int(getattr(moment, part.name.lower()))
+
+
 def _one(value: Any, found: Any) -> bool:
     text = _text(found)
+    if isinstance(value, t.SigmaCompareExpression) and isinstance(value.number, t.SigmaTimestampPart):
+        read = None if text is None else _part(value.number.timestamp_part, text)
+        return read is not None and bool(_COMPARE[value.op.name](read, value.number.number))
     if isinstance(value, t.SigmaCompareExpression):
         return _compare(value, found)
     if text is None:
@@ -156,9 +166,7 @@ def _one(value: Any, found: Any) -> bool:
     if isinstance(value, t.SigmaString):
         return _string(value, text)
     if isinstance(value, t.SigmaTimestampPart):
-        return _moment(text) is not None and getattr(_moment(text), value.timestamp_part.name.lower()) == int(
-            value.number
-        )
+        return _part(value.timestamp_part, text) == value.number
     if isinstance(value, t.SigmaNumber):
         if isinstance(found, int | float) and not isinstance(found, bool):
             return bool(found == value.number)

@@ -34,14 +34,29 @@ REFUSED = {
     "placeholder": ("selection: {'a|expand': '%x%'}\ncondition: selection", "placeholders"),
     "unknown modifier": ("selection: {'a|near': x}\ncondition: selection", "near"),
     "unknown selection": ("selection: {a: x}\ncondition: other", "other"),
-    "count of selections": ("s1: {a: x}\ns2: {a: y}\ncondition: 2 of s*", "Expected"),
+    "count of selections": ("s1: {a: x}\ns2: {a: y}\ncondition: 2 of s*", "'1 of', 'any of' or 'all of'"),
     "aggregation": ("selection: {a: x}\ncondition: selection | count() > 5", "pipe"),
     "no condition": ("selection: {a: x}", "condition"),
+    "half a condition": ("selection: {a: x}\ncondition: selection and", "its end"),
+    "two names": ("selection: {a: x}\ncondition: selection selection", "'and', 'or' or its end"),
+    "open bracket": ("selection: {a: x}\ncondition: (selection", "')'"),
+    "pattern of nothing": ("selection: {a: x}\ncondition: 1 of other*", "no detection fits"),
     "keyword with startswith": ("selection: {'|startswith': [x, y]}\ncondition: selection", "keyword"),
     "boolean keyword": ("selection: [true]\ncondition: selection", "keyword"),
-    "cased without effect": ("selection: {'a|cased|base64': x}\ncondition: selection", "cased"),
-    "fieldref to a number": ("selection: {'a|fieldref': 4}\ncondition: selection", "incompatible"),
-    "contains of a number": ("selection: {'a|contains': 4}\ncondition: selection", "incompatible"),
+    "keyword that is a network": ("selection: {'|cidr': 10.0.0.0/8}\ncondition: selection", "name of a field"),
+    "cased expression": ("selection: {'a|re|cased': x}\ncondition: selection", "do not go together"),
+    "flag without expression": ("selection: {'a|i': x}\ncondition: selection", "do not go together"),
+    "contains of null": ("selection: {'a|contains': null}\ncondition: selection", "no text"),
+    "encoded wildcard": ("selection: {'a|base64': x*}\ncondition: selection", "wildcard"),
+    "encoded nothing": ("selection: {'a|base64offset': ''}\ncondition: selection", "empty"),
+    "encoded byte": ("selection: {'a|base64offset|contains': x}\ncondition: selection", "one byte"),
+    "UTF-16 that is no text": ("selection: {'a|wide': Größe}\ncondition: selection", "base64"),
+    "existence of two kinds": ("selection: {'a|exists': [true, false]}\ncondition: selection", "one boolean"),
+    "empty list": ("selection: {a: []}\ncondition: selection", "null"),
+    "map as a value": ("selection: {a: {b: x}}\ncondition: selection", "flatten"),
+    "compared with a text": ("selection: {'a|lt': many}\ncondition: selection", "number"),
+    "reference with a wildcard": ("selection: {'a|fieldref': b*}\ncondition: selection", "wildcard"),
+    "no detections": ("condition: selection", "nothing to look for"),
     "bad network": ("selection: {'a|cidr': 10.0.0.1/8}\ncondition: selection", "CIDR"),
     "bad regular expression": ("selection: {'a|re': '(x'}\ncondition: selection", "missing"),
     "lookahead": ("selection: {'a|re': 'a(?!b)'}\ncondition: selection", "RE2"),
@@ -50,8 +65,8 @@ REFUSED = {
         "selection: {'a|re': '((a{1,90}){1,90}){1,90}'}\ncondition: selection",
         "huge counts",
     ),
-    "brackets": ("selection: {a: x}\ncondition: " + "(" * 40 + "selection" + ")" * 40, "brackets"),
-    "date as a value": ("selection: {a: 2026-01-05}\ncondition: selection", "type"),
+    "brackets": ("selection: {a: x}\ncondition: " + "(" * 60 + "selection" + ")" * 60, "brackets"),
+    "not a number": ("selection: {a: .nan}\ncondition: selection", "number"),
 }
 
 
@@ -68,12 +83,12 @@ def test_what_is_not_evaluated_is_refused(name: str, tmp_path: Path) -> None:
     assert str(problem).startswith(f"{problem.path}:2: ")
 
 
-@pytest.mark.parametrize("key", ["correlation", "filter", "action"])
+@pytest.mark.parametrize("key", ["correlation", "filter"])
 def test_documents_that_are_no_rules_are_refused_and_the_others_stand(key: str, tmp_path: Path) -> None:
     rules = loaded(tmp_path, f"title: Other\n{key}: {{}}\n---\n{GOOD}")
     assert [rule.title for rule in rules.rules] == ["Good"]
     (problem,) = rules.problems
-    assert (problem.line, key in problem.reason or "Sigma 1" in problem.reason) == (1, True)
+    assert (problem.line, key in problem.reason) == (1, True)
 
 
 BROKEN = {

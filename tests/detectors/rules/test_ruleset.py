@@ -185,7 +185,15 @@ def test_a_finding_quotes_only_what_left_ingest() -> None:
     assert made.evidence == {"event.action": "read", "user.id": "Practitioner/p-001"}
     assert made.reason == "entity.name contains a listed text, event.action has a listed value."
     assert (made.detector, made.severity, made.techniques, made.event_ids) == ("sigma", "high", ("T1213",), ("e1",))
-    assert made.rule["author"] == "A"
+    told = {name: made.rule[name] for name in ("id", "author", "level", "tags", "path")}
+    assert told == {
+        "id": "00000000-0000-4000-8000-000000000001",
+        "author": "A",
+        "level": "high",
+        "tags": ("attack.t1213",),
+        "path": "test",
+    }
+    assert made.rule["version"] == match_of().rule.version
     assert made == finding(match_of(), EVENT, "actor")
 
 

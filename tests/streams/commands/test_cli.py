@@ -182,7 +182,8 @@ def test_a_data_folder_that_is_none_is_one_sentence(shell: Shell, tmp_path: Path
     shell.environment["WARDWATCH_DATA_DIR"] = str(tmp_path / "file")
     result = shell.run("normalize", "-", stdin=lines(AUDIT))
     assert result.returncode == 1
-    assert result.stderr.endswith("cannot be used (Not a directory): name another folder in WARDWATCH_DATA_DIR\n")
+    told = "cannot be used (Not a directory): let this user have it, or name another folder in WARDWATCH_DATA_DIR\n"
+    assert result.stderr.endswith(told)
 
 
 def test_damaged_keys_are_one_sentence(shell: Shell) -> None:

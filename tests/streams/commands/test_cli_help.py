@@ -30,12 +30,17 @@ COMMANDS = [
     "backtest",
     "dead-letters",
     "sources",
+    "rules",
     "notify",
     "keys",
 ]
 GROUPS = {
     "dead-letters": ("list", "show", "replay"),
     "sources": ("list", "check"),
+    "rules": (
+        *("check", "test", "explain", "coverage", "new", "list", "import", "convert"),
+        *("publish", "withdraw", "release", "status"),
+    ),
     "notify": ("list", "test"),
     "keys": ("list", "create", "rotate", "destroy"),
 }
@@ -51,6 +56,12 @@ def test_help_names_every_command(shell: Shell) -> None:
     assert told.startswith("Usage: wardwatch ")
     assert [line.split()[0] for line in told.partition("Commands:\n")[2].splitlines()] == COMMANDS
     assert "..." not in told.partition("Commands:\n")[2], "what a command does is not cut short"
+
+
+def test_the_script_s_own_help_names_every_command() -> None:
+    usage = (ROOT / "wardwatch").read_text().partition("Ctrl-C stops them\n")[2].partition("\n\n")[0]
+    named = {line.split()[0] for line in usage.splitlines()}
+    assert named == {*COMMANDS, "test"} - {"up"}
 
 
 @pytest.mark.parametrize("command", WHOLE)

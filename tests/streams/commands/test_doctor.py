@@ -6,15 +6,18 @@ import json
 import os
 import shutil
 import time
+from base64 import b64encode
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from answering import answering
-from elasticsearch import Elasticsearch
+from elasticsearch import Elasticsearch, NotFoundError
 from kafka.admin import ConfigResource, ConfigResourceType, NewTopic
 from kafka.errors import ClusterAuthorizationFailedError
+from pydantic import SecretStr
 from synthetic_alerts import alert
 from typer.testing import CliRunner
 
@@ -24,8 +27,10 @@ from streams.commands.doctor import Finding, elasticsearch, findings, here, kafk
 from streams.commands.doctor.finding import clock_finding
 from streams.installation import agree
 from streams.keys import load_keys
+from streams.permissions import roles
 from streams.settings import Settings
 from streams.sinks.elasticsearch import ALERTS, alert_source, templates
+from streams.sinks.event_index import EVENTS, template
 
 
 @pytest.fixture(autouse=True)
@@ -52,7 +57,66 @@ def unwell(found: Iterator[Finding]) -> list[tuple[str, str, str, str]]:
 
 def test_a_machine_that_is_well(settings: Settings) -> None:
     assert unwell(here.findings(settings)) == []
-    assert [one.about for one in here.findings(settings)] == ["settings", "disk", "keys"]
+    assert [one.about for one in here.findings(settings)] == ["settings", "disk", "keys", "vault key"]
+
+
+def forget_private(home: Path) -> None:
+    (home / "keys" / "vault.private").unlink()
+
+
+def another_s_private(home: Path) -> None:
+    load_keys(home.parent / "other")
+    shutil.copy(home.parent / "other" / "keys" / "vault.private", home / "keys")
+
+
+@pytest.mark.parametrize(
+    ("role", "harm", "level", "told"),
+    [
+        ("", None, "ok", "identities can be revealed"),
+        ("", forget_private, "ok", "not here: identities are revealed elsewhere"),
+        ("identity", None, "ok", "identities can be revealed"),
+        ("identity", forget_private, "error", "vault.private is not here: identities are revealed only where"),
+        ("worker", None, "warning", "vault.private is here, and this host needs none to do its work"),
+        ("worker", forget_private, "ok", "what this host writes to the vault it cannot read"),
+        ("events", None, "warning", "vault.private is here, and this host needs none"),
+        ("events", forget_private, "ok", "it cannot read"),
+    ],
+)
+def test_the_vault_s_private_key_is_where_it_is_needed_and_nowhere_else(
+    settings: Settings, role: str, harm: Callable[[Path], None] | None, level: str, told: str
+) -> None:
+    if harm is not None:
+        harm(settings.home)
+    (found,) = (one for one in here.findings(settings, role) if one.about == "vault key")
+    assert (found.level, bool(found.mend)) == (level, level != "ok")
+    assert told in found.told
+
+
+def test_a_vault_key_from_elsewhere_is_held_against_the_public_one(settings: Settings) -> None:
+    private = load_keys(settings.home).vault_private()
+    forget_private(settings.home)
+    for given, level in ((private, "ok"), (bytes(32), "error")):
+        told = SecretStr(b64encode(given).decode())
+        elsewhere = settings.model_copy(update={"vault_private_key": told})
+        (found,) = (one for one in here.findings(elsewhere, "identity") if one.about == "vault key")
+        assert found.level == level
+        (found,) = (one for one in here.findings(elsewhere, "worker") if one.about == "vault key")
+        assert found.told == "it is given here, and this host needs none to do its work"
+    none = settings.model_copy(update={"vault": False})
+    assert [one.about for one in here.findings(none)] == ["settings", "disk", "keys"]
+
+
+def test_what_the_worker_that_keeps_events_has_here(settings: Settings, place: Path) -> None:
+    def about(**changed: Any) -> list[tuple[str, str]]:
+        found = here.findings(settings.model_copy(update=changed), "events")
+        return [(one.about, one.level) for one in found][4:]
+
+    assert about() == []
+    assert about(events_index=True) == [("events", "error")]
+    assert about(events_rules=[place / "nowhere"]) == [("events rules", "error")]
+    settings.events_path.write_bytes(b"not a database, and long enough for sqlite to say so " * 50)
+    assert about() == [("store", "error")]
+    assert about(events_index=True, elasticsearch="http://127.0.0.1:9") == []
 
 
 def forget_keys(home: Path) -> None:
@@ -61,6 +125,18 @@ def forget_keys(home: Path) -> None:
 
 def halve_key(home: Path) -> None:
     (home / "keys" / "pseudonym.key").write_bytes(b"half a key")
+
+
+def forget_public(home: Path) -> None:
+    (home / "keys" / "vault.public").unlink()
+
+
+def halve_private(home: Path) -> None:
+    (home / "keys" / "vault.private").write_bytes(b"half a key")
+
+
+def open_private(home: Path) -> None:
+    (home / "keys" / "vault.private").chmod(0o640)
 
 
 def open_key(home: Path) -> None:
@@ -81,6 +157,10 @@ def remove(home: Path) -> None:
         (forget_keys, "keys", "error", "there are none in", "run wardwatch setup, or copy them"),
         (halve_key, "keys", "error", "holds 10 bytes where a key has 32", "restore the folder from your backup"),
         (open_key, "keys", "warning", "others may read pseudonym.key", "chmod 600"),
+        (forget_public, "keys", "error", "vault.public is not in", "copy it from a worker that runs"),
+        (halve_private, "keys", "error", "vault.private holds 10 bytes where a key has 32", "from your backup"),
+        (another_s_private, "keys", "error", "does not belong to", "from your backup"),
+        (open_private, "keys", "warning", "others may read vault.private", "chmod 600"),
         (damage_store, "store", "error", "alerts.sqlite", "move it away"),
         (remove, "data folder", "error", "is no folder", "run wardwatch setup"),
     ],
@@ -188,8 +268,15 @@ def test_kafka_that_is_well_and_what_is_not(served: Settings, place: Path, monke
         )
         assert mend.endswith("--add-config max.message.bytes=4194304")
     finally:
-        (event,) = (topic for topic in topics.ALL if topic.name == "events")
-        admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, "events", event.config())])
+        whole = {topic.name: topic.config() for topic in topics.ALL}
+        admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, "events", whole["events"])])
+        vault = {**whole["vault"], "cleanup.policy": "delete"}
+        admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, "vault", vault)])
+        for role in ("", "worker", "identity"):
+            (told,) = (each[2] for each in unwell(kafka.findings(served, time.time, role)))
+            assert told == "vault has cleanup.policy=delete where compact is needed"
+        assert unwell(kafka.findings(served, time.time, "events")) == []
+        admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, "vault", whole["vault"])])
         admin.close()
 
 
@@ -207,7 +294,7 @@ class Permitted:
 @pytest.mark.parametrize(
     ("topic", "group", "lacking"),
     [
-        (["READ", "WRITE", "DESCRIBE"], ["READ"], []),
+        (["READ", "WRITE", "DESCRIBE"], ["READ", "DESCRIBE"], []),
         (None, None, []),
         (["READ", "DESCRIBE"], ["READ"], ["WRITE on topic events", "WRITE on topic dead.letters"]),
         (["WRITE", "DESCRIBE"], ["DESCRIBE"], ["READ on topic audit.ehr", "READ on group wardwatch"]),
@@ -215,11 +302,15 @@ class Permitted:
 )
 def test_what_a_worker_may_not(topic: list[str] | None, group: list[str] | None, lacking: list[str]) -> None:
     admin = Permitted(topic, group)
-    (found,) = kafka._permissions(admin, admin.described, Settings())
+    found = kafka._permissions(admin, admin.described, roles()["worker"], "worker")
     assert found.level == ("error" if lacking else "ok")
     assert all(one in found.told for one in lacking)
     assert "WRITE on topic audit" not in found.told
     assert "READ on topic dead.letters" not in found.told
+    assert "READ on topic vault" not in found.told
+    keeping = kafka._permissions(admin, admin.described, roles()["events"], "events")
+    assert "views" not in keeping.told
+    assert ("READ on group wardwatch.events" in keeping.told) == ("READ on group wardwatch" in found.told)
 
 
 def test_a_client_that_may_not_ask_for_the_time_is_told_no_time() -> None:
@@ -244,8 +335,9 @@ def in_sync(name: str, *, leader: int = 1, behind: int = 0) -> dict[str, Any]:
 )
 def test_replicas_that_are_away(harm: dict[str, int], level: str, told: str) -> None:
     described = {name: topic for each in topics.ALL for name, topic in in_sync(each.name).items()}
-    assert unwell(kafka._topics(described, Settings())) == []
-    ((about, found, said, _),) = unwell(kafka._topics(described | in_sync("events", **harm), Settings()))
+    names = list(described)
+    assert unwell(kafka._topics(described, Settings(), names)) == []
+    ((about, found, said, _),) = unwell(kafka._topics(described | in_sync("events", **harm), Settings(), names))
     assert (about, found, said) == ("replicas", level, told)
 
 
@@ -259,6 +351,8 @@ def stored(settings: Settings, elasticsearch_url: str) -> Iterator[tuple[Setting
             client.indices.delete(index=name)
         for name, body in templates().items():
             client.indices.put_index_template(name=name, **body)
+        with suppress(NotFoundError):
+            client.indices.delete_index_template(name=EVENTS)
         yield settings.model_copy(update={"elasticsearch": elasticsearch_url}), client
 
 
@@ -276,6 +370,17 @@ def test_elasticsearch_that_is_well_and_what_is_not(stored: tuple[Settings, Elas
 
     late = about(lambda: time.time() + 600)
     assert [(n, f) for n, f, *_ in late] == [("elastic clock", "error")]
+
+    keeping = settings.model_copy(update={"events_index": True})
+    missing = [
+        ("templates", "error", f"{EVENTS} is missing: new indices would guess their types", "run wardwatch setup")
+    ]
+    for role in ("", "events"):
+        assert unwell(elasticsearch.findings(keeping, time.time, role)) == missing
+    assert unwell(elasticsearch.findings(keeping, time.time, "worker")) == []
+    client.indices.put_index_template(name=EVENTS, **template()[EVENTS])
+    for role in ("", "events"):
+        assert unwell(elasticsearch.findings(keeping, time.time, role)) == []
 
     client.indices.put_settings(index=f"{ALERTS}-2026.03", settings={"index.blocks.read_only_allow_delete": True})
     ((name, level, told, _),) = about()

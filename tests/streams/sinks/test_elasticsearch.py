@@ -10,7 +10,11 @@ from elasticsearch import AsyncElasticsearch
 from receiving import receiving
 from synthetic_alerts import alert, over, own
 
+from detectors.base import Event
+from detectors.rules import Links, starter_rules
+from detectors.rules.findings import told_of
 from streams.sinks.elasticsearch import ALERTS, FINDINGS, Elasticsearch, StoreUnavailable
+from streams.sinks.event_index import EVENTS, template, write_events
 
 OCTOBER = 1_696_118_400_000  # 2023-10-01T00:00:00Z
 
@@ -38,6 +42,16 @@ async def test_an_alert_and_its_finding_land_in_their_month(sink: Elasticsearch,
         for month, name in (("2023.10", "a"), ("2023.09", "b")):
             found = await client.search(index=f"{prefix}-{month}")
             assert [hit["_source"]["rule"]["name"] for hit in found["hits"]["hits"]] == [f"Synthetic alert {name}"]
+
+
+async def test_what_an_alert_says_of_its_rule_is_found_by_it(sink: Elasticsearch, client: AsyncElasticsearch) -> None:
+    rule = told_of(starter_rules().rules[0], Links("https://git.hospital.example/{path}"))
+    assert await sink.write([alert("a", rule={**rule, "license": "DRL-1.1"})]) == []
+    await client.indices.refresh(index="wardwatch-*")
+    for name in ("uuid", "version", "reference"):
+        for prefix in (ALERTS, FINDINGS):
+            found = await client.search(index=f"{prefix}-*", query={"term": {f"rule.{name}": rule[name]}})
+            assert found["hits"]["total"]["value"] == 1, name
 
 
 async def test_written_again_it_is_there_once(sink: Elasticsearch, client: AsyncElasticsearch) -> None:
@@ -101,6 +115,30 @@ async def test_a_date_that_cannot_be_trusted_makes_no_index(sink: Elasticsearch,
     await sink.write([alert("a", time=253_370_764_800_000, timely=False)])
     indices = await client.indices.get(index="wardwatch-*")
     assert set(indices) == {f"{ALERTS}-undated", f"{FINDINGS}-undated"}
+
+
+async def test_any_date_is_taken_and_found_and_makes_one_index(sink: Elasticsearch, client: AsyncElasticsearch) -> None:
+    """From the first day of year 1 to the last of 9999, of alerts, findings and events; those of late months beside."""
+    hostile = [-62_135_596_800_000, -1000, 0, 2_147_483_648_000, 253_402_300_799_999]
+    late = [OCTOBER - month * 31 * 86_400_000 for month in range(3)]
+    await sink.set_up(template())
+    alerts = [alert(str(time), time=time, timely=time in late) for time in hostile + late]
+    events = [
+        Event(str(time), time, "fhir", "user:synthetic-p1", (), "", "", time in late, {"event.action": "read"})
+        for time in hostile + late
+    ]
+    for _ in range(2):
+        assert await sink.write(alerts) == []
+        assert await write_events(sink, events) == []
+    await client.indices.refresh(index="wardwatch-*")
+    months = ("undated", "2023.10", "2023.08", "2023.07")
+    wanted = {f"{prefix}-{month}" for prefix in (ALERTS, FINDINGS, EVENTS) for month in months}
+    assert set(await client.indices.get(index="wardwatch-*")) == wanted
+    for prefix in (ALERTS, FINDINGS, EVENTS):
+        assert (await client.count(index=f"{prefix}-*"))["count"] == len(hostile + late)
+        for time in hostile:
+            exactly = {"range": {"@timestamp": {"gte": time, "lte": time, "format": "epoch_millis"}}}
+            assert (await client.count(index=f"{prefix}-undated", query=exactly))["count"] == 1, time
 
 
 async def test_a_mapping_conflict_comes_back_with_its_reason(sink: Elasticsearch, client: AsyncElasticsearch) -> None:

@@ -318,6 +318,13 @@ def test_a_link_is_there_only_where_the_page_has_an_address(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", COMPOSERS)
+def test_where_a_rule_is_read_is_told_where_it_is_set(kind: str) -> None:
+    rule = {"id": "r1", "name": "Synthetic rule", "reference": "https://git.hospital.example/r1.yml"}
+    assert b"git.hospital.example/r1.yml" in wire(kind, alert_body(alert("a", rule=rule)))
+    assert b'"Rule"' not in wire(kind, alert_body(alert("a")))
+
+
+@pytest.mark.parametrize("kind", COMPOSERS)
 def test_groups_summaries_and_the_last_of_an_hour_say_what_they_are(kind: str) -> None:
     def shown(body: bytes) -> str:
         return re.sub(r"\s+", " ", " ".join(texts(told(kind, body))))

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from small_disk import SmallDisk
 from synthetic_alerts import alert
 
 from streams.sinks import store as module
 from streams.sinks.store import AlertStore, StoreError
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -84,6 +90,77 @@ def test_a_store_that_cannot_be_written_says_so_for_facts_too(store: AlertStore)
         store.set_fact("worker.1", {"lag": 3})
     with pytest.raises(StoreError, match="readonly"):
         store.write([alert("a")], now=1)
+
+
+def test_on_a_full_disk_it_takes_nothing_says_so_and_takes_all_once_there_is_room(
+    tmp_path: Path, small_disk: Callable[[Path, int], SmallDisk]
+) -> None:
+    """Both stores, open already and not yet: a worker that starts on a full disk waits for room as well."""
+    disk = small_disk(tmp_path / "disk", 8)
+    script = [*disk.enter, sys.executable, "-c", ON_A_FULL_DISK, str(tmp_path / "disk")]
+    path = os.pathsep.join(map(str, (ROOT, ROOT / "tests", Path(__file__).parent)))
+    environment = {**os.environ, "PYTHONPATH": path}
+    process = subprocess.Popen(script, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdout.readline()
+    disk.fill()
+    process.stdin.write("full\n")
+    process.stdin.flush()
+    told = [process.stdout.readline().rstrip() for _ in range(4)]
+    disk.free()
+    kept, _ = process.communicate("free\n", timeout=30)
+    mend = "has no room: free some of its disk, and what waits is written by itself"
+    unopened = "cannot be opened, its disk is full: free some of it"
+    folder = tmp_path / "disk"
+    assert told == [
+        f"{folder}/alerts.sqlite {mend}",
+        f"{folder}/events.sqlite {mend}",
+        f"{folder}/new-alerts.sqlite {unopened}",
+        f"{folder}/new-events.sqlite {unopened}",
+    ]
+    assert kept.split() == ["202", "202", "200", "200"], "each once, of what was refused too"
+
+
+ON_A_FULL_DISK = """
+import asyncio, sys, time
+from pathlib import Path
+from synthetic_alerts import alert
+from test_event_store import WIDE, event
+from streams.event_keeping import EmbeddedEvents
+from streams.indexing import Stores
+from streams.sinks.event_store import EventStore
+from streams.sinks.store import AlertStore, StoreFull
+
+folder = Path(sys.argv[1])
+open_alerts, open_events = AlertStore(folder / "alerts.sqlite"), EventStore(folder / "events.sqlite")
+stores = [Stores(open_alerts, None), Stores(folder / "new-alerts.sqlite", None)]
+keepers = [EmbeddedEvents(open_events, WIDE, time.time), EmbeddedEvents(folder / "new-events.sqlite", WIDE, time.time)]
+some = [alert(str(n)) for n in range(200)], [event(n) for n in range(200)]
+
+
+async def main():
+    for n in (1000, 1001):  # so that the files are there, and their logs
+        await stores[0].write([alert(str(n))], now=1)
+        await keepers[0].write([event(n)])
+    print("ready", flush=True)
+    sys.stdin.readline()
+    tries = [part for s, k in zip(stores, keepers) for part in ((s.write, some[0], {"now": 2}), (k.write, some[1], {}))]
+    for write, what, given in tries:
+        try:
+            await write(what, **given)
+            print("taken", flush=True)
+        except StoreFull as exc:
+            print(exc, flush=True)
+    sys.stdin.readline()
+    for _ in range(2):
+        for write, what, given in tries:
+            await write(what, **given)
+    for store, keeper in zip(stores, keepers):
+        print(sum(store._opened().count().values()), keeper._opened().count())
+
+asyncio.run(main())
+"""
 
 
 def test_threads_that_write_wait_for_each_other(store: AlertStore) -> None:

@@ -258,3 +258,31 @@ def test_every_value_of_a_list_is_counted(tmp_path: Path) -> None:
     assert (
         found(rules, (1, {"act": "send", "patient": patients[:99]}), (2, {"act": "send", "patient": patients[0]})) == []
     )
+
+
+BEFORE = """\
+title: A login and nothing failed before
+correlation:
+    type: temporal
+    rules: [low_failed, login]
+    condition: login and not low_failed
+    group-by: [user]
+    timespan: 10s
+---
+title: Few failed
+name: low_failed
+correlation:
+    type: event_count
+    rules: [failed]
+    group-by: [user]
+    timespan: 1s
+    condition: {lte: 2}
+"""
+
+
+def test_a_decision_waits_for_those_beneath_it(tmp_path: Path) -> None:
+    """What the inner one finds at 100 is there when the outer one is decided at 101, though both wait for the same."""
+    rules = loaded(tmp_path, BEFORE)
+    logins = [(at, {"act": "login", "user": "u"}) for at in (90, 101)]
+    findings = found(rules, logins[0], (100, {"act": "failed", "user": "u"}), logins[1])
+    assert [finding.time for finding in findings] == [90_000]

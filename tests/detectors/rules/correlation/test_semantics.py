@@ -138,3 +138,9 @@ def test_what_an_event_can_undo_waits_for_the_watermark() -> None:
     assert run(correlations, [high, low], watermarks=[0, 9_000]) == []
     (finding,) = run(correlations, [high, low], watermarks=[0, 10_001])
     assert finding.evidence["wardwatch.correlation.measured"] == "9", "what comes after that is too late for it"
+
+
+def test_a_value_that_comes_again_is_as_new_as_it_came_last() -> None:
+    section = {"type": "value_count", "rules": ["a"], "timespan": "10s", "condition": {"field": "x", "gte": 2}}
+    seen = [Seen(0, "a", "one"), Seen(8_000, "a", "one"), Seen(12_000, "a", "two")]
+    assert [finding.time for finding in run(linked(section), seen)] == [12_000]

@@ -1,0 +1,1 @@
+"""``rules``: what a detection engineer does before rules are switched on; a file for each command."""
