@@ -36,7 +36,8 @@ def test_the_starter_pack_passes() -> None:
     tried = try_rules([starter_folder()], CATALOG)
     assert len(tried.trials) > 90
     assert list(failures(tried)) == []
-    assert tried.untried == []
+    # What correlations count is tried by their courses, in tests/detectors/rules/test_correlation_pack.py.
+    assert [rule.path for rule in tried.untried if not rule.path.endswith("correlations/acts.yml")] == []
 
 
 def test_what_fails_is_told_with_its_line_and_the_answer_that_decided(tmp_path: Path) -> None:
