@@ -274,4 +274,4 @@ def test_a_malformed_message_is_refused_with_its_element(text: str, reason: str)
 
 def test_rules_see_the_vendors_elements() -> None:
     found = starter_rules().match(record(message("110106")), {"event.outcome": "success"}, ATNA.logsource)
-    assert [match.rule.title for match in found] == ["Patient data disclosed or exported"]
+    assert "Patient data disclosed or exported" in [match.rule.title for match in found]
