@@ -8,6 +8,7 @@ watermark comes, which is a record of the same log: so the state stays a fold ov
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import replace
 from typing import Any, Final
@@ -32,6 +33,7 @@ __all__ = ["Correlate"]
 _HOUR: Final = 3_600_000
 #: Version of a group's state that this worker reads.
 _VERSION: Final = 1
+_PAST_64_BITS: Final = re.compile(rb"\d{19}")
 
 
 class Correlate:
@@ -126,7 +128,8 @@ class Correlate:
 
     def load(self, key: bytes, raw: bytes) -> Group:
         correlator = self._correlators[key.partition(b"/")[0]]
-        saved: list[Any] = (json.loads if correlator.long else orjson.loads)(raw)
+        long = correlator.long and _PAST_64_BITS.search(raw)
+        saved: list[Any] = json.loads(raw) if long else orjson.loads(raw)  # which makes floats of longer numbers
         if saved[0] > _VERSION:
             raise NewerSchema(f"a group of version {saved[0]}; this worker reads {_VERSION}: upgrade it")
         return correlator.load(saved)
