@@ -34,7 +34,7 @@ _FILE: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,90}\.yml")
 _ATTACK: Final = re.compile(r"(?:[gsma][0-9]{4}|ds[0-9]{4})")
 _TECHNIQUE: Final = re.compile(r"t[0-9]{4}(?:\.[0-9]{3})?")
 #: Of tags for what ATT&CK has no technique for; the shipped rules use it.
-_OWN_SPACE: Final = "wardwatch"
+_OWN_SPACE: Final = "wardwatch."
 _TAGS: Final = {
     "car": re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{3}"),
     "cve": re.compile(r"[0-9]{4}[.-][0-9]{4,}"),
@@ -150,11 +150,9 @@ def _tags(paper: Paper) -> Iterator[Diagnostic]:
     tactics: dict[str, int] = {}
     techniques: dict[str, int] = {}
     for number, tag in enumerate(tags if isinstance(tags, list) else []):
-        if not isinstance(tag, str) or "." not in tag:
-            continue  # the schema says so
+        if not isinstance(tag, str) or "." not in tag or tag.startswith(_OWN_SPACE):
+            continue  # the schema says so, or it is ours
         space, _, name = tag.partition(".")
-        if space == _OWN_SPACE:
-            continue
         if space != "attack":
             form = _TAGS.get(space)
             if form is None or not form.fullmatch(name):
