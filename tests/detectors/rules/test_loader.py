@@ -162,6 +162,21 @@ def test_a_rule_without_id_or_level_gets_steady_ones(tmp_path: Path) -> None:
     assert one.level == "medium"
 
 
+def test_a_published_rule_takes_the_place_of_any_other_of_its_id(tmp_path: Path) -> None:
+    taken = starter_rules().rules[0].id
+    (tmp_path / "own.yml").write_text(GOOD)
+    texts = {
+        "published/a.yml": GOOD.replace("Good", "Published"),
+        "published/b.yml": GOOD.replace("Good", "Instead").replace("11111111-1111-4111-8111-111111111111", taken),
+        "published/c.yml": GOOD.replace("Good", "Twice"),
+    }
+    rules = load([tmp_path], beside_starter=True, published=texts)
+    assert {rule.title for rule in rules.rules if rule.path.startswith("published/")} == {"Published", "Instead"}
+    assert "Good" not in {rule.title for rule in rules.rules}
+    assert len(rules.rules) == len(starter_rules().rules) + 1
+    assert [problem.path for problem in rules.problems] == ["published/c.yml"]
+
+
 def test_own_rules_stand_beside_the_starter_pack_and_take_no_id_of_it(tmp_path: Path) -> None:
     starter = starter_rules()
     taken = starter.rules[0].id

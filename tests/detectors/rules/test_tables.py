@@ -101,6 +101,50 @@ def test_a_placeholder_without_a_list_is_refused(tmp_path: Path) -> None:
     assert rules.rules == ()
 
 
+@pytest.mark.parametrize(
+    ("item", "value", "expected"),
+    [
+        ("a|expand: '%who%'", "ANNA", True),
+        ("a|expand: '/home/%who%/.ssh'", "/home/bob/.SSH", True),
+        ("a|expand: '/home/%who%/.ssh'", "/home/carl/.ssh", False),
+        ("a|contains|expand: '/%who%/'", "/home/anna/x", True),
+        ("a|startswith|expand: '%who%@'", "bob@ward", True),
+        ("a|startswith|expand: '%who%@'", "x.bob@ward", False),
+        ("a|endswith|expand: '@%site%'", "carl@ward", True),
+        ("a|endswith|expand: '@%site%'", "carl@ward.x", False),
+        ("a|expand: '%who%@%site%'", "anna@ward", True),
+        ("a|cased|expand: '%who%'", "anna", False),
+        ("a|cased|expand: '%who%'", "Anna", True),
+        ("a|neq|expand: '%who%'", "carl", True),
+    ],
+)
+def test_a_placeholder_may_stand_for_what_the_event_has(item: str, value: str, expected: bool, tmp_path: Path) -> None:
+    lists = files(tmp_path / "lists", fields_yml="who: {field: user.name}\nsite: {field: n.site}\n")
+    rules = ruled(tmp_path, item, lists=lists)
+    event = {"a": value, "user.name": ["Anna", "bob"], "n": {"site": "ward"}}
+    assert bool(matched(rules, event)) is expected
+    again = load([tmp_path / "rules"], lists=[lists], cache=tmp_path / "cache")
+    again = load([tmp_path / "rules"], lists=[lists], cache=tmp_path / "cache")
+    assert bool(matched(again, event)) is expected
+    for match in again.match(event, {}, None):
+        assert match.evidence() in ({"a": value}, {})
+
+
+@pytest.mark.parametrize(
+    ("item", "reason"),
+    [
+        ("a|expand: 'x*%who%'", "wildcard inside"),
+        ("a|windash|expand: '-%who%'", "wildcard inside"),
+        ("a|base64|expand: '%who%'", "placeholder has no meaning"),
+        ("'|expand': '%who%'", "keyword"),
+    ],
+)
+def test_what_an_event_cannot_fill_is_refused(item: str, reason: str, tmp_path: Path) -> None:
+    lists = files(tmp_path / "lists", fields_yml="who: {field: user.name}\n")
+    (problem,) = ruled(tmp_path, item, lists=lists).problems
+    assert reason in problem.reason
+
+
 BUNDLE = {
     "type": "bundle",
     "objects": [
