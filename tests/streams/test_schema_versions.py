@@ -58,7 +58,7 @@ def test_there_is_one_of_each_version_for_each_topic_and_each_kind_of_file() -> 
     assert {str(path.relative_to(FOLDER)) for path in FOLDER.rglob("*") if path.is_file()} == wanted
 
 
-@pytest.mark.parametrize("topic", [*topics.BLOCKS, topics.FINDINGS, topics.ALERTS, topics.NOTIFICATIONS])
+@pytest.mark.parametrize("topic", [*sorted(topics.BLOCKS), topics.FINDINGS, topics.ALERTS, topics.NOTIFICATIONS])
 def test_a_form_that_changes_takes_another_version(topic: str) -> None:
     """Byte by byte what the first of this version wrote: older workers beside this one read it."""
     assert samples()[topic] == of(topic, SCHEMA), "raise SCHEMA, read both, and keep a sample of each"
