@@ -3,7 +3,7 @@
 A file of rules lies there under ``file/`` and its name; a rule in it replaces one of the same id that ships with the
 product or lies in a worker's own folder. A rule that was quarantined lies under ``quarantine/`` and its id, with the
 version that misbehaved: another version is free again. Under ``worker/`` each worker says which rules it runs, when
-they change and every minute; one that ends takes its record away.
+they change and every minute; what one said that ended is taken away a day later.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class RuleTopic:
         self._write(f"quarantine/{rule}", None)
 
     def run(self, worker: str, rules: Running | None) -> None:
-        """Say which rules ``worker`` runs; None when it ends."""
+        """Say which rules ``worker`` runs; None takes away what it said."""
         self._write(f"worker/{worker}", None if rules is None else rules._asdict())
 
     def _write(self, key: str, value: Mapping[str, Any] | None) -> None:

@@ -21,7 +21,7 @@ from streams.rule_conduct import Conduct, Counts
 from streams.rule_topic import Quarantine, RuleTopic, Running
 from streams.settings import Settings
 
-__all__ = ["EVERY", "PUBLISHED", "TELLING", "RuleWatch"]
+__all__ = ["EVERY", "GONE", "PUBLISHED", "TELLING", "RuleWatch"]
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 EVERY = 2.0
 #: Milliseconds after which a worker says again which rules it runs.
 TELLING = 60_000
+#: Milliseconds after which what a worker said is taken away by another.
+GONE = 86_400_000
 #: What paths of published files begin with.
 PUBLISHED = "published/"
 
@@ -88,9 +90,10 @@ class RuleWatch:
         self._seen_last = seen
         board = await asyncio.to_thread(self._topic.refresh)
         changed = board.files != self.board.files or (settled and seen != self._seen)
-        if not changed and board.quarantined == self.board.quarantined:
-            return
+        same = not changed and board.quarantined == self.board.quarantined
         self.board = board
+        if same:
+            return
         if changed:
             if settled:
                 self._seen = seen
@@ -146,6 +149,9 @@ class RuleWatch:
         if running != self._told._replace(told=0) or now - self._told.told >= TELLING:
             self._told = running._replace(told=now)
             await asyncio.to_thread(self._topic.run, self._name, self._told)
+            for name, other in self.board.workers.items():
+                if now - other.told > GONE and name != self._name:
+                    await asyncio.to_thread(self._topic.run, name, None)
 
     async def run(self, now: float, time: int) -> None:
         """One look and one judgement; what Kafka does not answer waits for the next.
@@ -160,12 +166,7 @@ class RuleWatch:
             log.warning("changes of rules wait for Kafka (%s)", type(exc).__name__)
 
     def close(self) -> None:
-        """Say that this worker ends, where Kafka hears it."""
-        try:
-            if self._told.told:
-                self._topic.run(self._name, None)
-        except KafkaError as exc:
-            log.warning("rules status shows this worker for some minutes more (%s)", type(exc).__name__)
+        """End. What this worker said stays until it is old, since no broker may be there to take it back."""
         self._topic.close()
 
 

@@ -55,6 +55,7 @@ _HEAVY = (
     "tests/dashboards/kibana/",
     "tests/streams/commands/test_doctor.py",
     "tests/streams/sinks/test_elasticsearch.py",
+    "tests/streams/sinks/test_event_index.py",
     "tests/streams/commands/rules/test_converting.py",
 )
 

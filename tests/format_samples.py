@@ -24,11 +24,16 @@ from synthetic_alerts import alert
 
 from detectors.base import Event
 from detectors.registry import registered
+from detectors.rules import RuleSet
+from detectors.rules import load as load_rules
+from detectors.rules.correlation import Hit
 from streams import crashes, spool, topics
 from streams.alerting import Alerting
 from streams.blocks import pack, unpack
 from streams.codecs import encode_alert, encode_event, encode_finding
+from streams.correlate import Correlate
 from streams.deadletters import DeadLetters
+from streams.hits import hit_output
 from streams.lineage import BLOCK, HEADER, NO_POSITION, SCHEMA, Lineage, Position, fingerprint
 from streams.notify import Notify
 from streams.pipeline import Behave, finding_output
@@ -42,7 +47,7 @@ from streams.state import KeyedStep, PartitionState
 from streams.vault import Identity, seal
 from streams.watermarks import InputClocks
 
-__all__ = ["FILES", "FOLDER", "KEY", "PRIVATE", "RULES", "Sample", "events", "load", "samples", "steps"]
+__all__ = ["FILES", "FOLDER", "KEY", "PRIVATE", "RULES", "Sample", "events", "hits", "load", "samples", "steps"]
 
 FOLDER = Path(__file__).with_name("fixtures")
 #: 2026-03-01, and the id of a topic.
@@ -106,6 +111,45 @@ def _block(topic: str) -> Sample:
     return Sample(None, pack(rows, values), ((BLOCK, lineage.pack()),))
 
 
+CORRELATED = """
+title: Synthetic reads of many
+id: 00000000-0000-4000-8000-000000000001
+correlation:
+    type: event_count
+    rules: [synthetic_read]
+    group-by: [user.id]
+    timespan: 10m
+    condition: {gte: 3}
+---
+title: Synthetic read
+id: 00000000-0000-4000-8000-000000000002
+name: synthetic_read
+logsource: {category: ehr}
+detection: {selection: {event.action: read}, condition: selection}
+"""
+
+
+def hits() -> list[Hit]:
+    """What a correlation is told of twenty reads of one person."""
+    (plan,) = correlated().correlations.plans
+    person = "Practitioner/synthetic-p1"
+    return [
+        Hit(plan.key, "0123abcd", (person,), 0, event.time, event.id, None, event.actor, event.source)
+        for event in events()
+    ]
+
+
+def correlated() -> RuleSet:
+    return load_rules([], published={"synthetic.yml": CORRELATED})
+
+
+def _hits() -> Sample:
+    outputs = [hit_output(hit) for hit in hits()]
+    rows = [(number, 0, one.event, one.time, one.key.decode()) for number, one in enumerate(outputs)]
+    lineage = Lineage(TOPIC, 0, Position(len(rows) - 1, 0), NO_POSITION, 0)
+    return Sample(None, pack(rows, [one.value for one in outputs]), ((BLOCK, lineage.pack()),))
+
+
 def _watermark() -> Sample:
     clocks = InputClocks(inputs=1, idle_after=5)
     clocks.assigned("audit.ehr/0", TOPIC, 0)
@@ -125,6 +169,7 @@ def steps() -> dict[str, tuple[str, KeyedStep]]:
     found: list[tuple[str, str, KeyedStep]] = [
         (topics.EVENTS, "behave", Behave(registered(), kinds=["actor"])),
         (topics.VIEWS, "behave", Behave(registered(), kinds=["patient", "device", "address"])),
+        (topics.MATCHES, "correlate", Correlate(correlated())),
         (topics.FINDINGS, "alert", Alerting()),
         (topics.NOTIFICATIONS, "notify", Notify(receivers, letters, public_url="")),
     ]
@@ -169,6 +214,7 @@ def samples() -> dict[str, list[Sample]]:
         topics.DEAD_LETTERS: [Sample(letter.key, letter.value)],
         topics.EVENTS: [_block(topics.EVENTS), _watermark()],
         topics.VIEWS: [_block(topics.VIEWS), _watermark()],
+        topics.MATCHES: [_hits(), _watermark()],
         topics.FINDINGS: [_by_itself(one.entity, encode_finding(one.findings[0]), one.findings[0].id)],
         topics.ALERTS: [_by_itself(one.entity, encode_alert(one), one.id)],
         topics.NOTIFICATIONS: [_by_itself("oncall", encode_alert(one), one.id)],

@@ -20,8 +20,9 @@ __all__ = ["Setting", "Unknown", "settings_told", "unknown_names"]
 
 _PREFIX = "WARDWATCH_"
 _HIDDEN = "***"
+_REQUIRED = ("REQUIRE_BROWSER", "REQUIRE_CLOCK", "REQUIRE_FULL_DISK")
 #: Names that other parts read: where settings are, the script, one process to its child, and the tests.
-_OTHERS = frozenset({"CONFIG", "SECRETS", "PYTHON", "PARENT", "LONG", "REQUIRE_BROWSER"})
+_OTHERS = frozenset({"CONFIG", "SECRETS", "PYTHON", "PARENT", "LONG", "MILLION", "RSIGMA", *_REQUIRED})
 _TESTS = "TEST_"
 
 

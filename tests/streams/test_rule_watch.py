@@ -15,10 +15,11 @@ from command_line import Shell
 from detectors.rules import load
 from streams.commands.published import alive, differing
 from streams.demo.records import cloudtrail
+from streams.embedded.kafka import EmbeddedKafka
 from streams.pipeline import Reader
 from streams.pseudonyms import Pseudonyms
 from streams.rule_topic import Board, File, Quarantine, RuleTopic
-from streams.rule_watch import TELLING, RuleWatch
+from streams.rule_watch import GONE, TELLING, RuleWatch
 from streams.settings import Settings
 from streams.sources.cloudtrail import CLOUDTRAIL
 
@@ -48,10 +49,13 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def ready(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A broker that has every topic."""
-    assert Shell(tmp_path_factory.mktemp("home"), kafka).run("setup").returncode == 0
-    return kafka
+def ready(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A broker of its own that has every topic."""
+    broker = EmbeddedKafka(tmp_path_factory.mktemp("kafka"), port=0)
+    broker.start()
+    assert Shell(tmp_path_factory.mktemp("home"), broker.bootstrap).run("setup").returncode == 0
+    yield broker.bootstrap
+    broker.stop()
 
 
 @pytest.fixture
@@ -282,7 +286,11 @@ async def test_each_worker_says_which_rules_it_runs(settings: Settings, folder: 
     assert workers["synthetic.0"].loaded == workers["synthetic.2"].loaded + 1
     assert differing(workers) == ["synthetic.2"]
     assert differing({name: workers[name] for name in ("synthetic.0", "synthetic.2")}) == ["synthetic.2"]
-    for each in (one, two, old):
-        each.watch.close()
-    assert topic.refresh().workers == {}
     assert alive(Board({}, {}, workers), now=1_001_000 + 3 * TELLING) == {}
+    old.watch.close()
+    for later in (2_000_000, 1_000_600 + GONE):
+        for each in (one, two):
+            await each.watch.run(2.0, later)
+    assert set(topic.refresh().workers) == {"synthetic.0", "synthetic.1"}, "the last of the others took it away"
+    for each in (one, two):
+        each.watch.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from kafka import KafkaProducer
 
 from streams.commands.backtest import Commonest
 from streams.demo.records import cloudtrail
+from streams.embedded.kafka import EmbeddedKafka
 
 DAY = 86_400_000
 BEGIN = 1_767_600_000_000  # 2026-01-05T08:00:00Z
@@ -139,13 +141,21 @@ def test_what_cannot_be_done_says_why(
     assert "Traceback" not in result.stderr
 
 
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[str]:
+    made = EmbeddedKafka(tmp_path / "kafka", port=0)
+    made.start()
+    yield made.bootstrap
+    made.stop()
+
+
 @pytest.mark.kafka
-def test_what_lies_in_kafka(kafka: str, tmp_path: Path) -> None:
-    shell = Shell(tmp_path / "home", kafka)
-    shell.run("setup")
+def test_what_lies_in_kafka(broker: str, tmp_path: Path) -> None:
+    shell = Shell(tmp_path / "home", broker)
+    assert shell.run("setup").returncode == 0
     rules = tmp_path / "rules.yml"
     rules.write_text(RULE.format(title="Synthetic call of the test", number=7, names="SyntheticBacktest"))
-    producer = KafkaProducer(bootstrap_servers=kafka)
+    producer = KafkaProducer(bootstrap_servers=broker)
     for number in range(20):
         record = json.dumps(trail(number, "SyntheticBacktest", 1)).encode()
         producer.send("audit.cloud", record, headers=[("source", b"cloudtrail")] if number % 2 else [])
