@@ -116,7 +116,10 @@ class Correlate:
                 yield finding_output(replace(one, rule=self._of_rule[one.rule["id"]]))
 
     def due(self, raw: bytes) -> int:
-        """When a saved group has something to do."""
+        """When a saved group has something to do. Raises NewerSchema on what a later version saved."""
+        version = int(raw[1 : raw.index(b",")])
+        if version > _VERSION:
+            raise NewerSchema(f"a group of version {version}; this worker reads {_VERSION}: upgrade it")
         return due_of(raw)
 
     def dump(self, key: bytes, value: Group) -> bytes:

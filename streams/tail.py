@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import threading
-from typing import Any
+from typing import Any, Final
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from streams.settings import Settings
 
 __all__ = ["Tail"]
+
+#: Seconds for a goodbye.
+_PATIENCE: Final = 1.0
 
 
 class Tail:
@@ -48,7 +51,11 @@ class Tail:
             producer.close()
 
     def close(self) -> None:
-        with self._turn:
-            if self._consumer is not None:
-                self._consumer.close()
-                self._consumer = None
+        """Let go of the broker. A reader that waits for one that does not answer is not waited for."""
+        if self._turn.acquire(timeout=_PATIENCE):
+            try:
+                if self._consumer is not None:
+                    self._consumer.close(autocommit=False, timeout_ms=int(_PATIENCE * 1000))
+                    self._consumer = None
+            finally:
+                self._turn.release()

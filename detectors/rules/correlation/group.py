@@ -142,4 +142,4 @@ def _above(saved: list[Any]) -> Above:
 
 def due_of(raw: bytes) -> int:
     """:attr:`Group.due` of the JSON of a saved group, without reading the rest."""
-    return int(raw[raw.index(b",") + 1 : raw.index(b",", raw.index(b",") + 1)])
+    return int(raw.split(b",", 2)[1])
