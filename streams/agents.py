@@ -1,16 +1,16 @@
 """The Faust agents, one per step of the way of an event. Each hands its batches to the lanes of its step.
 
-======== =================== ===============================================================================
-step     reads               does
-======== =================== ===============================================================================
-ingest   audit.*             decode, normalise, rules, allow-list and pseudonyms; a dead letter says what failed
-behave   events, views       detectors with memory, one state per entity
-correlate matches            Sigma correlations, one state per group
-alert    findings            a finding becomes an alert, once
-index    alerts              into the embedded store and Elasticsearch
-notify   notifications       a durable delivery to each receiver, tried for days
-events   events              into a file or Elasticsearch, by a worker of its own (:mod:`streams.event_worker`)
-======== =================== ===============================================================================
+========= =================== =================================================================================
+step      reads               does
+========= =================== =================================================================================
+ingest    audit.*             decode, normalise, rules, allow-list and pseudonyms; a dead letter says what failed
+behave    events, views       detectors with memory, one state per entity
+correlate matches             Sigma correlations, one state per group
+alert     findings            a finding becomes an alert, once
+index     alerts              into the embedded store and Elasticsearch
+notify    notifications       a durable delivery to each receiver, tried for days
+events    events              into a file or Elasticsearch, by a worker of its own (:mod:`streams.event_worker`)
+========= =================== =================================================================================
 
 What a step does to a record is in :mod:`streams.pipeline`; what is durable when, in :mod:`streams.handlers`.
 """
@@ -44,7 +44,7 @@ from streams.changelog import Changelog
 from streams.correlate import Correlate
 from streams.crashes import FOLDER, CrashJournal
 from streams.deadletters import DeadLetters
-from streams.deliveries import DeliveryHandler, Notify
+from streams.deliveries import DeliveryHandler
 from streams.epochs import Epochs
 from streams.faust_app import BLOCKS, INPUT, RECORDS, faust_app
 from streams.handlers import IngestHandler, KeyedHandler
@@ -55,6 +55,7 @@ from streams.keys import Keys, keys_of
 from streams.lanes import Handler, Lanes
 from streams.lineage import TopicReplaced
 from streams.metrics import Metrics
+from streams.notify import Notify
 from streams.permissions import roles
 from streams.pipeline import Behave, Ingest, Reader
 from streams.records import WATERMARK, Control

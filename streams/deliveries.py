@@ -21,14 +21,14 @@ import orjson
 
 from streams.handlers import KeyedHandler
 from streams.holding import Held, admit, hour_ends, summary_key
-from streams.notify import Delivery, Notify, count_more, groups, letter, pending
+from streams.notify import Delivery, count_more, groups, letter, pending
 from streams.receivers import Receiver
 from streams.records import Output
 from streams.schedule import Schedule
 from streams.sinks.attempts import Outcome, Sink, retry_delay
 from streams.transport import Batch
 
-__all__ = ["Delivery", "DeliveryHandler", "Notify"]
+__all__ = ["DeliveryHandler"]
 
 log = logging.getLogger(__name__)
 

@@ -16,6 +16,7 @@ from detectors.base import Event
 from detectors.rules import Match
 from detectors.rules.correlation import Above, Correlations, Hit
 from detectors.rules.correlation.telling import hits
+from detectors.rules.findings import entity
 from streams import topics
 from streams.lineage import SCHEMA, NewerSchema, fingerprint
 from streams.pseudonyms import Pseudonyms, canonical
@@ -53,8 +54,8 @@ def hits_of(
         if feeds is None:
             continue
         naming = naming or EventNaming(draft, event, pseudonyms)
-        device = (match.rule.subject or source.subject) == "device" and event.device
-        told = hits(feeds, match.record, match.fields, event, device or event.actor, naming)
+        about = entity(match.rule, event, source.subject)
+        told = hits(feeds, match.record, match.fields, event, about, naming)
         for hit in islice(told, MOST_HITS):
             yield hit._replace(quiet=True) if quiet else hit
 

@@ -6,7 +6,8 @@ The agents run these on what arrives, ``wardwatch detect`` on files, the tests o
 - :class:`Ingest`: one raw record in; its event, the views of it, what rules found, or a dead letter out.
 - :class:`Behave`: detectors that remember, one state per entity.
 
-The step after it, findings to alerts, is :mod:`streams.alerting`.
+The steps after them are as plain: what rules found becomes what correlations say in :mod:`streams.correlate`, findings
+become alerts in :mod:`streams.alerting`, alerts become deliveries in :mod:`streams.notify`.
 """
 
 from __future__ import annotations

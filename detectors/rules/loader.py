@@ -1,7 +1,8 @@
 """Loads Sigma rules from files, and the starter pack that ships with the product.
 
 A rule that is broken, or asks for what this evaluator does not do, becomes a :class:`Problem` that names
-file, line and reason, and costs only itself. Correlations are read here and linked by :class:`RuleSet`.
+file, line and reason, and costs only itself. Correlations are read here and linked by :class:`RuleSet`; filters are
+joined to the rules that they reach once all are read (:mod:`detectors.rules.filters`).
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ def load(
 
 
 def starter_rules() -> RuleSet:
-    """The rules that ship with the product, for EHR access, medical devices and AWS CloudTrail."""
+    """The rules and correlations that ship with the product, alone; ``docs/rules-packs.md`` lists them."""
     return _load([(_starter(), None)], Tables(), [])
 
 

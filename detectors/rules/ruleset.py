@@ -69,7 +69,7 @@ class Match:
 
 
 class RuleSet:
-    """Loaded rules and what was not loaded. Matching keeps caches and counts, which change no answer."""
+    """Rules and correlations, and what was not loaded. Matching keeps caches and counts, which change no answer."""
 
     def __init__(
         self, rules: Iterable[Rule], problems: Iterable[Problem] = (), correlations: Iterable[Correlation] = ()
@@ -78,8 +78,8 @@ class RuleSet:
         self._read = tuple(problems), tuple(correlations)
         self.correlations, unlinked = link(self.rules, self._read[1])
         self.problems = (*self._read[0], *unlinked)
-        #: Digest of the loaded rules' content; independent of their files and order.
         versions = [one.version for one in self.rules] + [plan.rule.version for plan in self.correlations.plans]
+        #: Digest of what the loaded rules and correlations say; independent of their files and order.
         self.version = digest("ruleset", *sorted(versions))
         rarity = Rarity(rule.expression for rule in self.rules)
         self._witnesses = tuple(witness(rule.expression, rarity) for rule in self.rules)
