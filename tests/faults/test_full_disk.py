@@ -143,6 +143,7 @@ raise SystemExit(up.run(Path(sys.argv[1]), port=int(sys.argv[2]), demo=None))
 """
 
 
+@pytest.mark.skipif(not LONG, reason="WARDWATCH_LONG=1 runs it")
 def test_an_installation_on_a_full_disk_goes_on_once_there_is_room(tmp_path: Path, small_disk: Disks) -> None:
     """Kafka and the stores on one disk: Kafka stops, and ``up`` starts it again."""
     folder, port = tmp_path / "data", free_pair()
