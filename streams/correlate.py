@@ -17,10 +17,10 @@ import orjson
 
 from detectors.base import Finding
 from detectors.rules import Links, RuleSet
-from detectors.rules.correlation import Correlator, Group
-from detectors.rules.correlation.correlator import Told
+from detectors.rules.correlation import State, evaluator
 from detectors.rules.correlation.group import due_of
 from detectors.rules.correlation.memory import MOST_GROUPS
+from detectors.rules.correlation.told import Told
 from detectors.rules.findings import told_of
 from streams.hits import decode_hit, hit_output
 from streams.lineage import NewerSchema
@@ -53,7 +53,7 @@ class Correlate:
     def take(self, rules: RuleSet, quiet: Set[str] = frozenset()) -> None:
         """Go on with these correlations from the next record on; those whose ids are ``quiet`` tell nothing."""
         plans = rules.correlations.plans
-        self._correlators = {plan.key.encode(): Correlator(plan, lateness=LATENESS) for plan in plans}
+        self._correlators = {plan.key.encode(): evaluator(plan, lateness=LATENESS) for plan in plans}
         self._quiet = quiet
         #: What each finding says of its rule, and of the set that made it.
         self._of_rule = {plan.rule.id: {**told_of(plan.rule, self._links), "ruleset": rules.version} for plan in plans}
@@ -75,17 +75,26 @@ class Correlate:
         if correlator is None:
             state.counts["unknown"] += 1
             return ()
-        group: Group | None = state.values.get(key)
+        group: State | None = state.values.get(key)
+        told: list[Told] = []
         if group is None:
             if len(state.timers) >= self._most and (first := state.timers.first()) is not None:
-                state.timers.remove(first[1])
-                state.values.remove(first[1])
-                state.counts["displaced"] = state.counts.get("displaced", 0) + 1
+                told.extend(self._displace(first[1], state))
             group = correlator.new(hit)
-        told = correlator.take(hit, group, watermark, state.counts)
+        told.extend(correlator.take(hit, group, watermark, state.counts))
         state.timers.set(key, group.due)
         state.values.put(key, group)
         return tuple(self._outputs(told)) if told else ()
+
+    def _displace(self, key: bytes, state: PartitionState) -> Sequence[Told]:
+        """Give up a group for another."""
+        state.timers.remove(key)
+        plan, _, token = key.partition(b"/")
+        correlator = self._correlators.get(plan)
+        told = correlator.displace(token.decode(), state.values.get(key)) if correlator else ()
+        state.values.remove(key)
+        state.counts["displaced"] = state.counts.get("displaced", 0) + 1
+        return told
 
     def settle(self, state: PartitionState) -> Sequence[Output]:
         """What waited for the watermark to come this far."""
@@ -122,17 +131,18 @@ class Correlate:
             raise NewerSchema(f"a group of version {version}; this worker reads {_VERSION}: upgrade it")
         return due_of(raw)
 
-    def dump(self, key: bytes, value: Group) -> bytes:
+    def dump(self, key: bytes, value: State) -> bytes:
         saved = value.save()
         try:
             return orjson.dumps(saved)
         except TypeError:  # billionths past 64 bits
             return json.dumps(saved, separators=(",", ":")).encode()
 
-    def load(self, key: bytes, raw: bytes) -> Group:
+    def load(self, key: bytes, raw: bytes) -> State:
         correlator = self._correlators[key.partition(b"/")[0]]
         long = correlator.long and _PAST_64_BITS.search(raw)
         saved: list[Any] = json.loads(raw) if long else orjson.loads(raw)  # which makes floats of longer numbers
         if saved[0] > _VERSION:
             raise NewerSchema(f"a group of version {saved[0]}; this worker reads {_VERSION}: upgrade it")
-        return correlator.load(saved)
+        group: State = correlator.load(saved)
+        return group

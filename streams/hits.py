@@ -42,11 +42,13 @@ def hits_of(
     pseudonyms: Pseudonyms,
     *,
     quiet: bool = False,
+    earlier: bool = False,
 ) -> Iterator[Hit]:
     """What correlations are told of the rules that matched one event.
 
     ``event``: as ``pseudonyms`` names it. ``quiet``: they learn from it and say nothing, since the same is told under
-    the key before.
+    the key before, which is the ``earlier`` one. An absence is told the other way about: under the earlier name a group
+    falls silent when that key goes, whatever it does.
     """
     naming: EventNaming | None = None
     for match in matches:
@@ -57,7 +59,8 @@ def hits_of(
         about = entity(match.rule, event, source.subject)
         told = hits(feeds, match.record, match.fields, event, about, naming)
         for hit in islice(told, MOST_HITS):
-            yield hit._replace(quiet=True) if quiet else hit
+            absence = correlations.by_key[hit.plan].rule.kind == "absence"
+            yield hit._replace(quiet=True) if (earlier if absence else quiet) else hit
 
 
 def raw_hits(correlations: Correlations, matches: Iterable[Match], event: Event) -> Iterator[Hit]:

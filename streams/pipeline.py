@@ -133,7 +133,7 @@ class Reader:
             same = release(draft, source, before, fallback_id=fallback_id, received=received)
             earlier = None if same == event else (same, before)
             if hits:
-                hits.extend(hits_of(correlations, matches, draft, source, same, before))
+                hits.extend(hits_of(correlations, matches, draft, source, same, before, earlier=True))
         if matches and correlations.silent:
             matches = [match for match in matches if match.rule.id not in correlations.silent]
         return Released(event, source, matches, pseudonyms, earlier, hits, self._links)

@@ -122,6 +122,7 @@ class Memory:
         self._correlating = bool(correlations)
         self._states: dict[tuple[str, str], Any] = {}
         self._watermark = 0
+        self._latest = 0
 
     def __bool__(self) -> bool:
         return bool(self._detectors) or self._correlating
@@ -143,11 +144,12 @@ class Memory:
         """What correlations find with the hits of one event, by whose time the watermark moves."""
         if event.timely:
             self._watermark = max(self._watermark, event.time - lateness)
+            self._latest = max(self._latest, event.time)
         return self._correlations.take(hits, self._watermark)
 
     def settle(self) -> list[Finding]:
         """What waited for time to pass that no event will bring any more."""
-        return self._correlations.settle()
+        return self._correlations.settle(end=self._latest)
 
 
 def read_item(item: Item, source: str, reader: Reader, now: int, sources: Sources) -> Released:

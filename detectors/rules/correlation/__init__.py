@@ -1,11 +1,12 @@
 """Sigma correlations: rules over what other rules found, over event time. ``docs/correlations.md`` says what they mean.
 
 The way of a match: :mod:`parse` reads a document, :mod:`plan` looks up what it refers to, :mod:`hit` is what a match
-tells it, :mod:`correlator` evaluates one of them, :mod:`group` is the state of one group, ``totals``, ``entries`` and
-``temporal`` are the ways a window is measured, :mod:`told` is what is said. :mod:`memory` runs all without Kafka.
+tells it, :mod:`correlator` evaluates one over windows, :mod:`group` is the state of one group, ``totals``, ``entries``
+and ``temporal`` are the ways a window is measured, :mod:`terms` and :mod:`silence` evaluate what is remembered beyond
+windows (``docs/memory.md``), :mod:`told` is what is said. :mod:`memory` runs all without Kafka.
 """
 
-from detectors.rules.correlation.correlator import Correlator
+from detectors.rules.correlation.evaluators import Evaluator, State, evaluator
 from detectors.rules.correlation.group import Group
 from detectors.rules.correlation.hit import Above, Hit
 from detectors.rules.correlation.memory import Memory
@@ -16,13 +17,15 @@ __all__ = [
     "Above",
     "Correlation",
     "Correlations",
-    "Correlator",
+    "Evaluator",
     "Feed",
     "Group",
     "Hit",
     "Memory",
     "Plan",
+    "State",
     "Tell",
+    "evaluator",
     "link",
     "read_correlation",
 ]

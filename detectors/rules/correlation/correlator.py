@@ -11,28 +11,21 @@ at some point. Which spans those are depends on the hits alone and not on their 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Final
+from collections.abc import Callable, Iterable
+from typing import Any
 
-from detectors.base import Finding
 from detectors.rules.correlation.bounds import UNIT
 from detectors.rules.correlation.entries import Distinct, Numbers
-from detectors.rules.correlation.group import Group
-from detectors.rules.correlation.hit import Above, Hit
+from detectors.rules.correlation.group import NEVER, Group
+from detectors.rules.correlation.hit import Hit
 from detectors.rules.correlation.plan import Plan
+from detectors.rules.correlation.runs import grained
 from detectors.rules.correlation.temporal import Temporal
-from detectors.rules.correlation.told import finding, finding_id, fingerprint
+from detectors.rules.correlation.told import GRACE, Told, finding, finding_id, fingerprint, upward
 from detectors.rules.correlation.totals import Averages, Totals
 from detectors.rules.correlation.windows import LIMIT, Window
 
-__all__ = ["GRACE", "Correlator"]
-
-#: ms that a decision waits beyond its point for each correlation beneath: what those find comes a while after its time.
-GRACE: Final = 120_000
-#: Parts of a timespan to which the time is rounded at which a group is forgotten, so that timers are few.
-_PARTS: Final = 16
-
-Told = Finding | Hit
+__all__ = ["Correlator"]
 
 
 class Correlator:
@@ -47,7 +40,6 @@ class Correlator:
         self._lateness = lateness
         self._kept = lateness + self._span
         self._grace = plan.depth * GRACE
-        self._grain = max(60_000, self._span // _PARTS)
         self._holds, self.grows = _condition(plan)
         #: An ``event_count`` of correlations counts their findings, each once.
         self._distinct = rule.kind == "value_count" or (rule.kind == "event_count" and plan.chained)
@@ -116,7 +108,13 @@ class Correlator:
             return []
         return self._tell(window.sweep(time, last), hit.group, group, counts)
 
-    def settle(self, token: str, group: Group, watermark: int, counts: dict[str, int]) -> tuple[list[Told], bool]:
+    def displace(self, token: str, group: Group) -> list[Told]:
+        """The group gives way to another. What it would still have found nobody will know, so nothing is told."""
+        return []
+
+    def settle(
+        self, token: str, group: Group, watermark: int, counts: dict[str, int], end: int = NEVER
+    ) -> tuple[list[Told], bool]:
         """Decide what waited for ``watermark``. What there is to tell, and whether the group is still needed."""
         told: list[Told] = []
         window = group.window
@@ -140,7 +138,7 @@ class Correlator:
     def _forgotten(self, group: Group) -> int:
         """When no hit that may still come can reach the newest."""
         end = group.window.latest + self._span + self._lateness + self._grace
-        return (end // self._grain + 1) * self._grain
+        return grained(end, self._span)
 
     def _tell(self, points: Iterable[tuple[int, Any]], token: str, group: Group, counts: dict[str, int]) -> list[Told]:
         told: list[Told] = []
@@ -157,28 +155,9 @@ class Correlator:
                 if plan.alone and not group.quiet:
                     told.append(finding(plan, token, group, time, measure))
             for event, above in group.waiting.pop(time, ()):
-                told.extend(self._upward(token, group, time, event, above))
+                name = finding_id(plan, token, time)
+                told.extend(upward(plan, name, time, event, above, group.source, quiet=group.quiet))
         return told
-
-    def _upward(self, token: str, group: Group, time: int, event: str, above: tuple[Above, ...]) -> Iterator[Hit]:
-        """What correlations that refer to this one are told of a point at which it holds."""
-        same = fingerprint(finding_id(self.plan, token, time))
-        for one in above:
-            if one.child == self.plan.key:
-                value = same if one.value is None else one.value
-                yield Hit(
-                    one.parent,
-                    one.group,
-                    one.shown,
-                    one.member,
-                    time,
-                    event,
-                    value,
-                    one.entity,
-                    group.source,
-                    tuple(other for other in above if other.child != self.plan.key),
-                    group.quiet,
-                )
 
 
 def _condition(plan: Plan) -> tuple[Callable[[Any], bool], bool]:

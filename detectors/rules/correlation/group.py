@@ -8,7 +8,7 @@ from typing import Any, Final
 from detectors.rules.correlation.hit import Above, Hit
 from detectors.rules.correlation.windows import Window, steps, totals_of
 
-__all__ = ["IDS", "LONGEST_ID", "Group", "due_of"]
+__all__ = ["IDS", "LONGEST_ID", "NEVER", "Group", "above_of", "due_of"]
 
 #: Events of a group that a finding can name, beside one of each rule. Of more, some of the first and of the last stay,
 #: and the last of each rule.
@@ -19,7 +19,7 @@ LONGEST_ID: Final = 256
 WAITING: Final = 256
 
 _VERSION: Final = 1
-_NEVER: Final = 1 << 62
+NEVER: Final = 1 << 62  #: ms; later than any watermark
 
 
 class Group:
@@ -42,7 +42,7 @@ class Group:
 
     def __init__(self, window: Window, hit: Hit | None) -> None:
         self.window = window
-        self.due = _NEVER  #: once the watermark is past it there is something to do
+        self.due = NEVER  #: once the watermark is past it there is something to do
         self.decided = 0  #: points before it are decided, where points wait for the watermark
         self.told: set[int] = set()  #: spans, counted from 1970, of which a finding is out
         #: Of the events that a finding may name, by time: times, ids, and which rules they matched.
@@ -127,7 +127,7 @@ class Group:
             if not len(times) == len(self.events) == len(self.members):
                 raise ValueError("columns of different length")
             self.waiting = {
-                time: [(event, tuple(map(_above, above))) for event, above in entries] for time, entries in waiting
+                time: [(event, tuple(map(above_of, above))) for event, above in entries] for time, entries in waiting
             }
             self.shown = tuple(shown)
             self.window.load(window)
@@ -135,7 +135,8 @@ class Group:
             raise ValueError("no state of a correlation: write it by save()") from error
 
 
-def _above(saved: list[Any]) -> Above:
+def above_of(saved: list[Any]) -> Above:
+    """The inverse of a list of its parts."""
     child, parent, member, group, shown, value, entity = saved
     return Above(child, parent, member, group, tuple(shown), value, entity)
 

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from typing import Final
 
 from detectors.base import Finding
-from detectors.rules.correlation.correlator import GRACE, Correlator, Told
-from detectors.rules.correlation.group import Group
+from detectors.rules.correlation.evaluators import State, evaluator
 from detectors.rules.correlation.hit import Hit
 from detectors.rules.correlation.plan import Correlations
 from detectors.rules.correlation.timers import Timers
+from detectors.rules.correlation.told import GRACE, Told
 
 __all__ = ["MOST_GROUPS", "Memory"]
 
@@ -26,12 +26,14 @@ class Memory:
 
     def __init__(self, correlations: Correlations, *, lateness: int, most: int = MOST_GROUPS) -> None:
         """``lateness``: ms behind the watermark that a hit may be; what comes later is counted and not taken."""
-        self._correlators = {plan.key: Correlator(plan, lateness=lateness) for plan in correlations.plans}
+        self._correlators = {plan.key: evaluator(plan, lateness=lateness) for plan in correlations.plans}
         self._lateness = lateness
         self._most = most
-        self._groups: dict[str, Group] = {}
+        self._groups: dict[str, State] = {}
         self._timers: Timers[str] = Timers()
         self._watermark = 0
+        self._newest = 0  #: time of the newest hit
+        self._end = _END  #: of the last event, once no more will come
         self.counts: dict[str, int] = {}
 
     def take(self, hits: Iterable[Hit], watermark: int) -> list[Finding]:
@@ -46,13 +48,12 @@ class Memory:
         if hit.time < watermark - self._lateness:
             self._count("late")
             return
+        self._newest = max(self._newest, hit.time)
         correlator, key = self._correlators[hit.plan], f"{hit.plan}/{hit.group}"
         group = self._groups.get(key)
         if group is None:
             if len(self._groups) >= self._most and (first := self._timers.first()) is not None:
-                self._timers.remove(first[1])
-                del self._groups[first[1]]
-                self._count("displaced")
+                self._displace(first[1], found)
             group = self._groups[key] = correlator.new(hit)
         due = group.due
         told = correlator.take(hit, group, watermark, self.counts)
@@ -61,12 +62,22 @@ class Memory:
         if told:
             self._pass_on(told, found)
 
-    def settle(self, watermark: int = _END) -> list[Finding]:
+    def _displace(self, key: str, found: list[Finding]) -> None:
+        """Give up a group for another."""
+        self._timers.remove(key)
+        plan, _, token = key.partition("/")
+        told = self._correlators[plan].displace(token, self._groups.pop(key))
+        self._count("displaced")
+        self._pass_on(told, found)
+
+    def settle(self, watermark: int = _END, *, end: int = 0) -> list[Finding]:
         """What waited for ``watermark``; without one, all that waits, since no more will come.
 
+        ``end``: ms of the last event, after which nobody knows whether something is absent; at least the newest hit's.
         In steps, so that what a correlation finds is there when one that refers to it is decided.
         """
         found: list[Finding] = []
+        self._end = _END if watermark < _END else max(end, self._newest)
         while (first := self._timers.first()) is not None and first[0] < watermark:
             self._watermark = max(self._watermark, min(watermark, first[0] + _STEP))
             self._decide(found)
@@ -78,7 +89,7 @@ class Memory:
         for key in self._timers.passed(self._watermark):
             plan, _, token = key.partition("/")
             group = self._groups[key]
-            told, needed = self._correlators[plan].settle(token, group, self._watermark, self.counts)
+            told, needed = self._correlators[plan].settle(token, group, self._watermark, self.counts, self._end)
             if needed:
                 self._timers.set(key, group.due)
             else:

@@ -2,7 +2,7 @@
 
 Sigma's specification 2.1.0 and its JSON schema, and beyond them what its reference implementation reads: timespans of
 weeks, months and years, ``value_median``, ``percentile`` and the extended condition. ``docs/correlations.md`` says
-what each means.
+what each means. Two types are this product's own, ``new_term`` and ``absence``: ``docs/memory.md``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from detectors.rules.correlation.expression import Condition, read_condition
 from detectors.rules.problems import RuleError
 from detectors.rules.rule import identity, technique
 
-__all__ = ["MOST_VALUES", "Correlation", "Kind", "read_correlation"]
+__all__ = ["LEARNING", "MOST_TERMS", "MOST_VALUES", "OWN", "Correlation", "Kind", "read_correlation"]
 
 Kind = Literal[
     "event_count",
@@ -30,8 +30,12 @@ Kind = Literal[
     "value_median",
     "temporal",
     "temporal_ordered",
+    "new_term",
+    "absence",
 ]
 _KINDS: Final = get_args(Kind)
+#: The types that Sigma's specification does not have.
+OWN: Final = ("new_term", "absence")
 
 #: ms of each unit of a timespan; a month and a year are mean ones, as in Sigma's reference implementation.
 _UNITS: Final = {
@@ -50,6 +54,10 @@ _MOST_RULES: Final = 50
 _MOST_FIELDS: Final = 10
 #: Distinct values that a ``value_count`` may ask for: half of what a group keeps, so that none is missed.
 MOST_VALUES: Final = 2_000
+#: Fields that a new term may be made of.
+MOST_TERMS: Final = 3
+#: ms that a group is learned before anything in it is new, where a rule does not say and remembers for longer.
+LEARNING: Final = 7 * _UNITS["d"]
 
 _KEYS: Final = frozenset(("type", "rules", "aliases", "group-by", "timespan", "condition", "generate"))
 
@@ -78,6 +86,7 @@ class Correlation:
     condition: Condition | None = field(compare=False)  #: the extended one
     fields: tuple[str, ...]  #: whose values are counted or measured
     percentile: int  #: thousandths of a percent, 0 to 100,000
+    learning: int  #: ms that a group is learned before a term in it is new; 0 of any other type
     generate: bool  #: the rules it refers to alert by themselves too
     version: str  #: digest of its content
     meaning: str  #: digest of what it asks for, without title, level and the like
@@ -106,9 +115,10 @@ def read_correlation(document: Mapping[str, Any], path: str, line: int) -> Corre
     section = document["correlation"]
     if not isinstance(section, Mapping):
         raise RuleError("correlation is no map; write type, rules, group-by and timespan below it")
-    if unknown := section.keys() - _KEYS:
-        raise RuleError(f"correlation has a key that means nothing: {', '.join(sorted(map(str, unknown)))}")
     kind = section.get("type")
+    known = _KEYS | {"field", "learning"} if kind == "new_term" else _KEYS
+    if unknown := section.keys() - known:
+        raise RuleError(f"correlation has a key that means nothing: {', '.join(sorted(map(str, unknown)))}")
     if kind not in _KINDS:
         raise RuleError(f"correlation.type is none of {', '.join(_KINDS)}")
     level = document.get("level", "medium")
@@ -118,7 +128,12 @@ def read_correlation(document: Mapping[str, Any], path: str, line: int) -> Corre
     if not isinstance(generate, bool):
         raise RuleError("generate is neither true nor false")
     span, timespan = _timespan(section.get("timespan"))
-    bounds, condition, fields, percentile = _condition(cast(Kind, kind), section)
+    learning = 0
+    if kind in OWN:
+        bounds, condition, percentile = None, None, 0
+        fields, learning = _remembered(cast(Kind, kind), section, timespan)
+    else:
+        bounds, condition, fields, percentile = _condition(cast(Kind, kind), section)
     rules = _names(section, "rules", _MOST_RULES)
     if condition is not None:
         rules = rules or condition.names
@@ -152,6 +167,7 @@ def read_correlation(document: Mapping[str, Any], path: str, line: int) -> Corre
         condition=condition,
         fields=fields,
         percentile=percentile,
+        learning=learning,
         generate=generate,
         version=digest(json.dumps(document, sort_keys=True, default=str, ensure_ascii=False)),
         meaning=digest(json.dumps({**section, "generate": None}, sort_keys=True, default=str, ensure_ascii=False)),
@@ -178,12 +194,30 @@ def _names(of: Mapping[str, Any], key: str, most: int) -> tuple[str, ...]:
     return tuple(listed)
 
 
-def _timespan(value: object) -> tuple[str, int]:
+def _timespan(value: object, key: str = "timespan", least: int = 1) -> tuple[str, int]:
     found = _TIMESPAN.fullmatch(value) if isinstance(value, str) else None
-    span = int(found[1]) * _UNITS[found[2]] if found else 0
-    if not found or not 0 < span <= _LONGEST:
-        raise RuleError("timespan is missing or not such as 30s, 5m, 1h, 7d, 2w, 1M or 1y, up to ten years")
+    span = int(found[1]) * _UNITS[found[2]] if found else -1
+    if not found or not least <= span <= _LONGEST:
+        raise RuleError(f"{key} is missing or not such as 30s, 5m, 1h, 7d, 2w, 1M or 1y, up to ten years")
     return found[0], span
+
+
+def _remembered(kind: Kind, section: Mapping[str, Any], timespan: int) -> tuple[tuple[str, ...], int]:
+    """Fields, and ms of learning, of a type that remembers."""
+    if section.get("condition") is not None:
+        asks = "each value that is new" if kind == "new_term" else "each silence of a timespan"
+        raise RuleError(f"{kind} takes no condition; it tells of {asks}")
+    if kind == "absence":
+        return (), 0
+    fields = _names(section, "field", MOST_TERMS)
+    if not fields:
+        raise RuleError("correlation.field is missing; name the field, or up to three, whose values can be new")
+    if section.get("learning") is None:
+        return fields, min(LEARNING, timespan)
+    written, learning = _timespan(section["learning"], "learning", 0)
+    if learning > timespan:
+        raise RuleError(f"learning takes {written}, and values are forgotten before; give it a longer timespan")
+    return fields, learning
 
 
 def _aliases(value: object) -> Mapping[str, Mapping[str, str]]:

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Final, NamedTuple
 
 from detectors.base import digest
-from detectors.rules.correlation.parse import Correlation
+from detectors.rules.correlation.parse import OWN, Correlation
 from detectors.rules.lookup import path_of
 from detectors.rules.problems import Problem, RuleError
 from detectors.rules.rule import Rule
@@ -20,6 +20,9 @@ __all__ = ["Correlations", "Feed", "Field", "Plan", "Tell", "link"]
 _DEEPEST: Final = 8
 _MOST_TELLINGS: Final = 16
 _TOO_DEEP: Final = f"more than {_DEEPEST} correlations are built on one another; correlate the rules themselves"
+
+#: What may refer to an ``absence``: types that ask no number of the event.
+_OF_ABSENCES: Final = ("event_count", "value_count", "temporal", "temporal_ordered")
 
 Field = tuple[str, tuple[str, ...]]  #: a name, and its steps as :func:`detectors.rules.lookup.path_of` gives them
 
@@ -126,6 +129,7 @@ class _Linker:
                 if self._find(ref, one) not in members:
                     raise RuleError(f"alias {alias} is for {ref!r}, which is none of the correlation's rules")
         _check_reachable(one)
+        _check_remembered(one, members)
         beneath = [self._plans[member.id].depth for member in members if isinstance(member, Correlation)]
         depth = max(beneath, default=-1) + 1
         if depth >= _DEEPEST:
@@ -222,3 +226,17 @@ def _check_reachable(one: Correlation) -> None:
             raise RuleError(f"it asks for all its {len(one.rules)} rules in order; its condition excludes that number")
     elif one.bounds is not None and not any(one.bounds.hold(n * 10**9) for n in range(1, len(one.rules) + 1)):
         raise RuleError(f"it has {len(one.rules)} rules; its condition asks for another number of them")
+
+
+def _check_remembered(one: Correlation, members: Sequence[Rule | Correlation]) -> None:
+    """Raises RuleError where a type that remembers is referred to by what can say nothing of it."""
+    for member in members:
+        kind = member.kind if isinstance(member, Correlation) else ""
+        if kind in OWN and one.kind in OWN:
+            raise RuleError(
+                f"{one.kind} refers to {member.title!r}, which is of type {kind}; name the rules beneath it"
+            )
+        if kind == "absence" and one.kind not in _OF_ABSENCES:
+            raise RuleError(
+                f"{one.kind} measures events, and {member.title!r} tells of none; count or order it instead"
+            )

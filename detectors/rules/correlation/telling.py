@@ -62,11 +62,11 @@ def hits(
             continue
         above = tuple(_above(feed.above, record, fields, event, subject, naming))
         for token, shown, entity in _groups(tell, record, fields, event, subject, naming):
-            for value in values:
+            for value, terms in values:
                 yield Hit(
                     tell.plan.key,
                     token,
-                    shown,
+                    shown + terms,
                     tell.member,
                     event.time,
                     event.id,
@@ -82,9 +82,9 @@ def _above(
 ) -> Iterator[Above]:
     """As many as there are tells: a chain follows the first group and the first value."""
     for tell in tells:
-        for value in islice(_values(tell, record, fields, naming), 1):
+        for value, terms in islice(_values(tell, record, fields, naming), 1):
             token, shown, entity = next(_groups(tell, record, fields, event, subject, naming))
-            yield Above(tell.child, tell.plan.key, tell.member, token, shown, value, entity)
+            yield Above(tell.child, tell.plan.key, tell.member, token, shown + terms, value, entity)
 
 
 def _texts(field: Field, record: Record, fields: Record) -> tuple[str, ...]:
@@ -113,15 +113,18 @@ def _entity(identity: str, event: Event) -> str:
     return ""
 
 
-def _values(tell: Tell, record: Record, fields: Record, naming: Naming) -> Iterator[int | None]:
-    """What is counted or measured, once for each value."""
+def _values(tell: Tell, record: Record, fields: Record, naming: Naming) -> Iterator[tuple[int | None, Shown]]:
+    """What is counted, measured or may be new, once for each value; of the last also what may be shown of it."""
+    kind = tell.plan.rule.kind
     if not tell.values:
-        yield None
-    elif tell.plan.rule.kind == "value_count":
+        yield None, ()
+    elif kind in ("value_count", "new_term"):
         columns = [_texts(field, record, fields) for field in tell.values]
         for values in islice(product(*columns), VALUES):
-            yield fingerprint(naming.token(json.dumps([naming.identity(value) for value in values])))
+            identities = [naming.identity(value) for value in values]
+            terms = tuple(map(naming.shown, identities)) if kind == "new_term" else ()
+            yield fingerprint(naming.token(json.dumps(identities))), terms
     else:
         (field,) = tell.values
         numbers = map(billionths, lookup.leaves(record, fields, *field) or ())
-        yield from islice((number for number in numbers if number is not None), VALUES)
+        yield from islice(((number, ()) for number in numbers if number is not None), VALUES)

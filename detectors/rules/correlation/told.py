@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from hashlib import blake2b
 from typing import Any, Final
 
 from detectors.base import Finding, digest
 from detectors.rules.correlation.bounds import UNIT, shown
 from detectors.rules.correlation.group import Group
+from detectors.rules.correlation.hit import Above, Hit, Shown
 from detectors.rules.correlation.plan import Plan
+from detectors.rules.correlation.runs import Mark
 
-__all__ = ["EVIDENCE", "finding", "finding_id", "fingerprint"]
+__all__ = [
+    "EVIDENCE",
+    "GRACE",
+    "Told",
+    "finding",
+    "finding_id",
+    "fingerprint",
+    "new_term",
+    "new_term_id",
+    "silence",
+    "upward",
+]
+
+#: ms that a decision waits beyond its point for each correlation beneath: what those find comes a while after its time.
+GRACE: Final = 120_000
+
+Told = Finding | Hit
 
 #: Prefix of what a finding's evidence says beside the group.
 EVIDENCE: Final = "wardwatch.correlation."
@@ -35,28 +54,113 @@ def finding(plan: Plan, token: str, group: Group, time: int, measure: Any) -> Fi
 
     Its evidence says the group, as far as it may be shown, how much was measured, and from when to when.
     """
-    rule = plan.rule
-    begin = time - rule.timespan
+    begin = time - plan.rule.timespan
     events, members = group.named(begin, time)
-    evidence: dict[str, Any] = {
-        name: value for name, value in zip(rule.group_by, group.shown, strict=True) if value is not None
-    }
-    evidence[f"{EVIDENCE}type"] = rule.kind
-    evidence[f"{EVIDENCE}measured"] = _number(plan, measure)
-    evidence[f"{EVIDENCE}window.start"] = begin
-    evidence[f"{EVIDENCE}window.end"] = time
+    evidence: dict[str, Any] = {"measured": _number(plan, measure), "window.start": begin, "window.end": time}
     if len(plan.members) > 1:
-        evidence[f"{EVIDENCE}sequence"] = [plan.members[member].title for member in members]
-    return Finding(
-        id=finding_id(plan, token, time),
-        detector="sigma",
+        evidence["sequence"] = [plan.members[member].title for member in members]
+    return _finding(
+        plan,
+        finding_id(plan, token, time),
+        time,
+        group.shown,
+        evidence,
         entity=group.entity,
-        time=time,
-        severity=rule.level,
-        title=rule.title,
         reason=_reason(plan, measure),
         source=group.source,
         event_ids=tuple(dict.fromkeys(events)),
+    )
+
+
+def new_term_id(plan: Plan, token: str, value: int, time: int) -> str:
+    """The same for one value of a group over an aligned span: it is new twice only with a whole one between."""
+    return digest("sigma", plan.rule.id, token, value, time // plan.rule.timespan)
+
+
+def new_term(plan: Plan, name: str, mark: Mark, time: int, since: int) -> Finding:
+    """The finding of a value that is new at ``time`` in a group whose matches go back to ``since`` (ms).
+
+    Its evidence says the value, as far as it may be shown, beside the group.
+    """
+    rule = plan.rule
+    of = f" of one {' and '.join(rule.group_by)}" if rule.group_by else ""
+    return _finding(
+        plan,
+        name,
+        time,
+        mark.shown,
+        {"learned.since": since, "window.start": time - rule.timespan, "window.end": time},
+        entity=mark.entity,
+        reason=f"{' and '.join(rule.fields)}{of} not seen within {rule.span} before.",
+        source=mark.source,
+        event_ids=(mark.event,) if mark.event else (),
+    )
+
+
+def silence(plan: Plan, name: str, mark: Mark, since: int) -> Finding:
+    """The finding of a group that has been silent for a timespan since ``since`` (ms), and of that time."""
+    rule = plan.rule
+    of = f" of one {' and '.join(rule.group_by)}" if rule.group_by else ""
+    return _finding(
+        plan,
+        name,
+        since + rule.timespan,
+        mark.shown,
+        {"silent.since": since, "window.start": since, "window.end": since + rule.timespan},
+        entity=mark.entity,
+        reason=f"No {' or '.join(member.title for member in plan.members)}{of} for {rule.span}.",
+        source=mark.source,
+        event_ids=(mark.event,) if mark.event else (),
+    )
+
+
+def upward(
+    plan: Plan, name: str, time: int, event: str, above: tuple[Above, ...], source: str, *, quiet: bool
+) -> Iterator[Hit]:
+    """What correlations that refer to ``plan`` are told of a point at which it holds, under the finding's ``name``."""
+    same = fingerprint(name)
+    for one in above:
+        if one.child == plan.key:
+            yield Hit(
+                one.parent,
+                one.group,
+                one.shown,
+                one.member,
+                time,
+                event,
+                same if one.value is None else one.value,
+                one.entity,
+                source,
+                tuple(other for other in above if other.child != plan.key),
+                quiet,
+            )
+
+
+def _finding(
+    plan: Plan,
+    name: str,
+    time: int,
+    values: Shown,
+    evidence: Mapping[str, Any],
+    *,
+    entity: str,
+    reason: str,
+    source: str,
+    event_ids: tuple[str, ...],
+) -> Finding:
+    """``values``: of the group-by fields and then, of a new term, of its own."""
+    rule = plan.rule
+    named = (*rule.group_by, *(rule.fields if rule.kind == "new_term" else ()))
+    return Finding(
+        id=name,
+        detector="sigma",
+        entity=entity,
+        time=time,
+        severity=rule.level,
+        title=rule.title,
+        reason=reason,
+        source=source,
+        event_ids=event_ids,
         techniques=rule.techniques,
         rule={
             "id": rule.id,
@@ -69,7 +173,11 @@ def finding(plan: Plan, token: str, group: Group, time: int, measure: Any) -> Fi
             "tags": rule.tags,
             "version": rule.version,
         },
-        evidence=evidence,
+        evidence={
+            **{field: value for field, value in zip(named, values, strict=True) if value is not None},
+            f"{EVIDENCE}type": rule.kind,
+            **{f"{EVIDENCE}{name}": value for name, value in evidence.items()},
+        },
     )
 
 

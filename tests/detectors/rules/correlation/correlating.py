@@ -50,11 +50,13 @@ def hit_of(correlations: Correlations, seen: Seen, number: int, group: str = "g"
     member = [one.name for one in plan.members].index(seen.rule)
     kind = plan.rule.kind
     value = None
-    if kind == "value_count":
+    if kind in ("value_count", "new_term"):
         value = fingerprint(seen.value)
     elif kind.startswith("value_"):
         value = billionths(seen.value)
     shown = (group,) * len(plan.rule.group_by)
+    if kind == "new_term":
+        shown += (str(seen.value),) * len(plan.rule.fields)
     return Hit(plan.key, group, shown, member, seen.time, f"e{number}", value, f"user:{group}", "test")
 
 
@@ -71,9 +73,14 @@ class Crashing(Memory):
 
 
 def run(
-    correlations: Correlations, seen: Sequence[Seen], *, watermarks: Iterable[int] = (), crash: bool = False
+    correlations: Correlations,
+    seen: Sequence[Seen],
+    *,
+    watermarks: Iterable[int] = (),
+    crash: bool = False,
+    end: int = 0,
 ) -> list[Finding]:
-    """Findings of the first plan over ``seen`` in the order given."""
+    """Findings of the first plan over ``seen`` in the order given. ``end``: time of the last event, of any kind."""
     memory = Crashing(correlations, lateness=HOUR)
     findings: list[Finding] = []
     marks: Iterator[int] = iter(watermarks)
@@ -81,6 +88,6 @@ def run(
         findings.extend(memory.take([hit_of(correlations, one, number)], next(marks, 0)))
         if crash:
             memory.reborn()
-    findings.extend(memory.settle())
+    findings.extend(memory.settle(end=end))
     assert not len(memory), "nothing is kept once all is settled"
     return findings

@@ -87,6 +87,18 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "condition with two names": ({"type": "temporal", "condition": "failed login"}, "goes on with 'login'"),
     "open bracket": ({"type": "temporal", "condition": "(failed"}, "not closed"),
     "deep condition": ({"type": "temporal", "condition": "not " * 30 + "failed"}, "deeper"),
+    "a new term of nothing": ({"type": "new_term", "condition": None}, "correlation.field is missing"),
+    "a new term of too much": ({"type": "new_term", "condition": None, "field": list("abcd")}, "more than 3"),
+    "a new term so often": ({"type": "new_term", "field": "a"}, "new_term takes no condition"),
+    "learned for longer than remembered": (
+        {"type": "new_term", "condition": None, "field": "a", "learning": "2h"},
+        "give it a longer timespan",
+    ),
+    "learned for a while": ({"type": "new_term", "condition": None, "field": "a", "learning": "some"}, "learning is"),
+    "an absence so often": ({"type": "absence"}, "absence takes no condition"),
+    "an absence of a field": ({"type": "absence", "condition": None, "field": "a"}, "means nothing: field"),
+    "an absence that learns": ({"type": "absence", "condition": None, "learning": "1h"}, "means nothing: learning"),
+    "a count that learns": ({"learning": "1h"}, "means nothing: learning"),
     "condition of others": ({"type": "temporal", "condition": "failed or login"}, "must be in both"),
     "generate in words": ({"generate": "yes"}, "generate is neither"),
     "group-by a map": ({"group_by": {"a": "b"}}, "group-by is no list"),
@@ -147,6 +159,45 @@ def test_a_tower_of_correlations_is_bounded(tmp_path: Path) -> None:
     )
     assert max(plan.depth for plan in rules.correlations.plans) < 8
     assert all(len(feed.above) <= 16 for feeds in rules.correlations.feeds.values() for feed in feeds)
+
+
+@pytest.mark.parametrize(
+    ("kind", "section", "reason"),
+    [
+        ("absence", {"type": "absence", "condition": None}, "which is of type absence"),
+        ("absence", {"type": "new_term", "condition": None, "field": "a"}, "which is of type absence"),
+        ("new_term", {"type": "absence", "condition": None}, "which is of type new_term"),
+        ("absence", {"type": "value_sum", "condition": {"gte": 3, "field": "a"}}, "tells of none"),
+        ("absence", {"type": "value_count", "condition": {"gte": 3, "field": "a"}}, ""),
+        ("absence", {"type": "temporal_ordered", "condition": None, "rules": ["inner", "login"]}, ""),
+        ("new_term", {"type": "temporal_ordered", "condition": None, "rules": ["inner", "login"]}, ""),
+        ("new_term", {"type": "event_count"}, ""),
+    ],
+)
+def test_what_may_refer_to_a_type_that_remembers(
+    kind: str, section: dict[str, Any], reason: str, tmp_path: Path
+) -> None:
+    inner = correlation("Inner", type=kind, condition=None, field="a" if kind == "new_term" else None)
+    rules = loaded(tmp_path, RULES + inner + correlation("Outer", **{"rules": ["inner"], **section}))
+    assert [problem.reason for problem in rules.problems if reason not in problem.reason] == []
+    assert len(rules.problems) == bool(reason)
+    assert len(rules.correlations.plans) == 2 - bool(reason)
+
+
+def test_how_long_is_learned_where_a_rule_does_not_say(tmp_path: Path) -> None:
+    new = {"type": "new_term", "condition": None, "field": "a"}
+    rules = loaded(
+        tmp_path,
+        RULES
+        + correlation("Short", **new)
+        + correlation("Long", **new, timespan="90d")
+        + correlation("Never", **new, learning="0s"),
+    )
+    assert {plan.rule.title: plan.rule.learning for plan in rules.correlations.plans} == {
+        "Short": 3_600_000,
+        "Long": 7 * 86_400_000,
+        "Never": 0,
+    }
 
 
 def test_what_a_correlation_refers_to_alerts_only_where_it_says_so(tmp_path: Path) -> None:

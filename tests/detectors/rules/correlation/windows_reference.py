@@ -7,7 +7,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-__all__ = ["Seen", "holds", "points", "spans"]
+__all__ = ["Seen", "holds", "new_terms", "points", "silences", "span_of", "spans"]
 
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
@@ -21,7 +21,10 @@ class Seen(NamedTuple):
 
 
 def span_of(section: Mapping[str, Any]) -> int:
-    text = section["timespan"]
+    return milliseconds(section["timespan"])
+
+
+def milliseconds(text: str) -> int:
     return int(text[:-1]) * SECONDS[text[-1]] * 1000
 
 
@@ -93,3 +96,29 @@ def points(section: Mapping[str, Any], seen: Sequence[Seen]) -> set[int]:
 def spans(section: Mapping[str, Any], seen: Sequence[Seen]) -> set[int]:
     """The aligned spans of which there is a finding each."""
     return {time // span_of(section) for time in points(section, seen)}
+
+
+def new_terms(section: Mapping[str, Any], seen: Sequence[Seen]) -> set[tuple[Any, int]]:
+    """Values, each with the time at which it is new: of ``new_term``, as docs/memory.md says."""
+    span, found = span_of(section), set()
+    for one in seen:
+        same = any(other.value == one.value and one.time - span <= other.time < one.time for other in seen)
+        if not same and one.time - known_since(span, seen, one.time) >= milliseconds(section["learning"]):
+            found.add((one.value, one.time))
+    return found
+
+
+def known_since(span: int, seen: Sequence[Seen], time: int) -> int:
+    """Back from one match to the next, as long as there is one within the timespan before."""
+    earlier = [one.time for one in seen if time - span <= one.time < time]
+    return known_since(span, seen, min(earlier)) if earlier else time
+
+
+def silences(section: Mapping[str, Any], seen: Sequence[Seen], end: int) -> set[int]:
+    """Times of the last match before each silence that is over a timespan long by ``end``: of ``absence``."""
+    span = span_of(section)
+    return {
+        one.time
+        for one in seen
+        if one.time + span <= end and not any(one.time < other.time <= one.time + span for other in seen)
+    }
