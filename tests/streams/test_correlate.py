@@ -54,6 +54,22 @@ correlation:
     group-by: [user]
     timespan: 1h
     condition: {gte: 2}
+---
+title: New
+correlation:
+    type: new_term
+    rules: [failed]
+    group-by: [user]
+    field: country
+    timespan: 2m
+    learning: 30s
+---
+title: Silent
+correlation:
+    type: absence
+    rules: [failed]
+    group-by: [user]
+    timespan: 40s
 """
 
 
@@ -210,10 +226,45 @@ def test_a_quiet_correlation_tells_nobody(rules: RuleSet) -> None:
     assert world.found() == []
 
 
+def test_an_absence_is_told_by_whoever_has_the_group_once_time_has_passed(rules: RuleSet) -> None:
+    """The worker that saw the last match died; of the group itself nothing comes any more."""
+    world = World(rules)
+    world.tell(hit(rules, "Silent", 0), hit(rules, "Silent", 10))
+    world.pass_time(20)
+    world.work()
+    world.flush()
+    world.die()
+    world.pass_time(50)
+    world.work()
+    assert world.found() == []
+    world.pass_time(50.001)
+    world.work()
+    world.flush()
+    world.die()
+    world.pass_time(4000)
+    world.work()
+    world.flush()
+    assert world.found() == ["Silent"]
+    assert all(key.startswith(b"\x00") for key in world.kept), "it is over"
+
+
+def test_a_new_term_that_gives_way_to_other_groups_is_told_at_once(rules: RuleSet) -> None:
+    """So that a crowd of groups hides nothing of one that had something to decide."""
+    world = World(rules, most=10)
+    terms = {"shown": ("g", "DE"), "value": 7}
+    world.tell(hit(rules, "New", 0, **terms), hit(rules, "New", 31, shown=("g", "KP"), value=8))
+    world.work()
+    assert world.found() == []
+    world.tell(*(hit(rules, "New", 40 + n, group=f"g{n}", **terms) for n in range(10)))
+    world.work()
+    assert world.found() == ["New"]
+    assert world.state.counts["displaced"] == 1
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_wherever_the_worker_dies_the_findings_are_those_of_one_that_lives(rules: RuleSet, data: st.DataObject) -> None:
-    kinds = st.sampled_from(["Many", "On average large", "time", "work", "flush", "die"])
+    kinds = st.sampled_from(["Many", "On average large", "New", "Silent", "time", "work", "flush", "die"])
     acts = data.draw(st.lists(st.tuples(kinds, st.integers(0, 200), st.sampled_from("gh")), max_size=40))
     calm, wild = World(rules), World(rules)
     for kind, seconds, group in acts:
@@ -221,7 +272,9 @@ def test_wherever_the_worker_dies_the_findings_are_those_of_one_that_lives(rules
             if kind == "time":
                 world.pass_time(seconds)
             elif kind not in ("work", "flush", "die"):
-                world.tell(hit(rules, kind, seconds, group, value=seconds * 10**18 if kind != "Many" else None))
+                value = {"On average large": seconds * 10**18, "New": seconds % 3}.get(kind)
+                shown = (group, str(value)) if kind == "New" else (group,)
+                world.tell(hit(rules, kind, seconds, group, value=value, shown=shown))
         if kind == "work":
             wild.work()
         elif kind == "flush":
@@ -250,3 +303,6 @@ def test_a_newer_version_stops_the_partition(rules: RuleSet, tmp_path: Path) -> 
         decode_hit(newer)
     with pytest.raises(NewerSchema):
         Correlate(rules).load(f"{plans(rules)['Many']}/g".encode(), b"[2,0]")
+    for title in ("New", "Silent"):
+        with pytest.raises(NewerSchema):
+            Correlate(rules).load(f"{plans(rules)[title]}/g".encode(), b"[2,0,[]]")

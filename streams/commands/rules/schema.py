@@ -1,7 +1,8 @@
 """The Sigma schemas of version 2.1 (detection rules, correlations, filters) as a person is told of a breach.
 
 The published JSON Schemas say the same; a test holds both to each other. A date that YAML reads as one counts as text.
-Two things that they leave out are let pass: ``value_median``, and the extended condition of a temporal correlation.
+What they leave out is let pass: ``value_median``, the extended condition of a temporal correlation, and the two types
+of this product's own, ``new_term`` and ``absence`` (``docs/memory.md``).
 
 Source: Sigma specification 2.1.0, ``json-schema/``.
 """
@@ -27,6 +28,7 @@ _TAG: Final = re.compile(r"[a-z0-9_-]+\.[a-z0-9._-]+")
 _CORRELATIONS: Final = (
     *("event_count", "temporal", "temporal_ordered", "value_count"),
     *("value_sum", "value_avg", "value_percentile", "value_median"),
+    *("new_term", "absence"),
 )
 
 
@@ -155,7 +157,9 @@ def _correlation(value: Any) -> Iterator[Breach]:
     yield from _map({**keys, "aliases": _map({})}, ("type", "rules", "timespan"))(value)
     if isinstance(value, Mapping):
         counted = str(value.get("type", "")).startswith(("event_", "value_"))
-        needed = ("group-by", "condition") if counted else ("group-by",)
+        needed = {"new_term": ("field",), "absence": ()}.get(
+            str(value.get("type")), ("group-by", "condition") if counted else ("group-by",)
+        )
         if value.get("type") in _CORRELATIONS:
             yield from _missing(value, needed)
 
