@@ -64,6 +64,10 @@ def _asks(plan: Plan) -> str:
         return ", then ".join(members)
     if plan.rule.kind == "temporal":
         return f"{', '.join(members[:-1])}, without: {members[-1]}"
+    if plan.rule.kind == "new_term":
+        return f"new {', '.join(plan.rule.fields)}: {' or '.join(members)}"
+    if plan.rule.kind == "absence":
+        return f"none: {' or '.join(members)}"
     of = f" different {plan.rule.fields[0]} of" if plan.rule.kind == "value_count" else ""
     least = plan.rule.bounds.least if plan.rule.bounds else 0
     return f"{least}{of}: {' or '.join(members)}"
