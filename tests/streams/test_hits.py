@@ -116,6 +116,78 @@ def test_while_keys_overlap_a_group_goes_on_under_its_earlier_name(rules: RuleSe
     assert {o.key for o, hit in zip(outputs, hits, strict=True) if hit.quiet} == after, "which learns in silence"
 
 
+REMEMBERED = """\
+title: Any read
+id: synthetic-read
+name: read
+logsource: {category: ehr}
+detection: {selection: {event.action: '*'}, condition: selection}
+---
+title: New
+correlation:
+    type: new_term
+    rules: [read]
+    group-by: [user.id]
+    field: [source.ip, %s]
+    timespan: 30d
+    learning: 0s
+---
+title: Silent
+correlation: {type: absence, rules: [read], group-by: [user.id], timespan: 10s}
+"""
+
+
+def remembered(tmp_path: Path, field: str = "wardwatch.patient") -> RuleSet:
+    path = tmp_path / "remembered.yml"
+    path.write_text(REMEMBERED % field)
+    rules = load([path])
+    assert rules.problems == ()
+    return rules
+
+
+def test_a_new_term_shows_what_its_event_shows_and_no_more(tmp_path: Path) -> None:
+    """The address, the patient's pseudonym, and a token of what the event does not release."""
+    pseudonyms = Pseudonyms(KEYS["k1"], "k1")
+    patient = pseudonyms.patient("Patient/synthetic-987654")
+    for field, shown in (("wardwatch.patient", patient), ("entity.what.reference", patient), ("id", None)):
+        outputs = matches(remembered(tmp_path, field), pseudonyms, tmp_path, record())
+        hits = [hit for hit in map(decode_hit, (output.value for output in outputs)) if len(hit.shown) == 3]
+        assert {hit.shown[1] for hit in hits} == {"192.0.2.7"}
+        values = {hit.shown[2] for hit in hits}
+        assert shown in values if shown else all(str(value).startswith("k1.") for value in values)
+        assert len({hit.value for hit in hits}) == len(hits), "a fingerprint each"
+        assert not any(b"987654" in output.value for output in outputs)
+
+
+def test_while_keys_overlap_an_absence_is_told_under_its_later_name(tmp_path: Path) -> None:
+    """Under the earlier one a group falls silent as the key goes, and nobody is absent."""
+    rules = remembered(tmp_path)
+    agreement = Agreement((Epoch("k1", 0), Epoch("k2", NOW - 1000, overlap=3_600_000)))
+    hits = [decode_hit(output.value) for output in matches(rules, Epochs(agreement, KEYS), tmp_path, record())]
+    before = {
+        decode_hit(output.value).group for output in matches(rules, Pseudonyms(KEYS["k1"], "k1"), tmp_path, record())
+    }
+    kinds = {plan.key: plan.rule.title for plan in rules.correlations.plans}
+    told = {(kinds[hit.plan], hit.group in before) for hit in hits if not hit.quiet}
+    silent = {(kinds[hit.plan], hit.group in before) for hit in hits if hit.quiet}
+    assert told == {("New", True), ("Silent", False)}
+    assert silent == {("New", False), ("Silent", True)}
+
+
+def test_a_silence_counts_as_far_as_the_file_goes(tmp_path: Path) -> None:
+    rules = remembered(tmp_path)
+    last = [record(), record(10_000), device(10_001)]
+    assert [line["line"] for line in run(tmp_path, last, rules) if line["rule.name"] == "Silent"] == []
+    last[-1] = device(20_000)
+    (silent,) = [line for line in run(tmp_path, last, rules) if line["rule.name"] == "Silent"]
+    assert (silent["line"], silent["time"]) == (3, NOW + 20_000)
+
+
+def device(later: int) -> bytes:
+    said = {"device": "d", "type": "pump", "event": "lifecycle", "action": "on", "address": "192.0.2.1"}
+    return json.dumps(device_event(id="d", time=NOW + later, **said)).encode()
+
+
 def run(folder: Path, records: list[bytes], rules: RuleSet, source: str = "auto") -> list[dict[str, object]]:
     path = folder / "events.jsonl"
     path.write_bytes(b"\n".join(records))
