@@ -14,7 +14,7 @@ from detectors.rules.lookup import path_of
 from detectors.rules.problems import Problem, RuleError
 from detectors.rules.rule import Rule
 
-__all__ = ["Correlations", "Feed", "Field", "Plan", "Tell", "link"]
+__all__ = ["OF_ABSENCES", "Correlations", "Feed", "Field", "Plan", "Tell", "link"]
 
 #: Correlations between a rule and the last that is built on it, and tellings that one match may lead to.
 _DEEPEST: Final = 8
@@ -22,7 +22,7 @@ _MOST_TELLINGS: Final = 16
 _TOO_DEEP: Final = f"more than {_DEEPEST} correlations are built on one another; correlate the rules themselves"
 
 #: What may refer to an ``absence``: types that ask no number of the event.
-_OF_ABSENCES: Final = ("event_count", "value_count", "temporal", "temporal_ordered")
+OF_ABSENCES: Final = ("event_count", "value_count", "temporal", "temporal_ordered")
 
 Field = tuple[str, tuple[str, ...]]  #: a name, and its steps as :func:`detectors.rules.lookup.path_of` gives them
 
@@ -236,7 +236,7 @@ def _check_remembered(one: Correlation, members: Sequence[Rule | Correlation]) -
             raise RuleError(
                 f"{one.kind} refers to {member.title!r}, which is of type {kind}; name the rules beneath it"
             )
-        if kind == "absence" and one.kind not in _OF_ABSENCES:
+        if kind == "absence" and one.kind not in OF_ABSENCES:
             raise RuleError(
                 f"{one.kind} measures events, and {member.title!r} tells of none; count or order it instead"
             )

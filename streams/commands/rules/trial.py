@@ -1,7 +1,8 @@
 """``rules test``: the events inside a rule, tried as the stream would try them.
 
 An event goes through the same reader as in production: recognised by its shape, normalised, gated by log source. A rule
-of a log source that nothing here sends is tried on its events as they stand (``raw``), and that is said.
+of a log source that nothing here sends is tried on its events as they stand (``raw``), and that is said. A correlation
+is tried on courses of events, :mod:`streams.commands.rules.courses`; one over such rules is not tried.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from typing import Any, Final, Literal, NamedTuple
 from xml.etree import ElementTree
 
 from detectors.rules import Rule, RuleSet, load
+from detectors.rules.correlation import Correlation
+from streams.commands.rules.courses import Course
 from streams.commands.rules.fields import events_of, fitting
 from streams.commands.rules.papers import papers
 from streams.commands.rules.verdict import Verdict, explained, lines
@@ -30,14 +33,14 @@ _RECEIVED: Final = 4_102_444_800_000
 
 
 class Trial(NamedTuple):
-    """One event of one rule."""
+    """One event of one rule, or one course of a correlation."""
 
     path: str
     line: int
-    rule: Rule
+    rule: Rule | Correlation
     kind: str  #: ``positive`` or ``negative``
     number: int  #: from 1
-    how: str  #: the source that read it, or ``raw``
+    how: str  #: the source that read it, ``raw``, or ``course``
     passed: bool
     why: str  #: one sentence, where it did not
     verdict: Verdict | None = None
@@ -51,29 +54,50 @@ class Tried(NamedTuple):
     """All of them, and the rules that have no events."""
 
     trials: list[Trial]
-    untried: list[Rule]
+    untried: list[Rule | Correlation]
     rules: RuleSet
 
 
 def try_rules(paths: Sequence[Path], sources: Sources, how: How = "auto", context: RuleContext | None = None) -> Tried:
-    """Try every event inside the rules at ``paths``. ``how``: ``raw`` tries all of them as they stand."""
+    """Try every event inside the rules at ``paths``. ``how``: ``raw`` tries all of them as they stand, but courses."""
     rules = load(paths, **context) if context else load(paths)
     by_place = {(rule.path, rule.line): rule for rule in rules.rules}
+    plans = {(plan.rule.path, plan.rule.line): plan for plan in rules.correlations.plans}
     trials: list[Trial] = []
-    untried: list[Rule] = []
+    untried: list[Rule | Correlation] = []
     for paper in papers(paths):
+        plan = plans.get((paper.path, paper.line))
+        if plan is not None:
+            course = Course(plan, rules.correlations, sources)
+            found = [] if course.unheard else list(events_of(paper.document))
+            for kind, number, events in found:
+                line = paper.at("wardwatch", "tests", kind, number)
+                trials.append(
+                    _course(course, Trial(paper.path, line, plan.rule, kind, number + 1, "course", False, ""), events)
+                )
+            if not found and plan.alone:
+                untried.append(plan.rule)
         rule = by_place.get((paper.path, paper.line))
         if rule is None:
             continue
         judge = _Judge(rule, sources, raw=how == "raw" or not fitting(rule, sources))
-        found = False
-        for kind, number, event in events_of(paper.document):
-            found = True
+        found = list(events_of(paper.document))
+        for kind, number, event in found:
             line = paper.at("wardwatch", "tests", kind, number)
             trials.append(judge.judge(paper.path, line, kind, number, event))
         if not found:
             untried.append(rule)
     return Tried(trials, untried, rules)
+
+
+def _course(course: Course, made: Trial, events: Any) -> Trial:
+    try:
+        told = course.tells(events)
+    except BadRecord as exc:
+        return made._replace(why=str(exc))
+    if told == (made.kind == "positive"):
+        return made._replace(passed=True)
+    return made._replace(why="it tells of the course" if told else "it does not tell of the course")
 
 
 class _Judge:

@@ -1,13 +1,7 @@
-"""Every shipped correlation carries courses of events that it must tell of and others that it must not.
-
-A course is a list of events; ``{repeat: 20, event: ...}`` is that event twenty times, with ``{n}`` in its texts the
-number, 00 to 19.
-"""
+"""Every shipped correlation carries courses of events that it must tell of and others that it must not."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +11,7 @@ from detectors.base import SEVERITIES
 from detectors.rules import starter_rules
 from detectors.rules.attack import attack
 from detectors.rules.correlation import Memory, Plan
+from streams.commands.rules.courses import steps
 from streams.pipeline import LATENESS, Reader
 from streams.privacy import Pseudonyms
 from streams.sources.catalog import recognise
@@ -34,20 +29,11 @@ COURSES = [
 ]
 
 
-def events_of(course: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    for step in course:
-        if "repeat" not in step:
-            yield step
-            continue
-        text = json.dumps(step["event"])
-        yield from (json.loads(text.replace("{n}", f"{number:02}")) for number in range(step["repeat"]))
-
-
 def told_of(course: list[dict[str, Any]]) -> set[str]:
     """Ids of the correlations that tell of a course, once all that could come late has come."""
     memory = Memory(RULES.correlations, lateness=LATENESS)
     found = []
-    for number, event in enumerate(events_of(course)):
+    for number, event in enumerate(steps(course)):
         fallback = f"synthetic-{number}"
         released = READER.read(event, recognise(event), fallback_id=lambda id_=fallback: id_, received=RECEIVED)
         found.extend(memory.take(released.hits, 0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -118,3 +119,65 @@ def test_junit_counts_and_says_why(tmp_path: Path) -> None:
     assert failure.get("message") == "it does not match"
     assert "eventName" in (failure.text or "")
     assert suites[str(tmp_path / "b.yml")].find("testcase/error") is not None
+
+
+COURSE = """\
+title: Silent
+id: 0f5f3c9e-5a2c-4c1e-8a52-3d1d5d1f6a10
+correlation: {type: absence, rules: [read], group-by: [user.id], timespan: 10m}
+wardwatch:
+    tests:
+        positive:
+            - [%s, %s]
+            - nothing
+            - [%s, {a: 1}]
+        negative:
+            - [%s, {repeat: 3, event: %s}]
+            - [{repeat: 0, event: {}}]
+---
+title: Read
+name: read
+logsource: {product: fhir, service: auditevent}
+detection: {selection: {event.action: read}, condition: selection}
+---
+title: Nobody hears it
+name: unheard
+logsource: {product: nobody}
+detection: {selection: {a: 1}, condition: selection}
+---
+title: Over what nobody sends
+correlation: {type: absence, rules: [unheard], timespan: 10m}
+wardwatch: {tests: {positive: [[{a: 1}]]}}
+"""
+
+
+def test_a_correlation_is_tried_by_its_courses(tmp_path: Path) -> None:
+    """Two readers ten minutes apart: the first is silent by then. Each course that is none says why."""
+    read = {**AUDIT, "subtype": [{"code": "read"}]}
+    other = {**read, "agent": [{"who": {"reference": "Practitioner/synthetic-2"}, "requestor": True}]}
+    later = {**other, "recorded": "2026-01-05T08:10:00Z"}
+    soon = {**read, "recorded": "2026-01-05T08:09:{n}Z"}
+    (tmp_path / "c.yml").write_text(COURSE % tuple(map(json.dumps, (read, later, read, read, soon))))
+    tried = try_rules([tmp_path], CATALOG)
+    assert tried.rules.problems == ()
+    assert [(trial.name, trial.how, trial.why.partition(": fhir,")[0]) for trial in tried.trials] == [
+        ("positive 1", "course", ""),
+        ("positive 2", "course", "it is no course; write a list of events"),
+        (
+            "positive 3",
+            "course",
+            "event 2 of the course cannot be read: the record has the shape of no source known here",
+        ),
+        ("negative 1", "course", ""),
+        ("negative 2", "course", "a step is to be repeated a number of times, 1 to 10000, and needs an event"),
+    ]
+    assert [rule.title for rule in tried.untried] == ["Read", "Nobody hears it", "Over what nobody sends"]
+
+
+def test_a_course_that_is_told_otherwise_fails(tmp_path: Path) -> None:
+    read = {**AUDIT, "subtype": [{"code": "read"}]}
+    text = COURSE % tuple(map(json.dumps, (read,) * 5))
+    (tmp_path / "c.yml").write_text(text.replace("type: absence", "type: new_term, learning: 0d, field: source.ip"))
+    assert try_rules([tmp_path], CATALOG).trials[0].why == "it does not tell of the course"
+    (tmp_path / "c.yml").write_text(text.replace("type: absence", "type: event_count, condition: {gte: 4}"))
+    assert try_rules([tmp_path], CATALOG).trials[3].why == "it tells of the course"
