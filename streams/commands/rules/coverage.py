@@ -1,5 +1,5 @@
-"""``rules coverage``: which techniques of ATT&CK the rules look for, as a layer for ATT&CK Navigator and in words; and
-which sources no rule is tried on.
+"""``rules coverage``: which techniques of ATT&CK rules and correlations look for, as a layer for ATT&CK Navigator and
+in words; and which sources no rule is tried on.
 
 Source: ATT&CK Navigator, *Layer File Format Definition* 4.5.
 """
@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from detectors.rules import Rule, RuleSet
 from detectors.rules.attack import attack
+from detectors.rules.correlation import Correlation
 from streams.commands.rules.fields import fitting
 from streams.sources.known import Sources
 
@@ -27,9 +28,10 @@ class Coverage(NamedTuple):
     """What rules cover."""
 
     rules: int
-    techniques: dict[str, list[Rule]]  #: by id, those of ATT&CK alone
-    unknown: dict[str, list[Rule]]  #: what tags name and ATT&CK does not have
-    untagged: list[Rule]
+    correlations: int  #: those that alert by themselves
+    techniques: dict[str, list[Rule | Correlation]]  #: by id, those of ATT&CK alone
+    unknown: dict[str, list[Rule | Correlation]]  #: what tags name and ATT&CK does not have
+    untagged: list[Rule | Correlation]
     sources: dict[str, int]  #: by source, how many rules are tried on its records
     unheard: list[Rule]  #: rules of log sources that nothing here sends
 
@@ -37,20 +39,24 @@ class Coverage(NamedTuple):
 def coverage_of(rules: RuleSet, sources: Sources) -> Coverage:
     """What ``rules`` cover, of ATT&CK and of ``sources``."""
     catalog = attack().techniques
-    techniques: dict[str, list[Rule]] = {}
-    unknown: dict[str, list[Rule]] = {}
+    techniques: dict[str, list[Rule | Correlation]] = {}
+    unknown: dict[str, list[Rule | Correlation]] = {}
     tried: Counter[str] = Counter()
     unheard = []
+    correlations = [plan.rule for plan in rules.correlations.plans if plan.alone]
+    looking: list[Rule | Correlation] = [*rules.rules, *correlations]
+    for one in looking:
+        for technique in one.techniques:
+            (techniques if technique in catalog else unknown).setdefault(technique, []).append(one)
     for rule in rules.rules:
-        for technique in rule.techniques:
-            (techniques if technique in catalog else unknown).setdefault(technique, []).append(rule)
         found = fitting(rule, sources)
         tried.update(source.name for source in found)
         if not found:
             unheard.append(rule)
-    untagged = [rule for rule in rules.rules if not rule.techniques]
+    untagged = [one for one in looking if not one.techniques]
     counts = {source.name: tried[source.name] for source in sources}
-    return Coverage(len(rules.rules), dict(sorted(techniques.items())), unknown, untagged, counts, unheard)
+    known = dict(sorted(techniques.items()))
+    return Coverage(len(rules.rules), len(correlations), known, unknown, untagged, counts, unheard)
 
 
 def as_layer(covered: Coverage, *, name: str, platforms: Sequence[str] = ()) -> dict[str, Any]:
@@ -61,7 +67,7 @@ def as_layer(covered: Coverage, *, name: str, platforms: Sequence[str] = ()) -> 
         "name": name,
         "versions": {"attack": catalog.version, "navigator": "5.1.0", "layer": "4.5"},
         "domain": catalog.domain,
-        "description": f"{covered.rules} Sigma rules; the score is how many name a technique, {most} at most.",
+        "description": f"{_counted(covered)}; the score is how many name a technique, {most} at most.",
         "sorting": 3,
         "techniques": [
             {
@@ -89,7 +95,7 @@ def as_lines(covered: Coverage) -> Iterator[str]:
     """In words: tactics, techniques, sources."""
     catalog = attack()
     found, known = len(covered.techniques), len(catalog.techniques)
-    yield f"{covered.rules} rules, {found} of ATT&CK {catalog.version}'s {known} techniques"
+    yield f"{_counted(covered)}: {found} of ATT&CK {catalog.version}'s {known} techniques"
     for tactic in catalog.tactics:
         total = [name for name, tactics in catalog.techniques.items() if tactic in tactics]
         seen = [name for name in total if name in covered.techniques]
@@ -114,6 +120,7 @@ def as_json(covered: Coverage) -> dict[str, Any]:
     return {
         "attack": catalog.version,
         "rules": covered.rules,
+        "correlations": covered.correlations,
         "techniques": {name: [rule.id for rule in rules] for name, rules in covered.techniques.items()},
         "tactics": {
             tactic: sum(tactic in catalog.techniques[name] for name in covered.techniques) for tactic in catalog.tactics
@@ -124,3 +131,7 @@ def as_json(covered: Coverage) -> dict[str, Any]:
         "sources_without_a_rule": sorted(source for source, count in covered.sources.items() if not count),
         "rules_without_a_source": [rule.id for rule in covered.unheard],
     }
+
+
+def _counted(covered: Coverage) -> str:
+    return f"{covered.rules} rules and {covered.correlations} correlations"

@@ -1,4 +1,4 @@
-"""``rules list``: every rule that is loaded, and where it comes from."""
+"""``rules list``: every rule and correlation that is loaded, and where it comes from."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ from collections.abc import Iterator
 from typing import Any
 
 from detectors.rules import Rule, RuleSet
+from detectors.rules.correlation import Correlation
 
 __all__ = ["as_json", "as_lines"]
 
 
 def as_lines(rules: RuleSet) -> Iterator[str]:
-    """One line a rule: id, level, log source, where it comes from, title."""
-    width = max((len(_source(rule)) for rule in rules.rules), default=0)
-    for rule in rules.rules:
+    """One line a rule: id, level, log source or type of correlation, title, where it comes from."""
+    everything = _everything(rules)
+    width = max((len(_source(rule)) for rule in everything), default=0)
+    for rule in everything:
         yield f"{rule.id}  {rule.level:<13}  {_source(rule):<{width}}  {rule.title}  ({_origin(rule)})"
 
 
@@ -24,7 +26,7 @@ def as_json(rules: RuleSet) -> list[dict[str, Any]]:
             "id": rule.id,
             "level": rule.level,
             "title": rule.title,
-            "logsource": {"product": rule.product, "service": rule.service, "category": rule.category},
+            **_kind(rule),
             "origin": _origin(rule),
             "path": rule.path,
             "line": rule.line,
@@ -34,13 +36,25 @@ def as_json(rules: RuleSet) -> list[dict[str, Any]]:
             "license": rule.license,
             "tags": list(rule.tags),
         }
-        for rule in rules.rules
+        for rule in _everything(rules)
     ]
 
 
-def _source(rule: Rule) -> str:
+def _everything(rules: RuleSet) -> list[Rule | Correlation]:
+    return [*rules.rules, *(plan.rule for plan in rules.correlations.plans)]
+
+
+def _kind(rule: Rule | Correlation) -> dict[str, Any]:
+    if isinstance(rule, Correlation):
+        return {"correlation": {"type": rule.kind, "rules": list(rule.rules), "timespan": rule.span}}
+    return {"logsource": {"product": rule.product, "service": rule.service, "category": rule.category}}
+
+
+def _source(rule: Rule | Correlation) -> str:
+    if isinstance(rule, Correlation):
+        return rule.kind
     return "/".join(part or "*" for part in (rule.product, rule.service, rule.category))
 
 
-def _origin(rule: Rule) -> str:
+def _origin(rule: Rule | Correlation) -> str:
     return "starter pack" if rule.path.startswith("packs/") else rule.path

@@ -68,6 +68,11 @@ def found_rule(named: str, active: RuleSet) -> tuple[list[Rule], str]:
     if path.exists():
         loaded = load([path])
         return list(loaded.rules), "; ".join(map(str, loaded.problems)) or f"{named} holds no rule"
+    if any(named in (plan.rule.id, plan.rule.title) for plan in active.correlations.plans):
+        return (
+            [],
+            f"{named} is a correlation, and this is for rules of one event: rules test tries the courses inside it",
+        )
     found = [rule for rule in active.rules if named in (rule.id, rule.title)]
     return found, f"{named} is no file, and neither id nor title of an active rule: rules list has them"
 

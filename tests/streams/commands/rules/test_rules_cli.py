@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
@@ -71,15 +72,20 @@ def test_each_ends_as_ci_and_scripts_expect(invoke: Callable[..., Result], tmp_p
         (["convert", "Nothing of that name", "--to", "esql"], 2),
         (["convert", "Root logged in to the console without a second factor", "--to", "esql", "--json"], 1),
         (["explain", str(good), nowhere], 2),
+        (["explain", "No heartbeat of a pump for ten minutes", str(good)], 2),
     ]
     results = [invoke(*words) for words, _ in cases]
     assert [one.exit_code for one in results] == [code for _, code in cases], [one.stderr for one in results]
-    check, sarif, _, missing, both, listed, coverage, imported, unnamed, refused, unread = results
+    check, sarif, _, missing, both, listed, coverage, imported, unnamed, refused, unread, course = results
     assert json.loads(check.stdout) == {"rules": 1, "diagnostics": []}
     assert json.loads(sarif.stdout)["runs"][0]["results"][0]["ruleId"] == "WR505"
     assert missing.stderr == f"wardwatch: {nowhere} is not there\n"
     assert both.stdout == unnamed.stdout == unread.stdout == ""
-    assert len(json.loads(listed.stdout)) == SHIPPED
+    by_kind = Counter(one.get("correlation", {}).get("type", "rule") for one in json.loads(listed.stdout))
+    assert by_kind["rule"] == SHIPPED
+    assert by_kind.total() == SHIPPED + len(starter_rules().correlations.plans)
+    assert by_kind["absence"] == 1
+    assert course.stderr.endswith("this is for rules of one event: rules test tries the courses inside it\n")
     assert json.loads(coverage.stdout)["rules"] == SHIPPED
     assert json.loads(layer.read_text())["versions"]["layer"] == "4.5"
     assert json.loads(imported.stdout)["copied"] == ["bad.yml"]
@@ -106,7 +112,7 @@ def test_rules_of_the_settings_are_active_beside_the_starter_pack(
 ) -> None:
     rule = write(tmp_path, GOOD)
     monkeypatch.setenv("WARDWATCH_RULES", json.dumps([str(tmp_path)]))
-    listed = json.loads(invoke("list", "--json").stdout)
+    listed = [one for one in json.loads(invoke("list", "--json").stdout) if "logsource" in one]
     assert len(listed) == SHIPPED + 1
     assert listed[-1]["origin"] == str(rule)
     (tmp_path / "broken.yml").write_text("title: [\n")

@@ -16,10 +16,11 @@ COVERED = coverage_of(starter_rules(), CATALOG)
 
 
 def test_every_technique_of_the_pack_is_counted() -> None:
-    named = {technique for rule in starter_rules().rules for technique in rule.techniques}
-    assert set(COVERED.techniques) == named
+    looking = [*starter_rules().rules, *(plan.rule for plan in starter_rules().correlations.plans if plan.alone)]
+    assert set(COVERED.techniques) == {technique for one in looking for technique in one.techniques}
     assert COVERED.unknown == {}
-    assert sum(map(len, COVERED.techniques.values())) == sum(len(rule.techniques) for rule in starter_rules().rules)
+    assert sum(map(len, COVERED.techniques.values())) == sum(len(one.techniques) for one in looking)
+    assert "No heartbeat of a pump for ten minutes" in [one.title for one in COVERED.techniques["T1499"]]
 
 
 def test_sources_with_and_without_a_rule() -> None:
@@ -67,6 +68,7 @@ def test_the_layer_is_of_format_4_5() -> None:
 
 def test_the_words_count_as_the_layer_does() -> None:
     told = list(as_lines(COVERED))
-    assert told[0] == f"{len(starter_rules().rules)} rules, {len(COVERED.techniques)} of ATT&CK 19's 697 techniques"
+    counted = f"{len(starter_rules().rules)} rules and {COVERED.correlations} correlations"
+    assert told[0] == f"{counted}: {len(COVERED.techniques)} of ATT&CK 19's 697 techniques"
     by_tactic = {line.split()[0]: int(line.split()[1]) for line in told[1:16]}
     assert by_tactic == as_json(COVERED)["tactics"]
