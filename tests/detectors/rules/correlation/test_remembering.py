@@ -176,6 +176,27 @@ def test_a_match_that_comes_too_late_for_its_silence_makes_no_second_one() -> No
     assert finding.time == START + HOUR // 6
 
 
+def test_a_late_match_between_a_silence_that_was_told_and_one_that_was_not() -> None:
+    """It joins both to one, whose end is still to come."""
+    correlations, memory = memory_of({"type": "absence", "timespan": "10m"})
+    first, then = Seen(START, "a"), Seen(START + 19 * 60_000, "a")
+    memory.take([hit_of(correlations, first, 1), hit_of(correlations, then, 2)], START)
+    assert len(memory.take([], START + 20 * 60_000)) == 1
+    memory.take([hit_of(correlations, Seen(START + 10 * 60_000, "a"), 3)], START + 20 * 60_000)
+    (finding,) = memory.take([], START + 40 * 60_000)
+    assert (finding.time, finding.event_ids) == (START + 29 * 60_000, ("e2",))
+
+
+@pytest.mark.parametrize("kind", ["new_term", "absence"])
+@pytest.mark.parametrize("numbers", [(1, 2), (2, 1)])
+def test_of_two_events_at_one_time_the_same_is_named_in_either_order(kind: str, numbers: tuple[int, int]) -> None:
+    more = {"field": "x", "learning": "0s"} if kind == "new_term" else {}
+    correlations, memory = memory_of({"type": kind, "timespan": "10m", **more})
+    memory.take([hit_of(correlations, Seen(START, "a", "v"), number) for number in numbers], START)
+    (finding,) = memory.take([], START + HOUR)
+    assert finding.event_ids == ("e1",)
+
+
 def test_what_a_file_does_not_reach_is_not_absent() -> None:
     section = {"type": "absence", "rules": ["a"], "group-by": ["user"], "timespan": "10s"}
     correlations = linked(section)
