@@ -167,6 +167,16 @@ def test_a_timeline_tells_only_of_an_entity_that_events_have(
     assert told.pop() == {"action": "show-timeline", "outcome": "success"}
     assert len(timeline(settings, keys, PATIENT, since=0, until=NOW).entries) == 5
     assert told.pop()["patient"] == PATIENT
+    bare = timeline(settings, keys, "synthetic-p0", since=0, until=NOW)
+    assert bare.entries == []
+    assert bare.caveats[-1:] == [
+        "that was looked for as a patient's identifier; others are user:…, device:… or address:…"
+    ]
+    for ask in (who, timeline):
+        told.clear()
+        with pytest.raises(NotAsked, match="name a"):
+            ask(settings, keys, "", since=0, until=NOW)
+        assert told == [], "nothing was asked"
     monkeypatch.setattr(accesses, "tell", no_kafka)
     with pytest.raises(SetupError, match="so nothing is shown"):
         timeline(settings, keys, PATIENT, since=0, until=NOW)
@@ -179,10 +189,10 @@ def test_what_an_answer_leaves_out_it_says(
     monkeypatch.setattr(accesses, "MOST", 3)
     sampled = settings.model_copy(update={"events_sample": 0.5})
     caveats = who(sampled, keys, PATIENT, since=NOW - 9 * DAY, until=NOW).caveats
-    assert [caveat.split(",")[0][:34] for caveat in caveats] == [
+    assert [caveat.split(",")[0][:42] for caveat in caveats] == [
         "there are more than 3 events",
         "events_sample",
-        "nothing is kept from before 2026-0",
+        "nothing is kept of what came before 2026-0",
     ]
     kept.close()
 
