@@ -151,7 +151,7 @@ class Ingest:
         sources: Sources = CATALOG,
     ) -> None:
         """``views``: which entities, beside the actor, some detector is keyed by. ``sources``: what is read."""
-        self._sources = sources
+        self.sources = sources
         self._reader = reader
         self._dead_letters = dead_letters
         self._views = tuple((kind, _KIND_BITS[kind]) for kind in views)
@@ -161,11 +161,11 @@ class Ingest:
         try:
             named = raw.headers.get(SOURCE)
             if named:
-                source = _named(named, self._sources)
+                source = _named(named, self.sources)
                 record = record_of(raw.value, source)
             else:
                 record = parse(raw.value)
-                source = self._sources.recognise(record, raw.topic)
+                source = self.sources.recognise(record, raw.topic)
             given = raw.headers.get(EVENT_ID)
             fallback = partial(_event_id, given) if given else partial(digest, raw.topic, raw.partition, raw.offset)
             released = self._reader.read(record, source, fallback_id=fallback, received=raw.received)
