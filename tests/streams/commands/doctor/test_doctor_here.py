@@ -16,6 +16,8 @@ from streams.commands.doctor import here
 from streams.keys import load_keys
 from streams.settings import Settings
 
+EXAMPLE = Path(__file__).parents[4] / "examples" / "tables" / "acme-ehr.toml"
+
 
 @pytest.fixture(autouse=True)
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -168,6 +170,24 @@ def test_rules_that_are_missing_or_broken(settings: Settings, place: Path) -> No
     ((name, level, told, _),) = unwell(here.findings(broken))
     assert (name, level) == ("rules", "warning")
     assert "broken.yml:" in told
+
+
+def test_tables_that_are_missing_or_broken(settings: Settings, place: Path) -> None:
+    (place / "one.toml").write_text("\n".join(f"mistake_{number} = 1" for number in range(9)))
+    about = {
+        place / "nowhere.toml": [f"{place / 'nowhere.toml'}: cannot be read: No such file or directory"],
+        place / "one.toml": [f"{place / 'one.toml'}: name: is missing", "more mistakes"],
+        EXAMPLE: [],
+    }
+    for path, expected in about.items():
+        named = settings.model_copy(update={"sources": [path]})
+        found = unwell(here.findings(named))
+        assert {(name, level) for name, level, *_ in found} == ({("sources", "warning")} if expected else set())
+        assert all(any(one in told for _, _, told, _ in found) for one in expected)
+        assert len(found) <= 4
+        assert unwell(here.findings(named, "identity")) == []
+    (well,) = [one.told for one in here.findings(named) if one.about == "sources"]
+    assert well == "every table that is named can be read: acme-ehr"
 
 
 def test_a_misspelled_setting(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
