@@ -22,7 +22,8 @@ from streams.commands.pseudonym_keys import KeyRow, agreed_rows
 from streams.installation import Installation
 from streams.permissions import roles
 from streams.settings import Settings
-from streams.sinks.store import AlertStore, StoreError
+from streams.sinks.database import StoreError
+from streams.sinks.store import AlertStore
 
 __all__ = ["Status", "read_status", "status_lines"]
 

@@ -51,7 +51,7 @@ def sentences(exc: Exception) -> list[str]:
     from streams.commands.reveal import NotRevealed  # noqa: PLC0415
     from streams.embedded.jars import EmbeddedError  # noqa: PLC0415
     from streams.refusals import Refused  # noqa: PLC0415
-    from streams.sinks.store import StoreError  # noqa: PLC0415
+    from streams.sinks.database import StoreError  # noqa: PLC0415
 
     if isinstance(exc, ValidationError):
         return [

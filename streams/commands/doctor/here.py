@@ -13,8 +13,9 @@ from streams.commands.config import unknown_names
 from streams.commands.doctor.finding import Finding
 from streams.keys import exposed, keys_of
 from streams.settings import Settings
+from streams.sinks.database import StoreError
 from streams.sinks.event_store import EventStore
-from streams.sinks.store import AlertStore, StoreError
+from streams.sinks.store import AlertStore
 from streams.sources.known import load_sources
 
 __all__ = ["findings"]
