@@ -202,12 +202,17 @@ class Ingest:
         outputs: list[Output] = []
         findings: list[Output] = []
         clocks: dict[str, int] = {}
-        again = records = 0
+        again = records = size = 0
         line = raw.line * _DIGITS
         for number, (event_id, member) in enumerate(zip(ids, held, strict=True), 1):
             inner = self._member(raw._replace(headers={**raw.headers, EVENT_ID: event_id}, line=line + number), member)
             for output in inner.outputs:
                 (findings if output.topic in FOUND else outputs).append(output)
+                size += len(output.value)
+            if size > LARGEST_TOGETHER:
+                return self.refuse(
+                    raw, f"{len(held)} records in one become more than {LARGEST_TOGETHER} bytes: send fewer at a time"
+                )
             again += inner.again
             records += inner.records
             for source, clock in (inner.clocks or {inner.source: inner.clock}).items():
