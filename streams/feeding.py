@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from faust.types import TP
 
@@ -14,10 +14,18 @@ from streams.lineage import TopicReplaced
 from streams.settings import Settings
 from streams.transport import Batch, BatchApp, BatchSchema
 
-__all__ = ["REPLACED", "Feed", "replaced"]
+__all__ = ["REPLACED", "Feed", "Limits", "replaced"]
 
 #: Why a lane stops whose topic changed under a running worker.
 REPLACED = "the topic was deleted and made again while this worker ran: start the workers again"
+
+
+class Limits(NamedTuple):
+    """How much of a partition is handed to its lane."""
+
+    records: int  #: of Kafka, in one batch
+    bytes: int  #: of values, in one batch of more than one record; 0: any number
+    batches: int  #: that may wait for the lane
 
 
 class Feed:
@@ -35,14 +43,10 @@ class Feed:
         async def assign(_: Any, assigned: Any, **kwargs: Any) -> None:
             self.lanes.assign(assigned)
 
-    def agent(self, topic: str, step: str, handler: Callable[[int], Handler], limits: tuple[int, int]) -> None:
-        """One Faust agent for ``topic``; its lanes do the work and acknowledge.
-
-        ``limits``: records that a lane takes at once, and batches of them that may wait for it.
-        """
+    def agent(self, topic: str, step: str, handler: Callable[[int], Handler], limits: Limits) -> None:
+        """One Faust agent for ``topic``; its lanes do the work and acknowledge."""
         self.lanes.register(topic, step, handler)
-        max_records, max_inflight = limits
-        schema = BatchSchema(max_records=max_records, max_inflight=max_inflight)
+        schema = BatchSchema(max_records=limits.records, max_bytes=limits.bytes, max_inflight=limits.batches)
         channel = self._app.topic(topic, schema=schema, maxsize=16384)
 
         async def hand_over(stream: Any) -> None:
