@@ -61,9 +61,9 @@ from streams.pipeline import Behave, Ingest, Reader
 from streams.records import WATERMARK, Control
 from streams.rounds import REPLACED, Rounds
 from streams.routing import Routes
-from streams.rule_topic import RuleTopic
+from streams.rule_topic import PUBLISHED, RuleTopic
 from streams.rule_watch import EVERY as RULES_EVERY
-from streams.rule_watch import PUBLISHED, RuleWatch
+from streams.rule_watch import RuleWatch
 from streams.sender import DeliveryFailed, Sender
 from streams.settings import Settings
 from streams.sinks.attempts import Sink

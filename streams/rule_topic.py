@@ -19,8 +19,10 @@ from streams.settings import Settings
 from streams.tail import Tail
 from streams.topics import RULES
 
-__all__ = ["LARGEST", "Board", "File", "Quarantine", "RuleTopic", "Running"]
+__all__ = ["LARGEST", "PUBLISHED", "Board", "File", "Quarantine", "RuleTopic", "Running"]
 
+#: What paths of published files begin with.
+PUBLISHED = "published/"
 #: Bytes of one published file.
 LARGEST = 900_000
 
@@ -57,6 +59,11 @@ class Board(NamedTuple):
     files: Mapping[str, File]
     quarantined: Mapping[str, Quarantine]  #: by the rule's id
     workers: Mapping[str, Running]  #: by host and process
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """The published files by the paths of their rules."""
+        return {f"{PUBLISHED}{name}": file.text for name, file in self.files.items()}
 
 
 class RuleTopic:

@@ -18,10 +18,10 @@ from detectors.rules import Problem, RuleSet, load
 from streams.correlate import Correlate
 from streams.pipeline import Reader
 from streams.rule_conduct import Conduct, Counts
-from streams.rule_topic import Quarantine, RuleTopic, Running
+from streams.rule_topic import PUBLISHED, Quarantine, RuleTopic, Running
 from streams.settings import Settings
 
-__all__ = ["EVERY", "GONE", "PUBLISHED", "TELLING", "RuleWatch"]
+__all__ = ["EVERY", "GONE", "TELLING", "RuleWatch"]
 
 log = logging.getLogger(__name__)
 
@@ -31,8 +31,6 @@ EVERY = 2.0
 TELLING = 60_000
 #: Milliseconds after which what a worker said is taken away by another.
 GONE = 86_400_000
-#: What paths of published files begin with.
-PUBLISHED = "published/"
 
 #: What was seen of files: path, time of the last change in ns, size.
 _Seen = tuple[tuple[str, int, int], ...]
@@ -66,8 +64,7 @@ class RuleWatch:
         reader.take(self.rules, self.quiet)
 
     def _loaded(self) -> RuleSet:
-        published = {f"{PUBLISHED}{name}": file.text for name, file in self.board.files.items()}
-        return load(self._paths, beside_starter=True, published=published, cache=self._cache, **self._context)
+        return load(self._paths, beside_starter=True, published=self.board.texts, cache=self._cache, **self._context)
 
     def _quiet(self) -> frozenset[str]:
         shadows = {f"{PUBLISHED}{name}" for name, file in self.board.files.items() if file.shadow}

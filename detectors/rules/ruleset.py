@@ -91,6 +91,16 @@ class RuleSet:
         self._by_parts: dict[tuple[str, str, str] | None, Index] = {}
         self._by_identity: dict[int, tuple[LogSourceLike | None, Index]] = {}
 
+    @property
+    def unread(self) -> tuple[Problem, ...]:
+        """Of the problems, those that are no matter of what else is loaded."""
+        return self._read[0]
+
+    @property
+    def written(self) -> tuple[Correlation, ...]:
+        """All correlations that were read, also those that refer to what is not there."""
+        return self._read[1]
+
     def beside(self, rules: Iterable[Rule]) -> RuleSet:
         """This set with more rules in it."""
         return RuleSet([*self.rules, *rules], *self._read)
