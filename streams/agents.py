@@ -271,6 +271,7 @@ class Worker:
             "clock": {socket.gethostname(): self.broker_clock.ahead},
             "rules": self.rules.counts(),
             "quarantined": {rule: f"{why.title}: {why.reason}." for rule, why in self.rules.quarantined.items()},
+            "unread_rules": self.rules.newer,
             "store": self.watch.store,
             "kafka": self.watch.kafka,
             "vault_waits": self.vault is not None and self.vault.waiting > 0,
