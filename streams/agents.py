@@ -61,7 +61,7 @@ from streams.pipeline import Behave, Ingest, Reader
 from streams.records import WATERMARK, Control
 from streams.rounds import REPLACED, Rounds
 from streams.routing import Routes
-from streams.rule_topic import PUBLISHED, RuleTopic
+from streams.rule_topic import RuleTopic
 from streams.rule_watch import EVERY as RULES_EVERY
 from streams.rule_watch import RuleWatch
 from streams.sender import DeliveryFailed, Sender
@@ -116,7 +116,7 @@ class Worker:
         sources, mistakes = load_sources(settings.sources)
         for mistake in mistakes:
             log.error("table not loaded: %s", mistake)
-        roots = [*(str(path.expanduser()) for path in settings.rules), PUBLISHED]
+        roots = [*(str(path.expanduser()) for path in settings.rules), topics.PUBLISHED]
         links = Links(settings.rules_url, roots)
         reader = Reader(self.rules.rules, epochs, links)
         self.rules.serve(reader)

@@ -18,12 +18,10 @@ import orjson
 from streams.lineage import SCHEMA
 from streams.settings import Settings
 from streams.tail import Tail
-from streams.topics import RULES
+from streams.topics import PUBLISHED, RULES
 
-__all__ = ["LARGEST", "PUBLISHED", "Board", "File", "Quarantine", "RuleTopic", "Running", "encoded"]
+__all__ = ["LARGEST", "Board", "File", "Quarantine", "RuleTopic", "Running", "encoded"]
 
-#: What paths of published files begin with.
-PUBLISHED = "published/"
 #: Bytes of one published file.
 LARGEST = 900_000
 #: What workers say where they have it to say.

@@ -20,8 +20,9 @@ from streams.correlate import Correlate
 from streams.pipeline import Reader
 from streams.rule_conduct import Conduct, Counts
 from streams.rule_shadows import built_on
-from streams.rule_topic import PUBLISHED, Quarantine, RuleTopic, Running
+from streams.rule_topic import Quarantine, RuleTopic, Running
 from streams.settings import Settings
+from streams.topics import PUBLISHED
 
 __all__ = ["EVERY", "GONE", "TELLING", "RuleWatch"]
 

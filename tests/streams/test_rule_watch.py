@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,7 @@ from streams.hits import hit_output
 from streams.pipeline import Reader, Released
 from streams.pseudonyms import Pseudonyms
 from streams.records import Record
-from streams.rule_topic import Board, File, Quarantine, RuleTopic
+from streams.rule_topic import Board, File, Quarantine, RuleTopic, Running
 from streams.rule_watch import GONE, TELLING, RuleWatch
 from streams.settings import Settings
 from streams.sources.cloudtrail import CLOUDTRAIL
@@ -434,3 +436,38 @@ async def test_each_worker_says_which_rules_it_runs(settings: Settings, folder: 
     assert set(topic.refresh().workers) == {"synthetic.0", "synthetic.1"}, "the last of the others took it away"
     for each in (one, two):
         each.watch.close()
+
+
+def test_what_is_published_is_listed_as_such_and_what_is_not_right_is_in_the_status(
+    ready: str, topic: RuleTopic, tmp_path: Path
+) -> None:
+    topic.publish("team.yml", File(rule(1, "CallOne", "Synthetic of all", "tags: [attack.t1078]")))
+    now = int(time.time() * 1000)
+    pairs = (("Synthetic both", "Synthetic one"),)
+    topic.run("synthetic.9", Running("0123abcd", 2, 0, 1, now, pairs, (("Synthetic two alone", "Synthetic two"),), 3))
+    tail: Any = topic._tail
+    tail.write(b"file/later.yml", b'{"v":99}')
+    (tmp_path / "own.yml").write_text(rule(1, "CallOne", "Synthetic of here") + "---" + rule(2, "CallTwo"))
+    shell = Shell(tmp_path / "home", ready)
+    own = str(tmp_path / "own.yml")
+    listed, covered, asjson, status = shell.run_together(
+        ["rules", "list", own, "--kafka"],
+        ["rules", "coverage", own, "--kafka"],
+        ["rules", "coverage", own, "--kafka", "--json"],
+        ["rules", "status"],
+    )
+    for key in (b"file/later.yml", b"worker/synthetic.9"):
+        tail.write(key, None)
+    assert [line.partition("  Synthetic ")[2] for line in listed.stdout.splitlines()] == [
+        "of all  (published: team.yml)",
+        f"rule  ({own})",
+    ]
+    assert "of these 1 published: Synthetic of all" in covered.stdout
+    assert json.loads(asjson.stdout)["published"] == [identity(1)]
+    assert status.returncode == 1
+    assert [line for line in status.stdout.splitlines() if not line.startswith(("worker", "published"))] == [
+        "in shadow    Synthetic both: it is built on Synthetic one",
+        "lacking      Synthetic two alone: it does without Synthetic two, which is in quarantine",
+        "not read     file/later.yml is of format 99: upgrade this host to see it",
+        "not read     3 files or quarantines by synthetic.9: upgrade it",
+    ]
