@@ -16,6 +16,11 @@ INPUT: Final = (500, 2)
 BLOCKS: Final = (4, FLUSH_BATCHES + 1)
 RECORDS: Final = (500, FLUSH_BATCHES + 1)
 
+#: Milliseconds between two looks of a consumer at which topics there are; the default is five minutes. A broker that
+#: has just started leaves topics out of its answer; a group that joins by that answer holds nothing of them until the
+#: next look, which makes it join again.
+TOPICS_AGE: Final = 10_000
+
 
 def faust_app(settings: Settings) -> BatchApp:
     """The app of one worker process, which connects nowhere before it is started."""
@@ -34,5 +39,6 @@ def faust_app(settings: Settings) -> BatchApp:
         broker_commit_interval=1.0,
         consumer_max_fetch_size=512 * 1024,
         consumer_auto_offset_reset="earliest",
+        consumer_metadata_max_age_ms=TOPICS_AGE,
         stream_wait_empty=False,
     )

@@ -93,6 +93,7 @@ class Ingested(NamedTuple):
     clock: int = 0  #: event time less the source's lateness; 0 where it says nothing about time
     again: int = 0  #: events among the outputs that are there a second time, for detectors alone
     clocks: Mapping[str, int] | None = None  #: the same by source, where the record held many of them
+    records: int = 1  #: how many they are, where the record held others
 
 
 class Reader:
@@ -162,26 +163,28 @@ class Ingest:
 
     def derive(self, raw: RawRecord) -> Ingested:
         """Everything one record becomes; never raises: what cannot be read is a dead letter that says why."""
+        if raw.value[:1] == b"[" and raw.line < _DEEPEST_LINE and (held := contents(raw.value)) is not None:
+            return self._several(raw, held)
         try:
             named = raw.headers.get(SOURCE)
-            if named:
-                source = _named(named, self._sources)
-                record = record_of(raw.value, source)
-            else:
-                record = parse(raw.value)
-                source = self._sources.recognise(record, raw.topic)
-            given = raw.headers.get(EVENT_ID)
-            fallback = partial(_event_id, given) if given else partial(digest, raw.topic, raw.partition, raw.offset)
-            released = self._reader.read(record, source, fallback_id=fallback, received=raw.received)
-            outputs = self._outputs(released)
+            source = _named(named, self._sources) if named else None
+            return self._one(raw, parse(raw.value) if source is None else record_of(raw.value, source), source)
         except (BadRecord, ValueError) as exc:
             if (held := contents(raw.value)) is not None and raw.line < _DEEPEST_LINE:
                 return self._several(raw, held)
             return self.refuse(raw, str(exc) if isinstance(exc, BadRecord) else f"{type(exc).__name__} while reading")
         except Exception as exc:
             return self.refuse(raw, f"{type(exc).__name__} while reading: a defect of the product, please report it")
+
+    def _one(self, raw: RawRecord, record: Mapping[str, Any], source: Source | None) -> Ingested:
+        """What is in ``record``, which lay in ``raw``; ``source`` where it was named. Raises on what cannot be read."""
+        if source is None:
+            source = self._sources.recognise(record, raw.topic)
+        given = raw.headers.get(EVENT_ID)
+        fallback = partial(_event_id, given) if given else partial(digest, raw.topic, raw.partition, raw.offset)
+        released = self._reader.read(record, source, fallback_id=fallback, received=raw.received)
         return Ingested(
-            outputs,
+            self._outputs(released),
             source.name,
             released.event.time - source.lateness if released.event.timely else 0,
             1 if released.earlier is not None and released.earlier[0].actor != released.event.actor else 0,
@@ -190,34 +193,45 @@ class Ingest:
     def _several(self, raw: RawRecord, held: Sequence[Any]) -> Ingested:
         """A record that no source reads, and that holds others: each is derived as if it lay there by itself.
 
-        Its id is made of the record's and its number. A bad one costs itself: its dead letter holds it alone, under the
-        id with which it counts once when it is sent again.
+        Their ids lie in its header, a line each, or are made of its own and their numbers. A bad one costs itself: its
+        dead letter holds it alone, under the id with which it counts once when it is sent again.
         """
         if len(held) > MOST:
             return self.refuse(raw, f"{len(held)} records in one: send at most {MOST} at a time")
-        given = raw.headers.get(EVENT_ID)
-        base = given.decode("utf-8", "replace") if given else digest(raw.topic, raw.partition, raw.offset)
+        given = raw.headers.get(EVENT_ID, b"")
+        ids: Sequence[bytes] = given.split(b"\n")
+        if len(ids) != len(held) or not all(ids):
+            base = given.decode("utf-8", "replace") if given else digest(raw.topic, raw.partition, raw.offset)
+            ids = [digest(base, number).encode() for number in range(1, len(held) + 1)]
         outputs: list[Output] = []
         findings: list[Output] = []
         clocks: dict[str, int] = {}
-        again = 0
-        for number, member in enumerate(held, 1):
-            one = raw._replace(
-                value=orjson.dumps(member),
-                headers={**raw.headers, EVENT_ID: digest(base, number).encode()},
-                line=raw.line * _DIGITS + number,
-            )
-            inner = self.derive(one)
+        again = records = 0
+        line = raw.line * _DIGITS
+        for number, (event_id, member) in enumerate(zip(ids, held, strict=True), 1):
+            inner = self._member(raw._replace(headers={**raw.headers, EVENT_ID: event_id}, line=line + number), member)
             for output in inner.outputs:
                 (findings if output.topic in FOUND else outputs).append(output)
             again += inner.again
+            records += inner.records
             for source, clock in (inner.clocks or {inner.source: inner.clock}).items():
                 if clock > clocks.get(source, 0):
                     clocks[source] = clock
         if len(outputs) > MOST_OTHERS or len(findings) > MOST_FINDINGS:
             became = f"{len(outputs)} outputs and {len(findings)} findings"
             return self.refuse(raw, f"{len(held)} records in one become {became}: send fewer at a time")
-        return Ingested([*outputs, *findings], again=again, clocks=clocks)
+        return Ingested([*outputs, *findings], again=again, clocks=clocks, records=records)
+
+    def _member(self, one: RawRecord, member: Any) -> Ingested:
+        """As :meth:`derive` of its bytes, which are made only where something is amiss; texts are records as well."""
+        if isinstance(member, dict):
+            try:
+                named = one.headers.get(SOURCE)
+                return self._one(one, member, _named(named, self._sources) if named else None)
+            except Exception:  # noqa: S110  told of below, where its dead letter needs its bytes
+                pass
+        value = member.encode() if isinstance(member, str) else orjson.dumps(member)
+        return self.derive(one._replace(value=value))
 
     def refuse(self, raw: RawRecord, reason: str) -> Ingested:
         """A dead letter instead of all that the record would become."""
