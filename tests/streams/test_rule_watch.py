@@ -16,7 +16,7 @@ from command_line import Shell
 
 from detectors.rules import load
 from detectors.rules.correlation import Hit
-from streams.commands.published import alive, differing
+from streams.commands.published import NotPublished, alive, differing, publish
 from streams.correlate import Correlate
 from streams.demo.records import cloudtrail
 from streams.embedded.kafka import EmbeddedKafka
@@ -322,6 +322,19 @@ correlation: {type: event_count, rules: [00000000-0000-4000-8000-000000000002], 
 def shadowed(text: str, title: str) -> str:
     assert f"title: {title}\n" in text
     return text.replace(f"title: {title}\n", f"title: {title}\nwardwatch: {{shadow: true}}\n")
+
+
+async def test_a_correlation_is_published_where_what_it_refers_to_is_there(
+    worker: Worker, folder: Path, settings: Settings, tmp_path: Path
+) -> None:
+    path = tmp_path / "lone.yml"
+    path.write_text(CORRELATED[CORRELATED.index("title: Synthetic both\n") :])
+    with pytest.raises(NotPublished, match=r"it refers to .*0001.*load its file as well"):
+        await asyncio.to_thread(publish, settings, path, shadow=False)
+    (folder / "a.yml").write_text(rule(1, "CallOne") + "---" + rule(2, "CallTwo"))
+    assert await asyncio.to_thread(publish, settings, path, shadow=False) == 3
+    await worker.looks()
+    assert {hit.plan for hit in worker.hits("CallTwo")} == {worker.plan(3), worker.plan(5)}
 
 
 async def test_a_rule_in_shadow_takes_the_correlations_on_it_into_shadow(
