@@ -62,7 +62,7 @@ def backtest(
             if read % 1024 == 0:
                 progress(read + (scan.passed if scan else 0))
         result.records = read + (scan.passed if scan else 0)
-        course.correlate()
+        course.correlate(lambda: progress(result.records))
     return result
 
 
@@ -138,9 +138,11 @@ class _Course:
         for name, trial in self._changed.items():
             trial.lost += name in before and name not in hit
 
-    def correlate(self) -> None:
-        """Tell the correlations of both worlds what was kept, in the order of its time."""
-        for fed in self._fed:
+    def correlate(self, progress: Callable[[], None]) -> None:
+        """Tell the correlations of both worlds what was kept, in the order of its time; ``progress`` now and then."""
+        for number, fed in enumerate(self._fed, 1):
+            if number % 1024 == 0:
+                progress()
             self._named.add(fed)
             self._found(self._active.take(fed.active, fed.time), self._proposed.take(fed.proposed, fed.time))
         self._found(self._active.settle(), self._proposed.settle())

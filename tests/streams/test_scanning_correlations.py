@@ -10,7 +10,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from detectors.rules import RuleSet, load
+from detectors.rules import RuleSet, load, starter_rules
 from streams.commands.files import detect
 from streams.demo.records import cloudtrail
 from streams.pipeline import Reader
@@ -181,3 +181,16 @@ def test_what_only_the_end_decides_comes_with_the_last_record(
     assert (errors, passed) == ("", 7)
     (told,) = map(orjson.loads, out.splitlines())
     assert (told["rule.name"], told["line"]) == ("Few keys", 9)
+
+
+def test_with_the_rules_that_ship_most_lines_are_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shipped = starter_rules()
+    assert shipped.correlations
+    lines = [line.replace(b'"s3.amazonaws.com"', b'"cloudtrail.amazonaws.com"') for line in stream(1_500, 9)]
+    files = [written(tmp_path, "a.jsonl", lines)]
+    out, errors, passed = passed_over(files, shipped, monkeypatch)
+    with monkeypatch.context() as patch:
+        patch.setattr(RuleSet, "passes", lambda *_: None)
+        assert found(files, shipped) == (out, errors)
+    assert out
+    assert passed > 1_000
