@@ -34,7 +34,7 @@ def rules_publish(
     settings = settings_or_exit()
     for path in paths:
         count = publish(settings, path, shadow=shadow)
-        print(f"{path.name}: {count:,} rules published{', in shadow' if shadow else ''}")
+        print(f"{path.name}: {count:,} {'rule' if count == 1 else 'rules'} published{', in shadow' if shadow else ''}")
 
 
 def rules_withdraw(

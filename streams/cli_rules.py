@@ -215,7 +215,7 @@ def rules_new(
     author: Annotated[str, typer.Option(metavar="NAME", help="Whom its alerts name as author.")] = "",
     source: Annotated[str, typer.Option(metavar="NAME", help="As sources list names them; auto.")] = "auto",
     out: Annotated[
-        Path | None, typer.Option(metavar="PATH", help="Write it there, a new file or into a folder.")
+        Path | None, typer.Option(metavar="PATH", help="Write it there: a new .yml file, or into a folder.")
     ] = None,
     form: Format = "auto",
 ) -> None:
@@ -249,7 +249,7 @@ def rules_new(
     if out is None:
         print(made.text, end="")
     else:
-        path = out / file_name(title) if out.is_dir() else out
+        path = out if out.suffix in (".yml", ".yaml") and not out.is_dir() else out / file_name(title)
         _write(path, made.text, new=True)
         print(path)
     if made.replaced:
@@ -384,6 +384,8 @@ def _there(paths: list[Path]) -> None:
 
 def _write(path: Path, text: str, *, new: bool = False) -> None:
     try:
+        if new:
+            path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("x" if new else "w", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError:

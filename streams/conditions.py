@@ -20,8 +20,8 @@ from streams.lineage import NewerSchema, TopicReplaced
 from streams.occasions import DETECTOR, GAP, SUBJECT, span
 from streams.rule_conduct import Counts
 from streams.settings import Settings
+from streams.sinks.database import StoreError
 from streams.sinks.elasticsearch import StoreUnavailable
-from streams.sinks.store import StoreError
 from streams.sources.own import OWN
 from streams.troubles import KINDS
 from streams.vault import VaultWaits

@@ -24,7 +24,6 @@ from streams.lineage import TopicReplaced
 from streams.pipeline import Ingest, Ingested
 from streams.records import WATERMARK, Output, RawRecord, Record
 from streams.sender import Sender
-from streams.sources.catalog import by_name
 from streams.state import COUNTS, BadDerived, KeyedStep, PartitionState
 from streams.tallies import Skews, Tally
 from streams.transport import Batch
@@ -169,7 +168,7 @@ class IngestHandler:
         """Of each source, the newest event against the broker's time; ``untimely``: the first one's number, from 1."""
         received = batch.records[-1].timestamp
         for source, clock in latest.items():
-            lateness = by_name(source).lateness
+            lateness = self._ingest.sources.by_name(source).lateness
             ahead = clock + lateness - received
             self._skews.observe(source, (ahead if ahead > 0 else min(0, ahead + lateness)) / 1000)
         for source, number in untimely.items():

@@ -156,7 +156,7 @@ class Ingest:
         sources: Sources = CATALOG,
     ) -> None:
         """``views``: which entities, beside the actor, some detector is keyed by. ``sources``: what is read."""
-        self._sources = sources
+        self.sources = sources
         self._reader = reader
         self._dead_letters = dead_letters
         self._views = tuple((kind, _KIND_BITS[kind]) for kind in views)
@@ -167,7 +167,7 @@ class Ingest:
             return self._several(raw, held)
         try:
             named = raw.headers.get(SOURCE)
-            source = _named(named, self._sources) if named else None
+            source = _named(named, self.sources) if named else None
             return self._one(raw, parse(raw.value) if source is None else record_of(raw.value, source), source)
         except (BadRecord, ValueError) as exc:
             if (held := contents(raw.value)) is not None and raw.line < _DEEPEST_LINE:
@@ -179,7 +179,7 @@ class Ingest:
     def _one(self, raw: RawRecord, record: Mapping[str, Any], source: Source | None) -> Ingested:
         """What is in ``record``, which lay in ``raw``; ``source`` where it was named. Raises on what cannot be read."""
         if source is None:
-            source = self._sources.recognise(record, raw.topic)
+            source = self.sources.recognise(record, raw.topic)
         given = raw.headers.get(EVENT_ID)
         fallback = partial(_event_id, given) if given else partial(digest, raw.topic, raw.partition, raw.offset)
         released = self._reader.read(record, source, fallback_id=fallback, received=raw.received)
@@ -206,12 +206,17 @@ class Ingest:
         outputs: list[Output] = []
         findings: list[Output] = []
         clocks: dict[str, int] = {}
-        again = records = 0
+        again = records = size = 0
         line = raw.line * _DIGITS
         for number, (event_id, member) in enumerate(zip(ids, held, strict=True), 1):
             inner = self._member(raw._replace(headers={**raw.headers, EVENT_ID: event_id}, line=line + number), member)
             for output in inner.outputs:
                 (findings if output.topic in FOUND else outputs).append(output)
+                size += len(output.value)
+            if size > LARGEST_TOGETHER:
+                return self.refuse(
+                    raw, f"{len(held)} records in one become more than {LARGEST_TOGETHER} bytes: send fewer at a time"
+                )
             again += inner.again
             records += inner.records
             for source, clock in (inner.clocks or {inner.source: inner.clock}).items():
@@ -227,7 +232,7 @@ class Ingest:
         if isinstance(member, dict):
             try:
                 named = one.headers.get(SOURCE)
-                return self._one(one, member, _named(named, self._sources) if named else None)
+                return self._one(one, member, _named(named, self.sources) if named else None)
             except Exception:  # noqa: S110  told of below, where its dead letter needs its bytes
                 pass
         value = member.encode() if isinstance(member, str) else orjson.dumps(member)

@@ -21,6 +21,7 @@ import yaml
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.admin import NewTopic
 from topic_reading import read_topic
+from typer.testing import CliRunner
 
 from detectors.registry import registered
 from detectors.rules import starter_rules
@@ -185,6 +186,8 @@ def test_the_rule_finds_its_own_events_and_no_others(tmp_path: Path) -> None:
     found = detect(tmp_path, command.split())
     assert found == [json.loads(shown)]
     assert len(tests["negative"]) == 1
+    checked = CliRunner().invoke(cli.app, ["rules", "check", str(tmp_path / "night-export.yml")])
+    assert (checked.exit_code, checked.stdout) == (0, "1 rule: 0 errors, 0 warnings, 0 notes\n")
 
 
 def test_the_settings_shown_are_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

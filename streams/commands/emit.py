@@ -110,6 +110,7 @@ def check(
         except ValueError as exc:
             bad += 1
             print(f"{item.file}:{item.line}: {exc}", file=errors)
-    kinds = "".join(f", {number} {name}" for name, number in good.most_common())
-    print(f"{good.total()} events are right, {bad} are not{kinds}; nothing was sent", file=errors)
+    kinds = ", ".join(f"{number} {name}" for name, number in good.most_common())
+    told = f"{good.total()} of {good.total() + bad} events are right" + (f" ({kinds})" if kinds else "")
+    print(f"{told}; nothing was sent", file=errors)
     return 1 if bad else 0

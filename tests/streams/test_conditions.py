@@ -14,8 +14,8 @@ from streams.lanes import LaneStatus, Loss
 from streams.lineage import NewerSchema
 from streams.sender import DeliveryFailed
 from streams.settings import Settings
+from streams.sinks.database import StoreError
 from streams.sinks.elasticsearch import StoreUnavailable
-from streams.sinks.store import StoreError
 from streams.troubles import KINDS
 from streams.vault import VaultWaits
 

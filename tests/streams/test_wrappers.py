@@ -184,6 +184,14 @@ def test_a_record_that_is_refused_whole_keeps_the_ids_of_what_it_holds() -> None
     assert open_letter(letter.value, bytes(PRIVATE)).headers[EVENT_ID] == given
 
 
+def test_a_record_whose_letters_would_fill_the_memory_is_one_letter() -> None:
+    headers = {f"h{number}": b"x" * 512 for number in range(120)}
+    (letter,) = ingest().derive(raw(b"[" + b",".join([b"{}"] * 1000) + b"]", **headers)).outputs
+    assert open_letter(letter.value, bytes(PRIVATE)).reason == (
+        "1000 records in one become more than 32000000 bytes: send fewer at a time"
+    )
+
+
 def test_letters_of_one_record_have_names_of_their_own() -> None:
     outputs = ingest().derive(RawRecord("audit.cloud", 0, 7, NOW, b'{"Records": [{}, 7, null, {}]}', {})).outputs
     assert [output.key.decode() for output in outputs] == [f"audit.cloud/0/7.{n}" for n in (1, 2, 3, 4)]
