@@ -63,7 +63,7 @@ from streams.rounds import Rounds
 from streams.routing import Routes
 from streams.rule_topic import RuleTopic
 from streams.rule_watch import EVERY as RULES_EVERY
-from streams.rule_watch import PUBLISHED, RuleWatch
+from streams.rule_watch import RuleWatch
 from streams.sender import DeliveryFailed, Sender
 from streams.settings import Settings
 from streams.sinks.attempts import Sink
@@ -116,7 +116,7 @@ class Worker:
         sources, mistakes = load_sources(settings.sources)
         for mistake in mistakes:
             log.error("table not loaded: %s", mistake)
-        roots = [*(str(path.expanduser()) for path in settings.rules), PUBLISHED]
+        roots = [*(str(path.expanduser()) for path in settings.rules), topics.PUBLISHED]
         links = Links(settings.rules_url, roots)
         reader = Reader(self.rules.rules, epochs, links)
         self.rules.serve(reader)
@@ -240,6 +240,7 @@ class Worker:
             "clock": {socket.gethostname(): self.broker_clock.ahead},
             "rules": self.rules.counts(),
             "quarantined": {rule: f"{why.title}: {why.reason}." for rule, why in self.rules.quarantined.items()},
+            "unread_rules": self.rules.newer,
             "store": self.watch.store,
             "kafka": self.watch.kafka,
             "vault_waits": self.vault is not None and self.vault.waiting > 0,

@@ -105,10 +105,14 @@ class Reader:
         self._at = pseudonyms.at
         self.take(rules)
 
-    def take(self, rules: RuleSet, quiet: Set[str] = frozenset()) -> None:
-        """Go on with these rules from the next record on; those whose ids are ``quiet`` are only counted."""
+    def take(self, rules: RuleSet, quiet: Set[str] = frozenset(), stopped: Set[str] = frozenset()) -> None:
+        """Go on with these rules from the next record on; those whose ids are ``quiet`` alert nobody.
+
+        Those ``stopped`` feed no correlation either.
+        """
         self._rules = rules
-        self._quiet = quiet
+        self._quiet = quiet | rules.correlations.silent
+        self._stopped = stopped
 
     def read(
         self, record: Mapping[str, Any], source: Source, *, fallback_id: Callable[[], str], received: int
@@ -123,8 +127,8 @@ class Reader:
         # A time that cannot be trusted makes no indicator expire.
         time = event.time if event.timely else None
         matches = self._rules.match(seen, draft.fields, draft.logsource or source.logsource, time)
-        if matches and self._quiet:
-            matches = [match for match in matches if match.rule.id not in self._quiet]
+        if matches and self._stopped:
+            matches = [match for match in matches if match.rule.id not in self._stopped]
         hits: list[Hit] = []
         correlations = self._rules.correlations
         if matches and correlations:
@@ -135,8 +139,8 @@ class Reader:
             earlier = None if same == event else (same, before)
             if hits:
                 hits.extend(hits_of(correlations, matches, draft, source, same, before))
-        if matches and correlations.silent:
-            matches = [match for match in matches if match.rule.id not in correlations.silent]
+        if matches and self._quiet:
+            matches = [match for match in matches if match.rule.id not in self._quiet]
         return Released(event, source, matches, pseudonyms, earlier, hits, self._links)
 
 

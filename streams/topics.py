@@ -71,6 +71,8 @@ DEAD_LETTERS = "dead.letters"
 INSTALLATION = "installation"
 VAULT = "vault"
 RULES = "rules"
+#: What the paths of rules begin with that lie there.
+PUBLISHED = "published/"
 
 
 def state_of(topic: str, step: str) -> str:

@@ -26,7 +26,7 @@ from typer.testing import CliRunner
 from detectors.registry import registered
 from detectors.rules import starter_rules
 from streams import cli
-from streams.conditions import KINDS, Look
+from streams.conditions import Look
 from streams.emitter import TOPICS, DeviceEvent, Emitter, Spool
 from streams.event_keeping import FILTERED
 from streams.keys import load_keys
@@ -39,6 +39,7 @@ from streams.sinks.elasticsearch import ALERTS, FINDINGS
 from streams.sinks.webhook import decode_secret, sign
 from streams.sources.catalog import SOURCES
 from streams.state import COUNTS
+from streams.troubles import KINDS
 from streams.vault import Vault
 
 ROOT = Path(__file__).parents[1]
@@ -280,7 +281,7 @@ def test_every_alert_of_the_pipeline_is_in_its_table_and_no_other() -> None:
     )
     assert {name: severity for name, severity, _ in rows} == {name: kind.severity for name, kind in KINDS.items()}
     at_once = {name for name, _, limit in rows if limit == "at once"}
-    assert at_once == {"lost", "lost_events", "dead_letters", "rotation", "quarantine"}
+    assert at_once == {"lost", "lost_events", "dead_letters", "rotation", "quarantine", "rules"}
     limits = set(re.findall(r"`(\w+_(?:after|limit))`", PAPERS["docs/operations.md"]))
     assert limits == {name for name in Settings.model_fields if name.endswith(("_after", "_limit"))} - {
         "idle_after",

@@ -92,6 +92,12 @@ class Memory:
             else:
                 self._take(one, found)
 
+    @property
+    def due(self) -> int:
+        """A watermark up to which :meth:`settle` finds nothing to do."""
+        first = self._timers.first()
+        return _END if first is None else first[0]
+
     def _count(self, name: str) -> None:
         self.counts[name] = self.counts.get(name, 0) + 1
 

@@ -6,15 +6,16 @@ from collections.abc import Iterator
 from typing import Any
 
 from detectors.rules import Rule, RuleSet
+from streams.topics import PUBLISHED
 
-__all__ = ["as_json", "as_lines"]
+__all__ = ["as_json", "as_lines", "origin"]
 
 
 def as_lines(rules: RuleSet) -> Iterator[str]:
     """One line a rule: id, level, log source, where it comes from, title."""
     width = max((len(_source(rule)) for rule in rules.rules), default=0)
     for rule in rules.rules:
-        yield f"{rule.id}  {rule.level:<13}  {_source(rule):<{width}}  {rule.title}  ({_origin(rule)})"
+        yield f"{rule.id}  {rule.level:<13}  {_source(rule):<{width}}  {rule.title}  ({origin(rule)})"
 
 
 def as_json(rules: RuleSet) -> list[dict[str, Any]]:
@@ -25,7 +26,7 @@ def as_json(rules: RuleSet) -> list[dict[str, Any]]:
             "level": rule.level,
             "title": rule.title,
             "logsource": {"product": rule.product, "service": rule.service, "category": rule.category},
-            "origin": _origin(rule),
+            "origin": origin(rule),
             "path": rule.path,
             "line": rule.line,
             "version": rule.version,
@@ -42,5 +43,8 @@ def _source(rule: Rule) -> str:
     return "/".join(part or "*" for part in (rule.product, rule.service, rule.category))
 
 
-def _origin(rule: Rule) -> str:
-    return "starter pack" if rule.path.startswith("packs/") else rule.path
+def origin(rule: Rule) -> str:
+    """Where a rule comes from: ``starter pack``, its file, or ``published: `` and the name it is published under."""
+    if rule.path.startswith("packs/"):
+        return "starter pack"
+    return f"published: {rule.path.removeprefix(PUBLISHED)}" if rule.path.startswith(PUBLISHED) else rule.path
