@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from detectors.base import Detector, EntityKind
+from detectors.base import Detector
 from detectors.models.rarity import RarityDetector
 from detectors.models.rate import RateDetector
 
-__all__ = ["by_entity", "registered"]
+__all__ = ["registered"]
 
 _REGISTERED: Final[tuple[Detector[Any], ...]] = (
     RateDetector("actor"),
@@ -22,8 +22,3 @@ _REGISTERED: Final[tuple[Detector[Any], ...]] = (
 def registered() -> tuple[Detector[Any], ...]:
     """Every detector there is; each satisfies :func:`detectors.checks.check_detector`. They hold no state."""
     return _REGISTERED
-
-
-def by_entity(kind: EntityKind) -> tuple[Detector[Any], ...]:
-    """The detectors keyed by one kind of entity."""
-    return tuple(detector for detector in _REGISTERED if detector.entity == kind)

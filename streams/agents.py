@@ -47,23 +47,23 @@ from streams.deadletters import DeadLetters
 from streams.deliveries import DeliveryHandler
 from streams.epochs import Epochs
 from streams.faust_app import BLOCKS, INPUT, RECORDS, faust_app
+from streams.feeding import Feed
 from streams.handlers import IngestHandler, KeyedHandler
 from streams.indexing import IndexHandler, stores_of
 from streams.installation import Installation, KeyWatch, agree
 from streams.keeping_progress import KeepingProgress
 from streams.keys import Keys, keys_of
-from streams.lanes import Handler, Lanes
-from streams.lineage import TopicReplaced
+from streams.lanes import Handler
 from streams.metrics import Metrics
 from streams.notify import Notify
 from streams.permissions import roles
 from streams.pipeline import Behave, Ingest, Reader
 from streams.records import WATERMARK, Control
-from streams.rounds import REPLACED, Rounds
+from streams.rounds import Rounds
 from streams.routing import Routes
 from streams.rule_topic import RuleTopic
 from streams.rule_watch import EVERY as RULES_EVERY
-from streams.rule_watch import PUBLISHED, RuleWatch
+from streams.rule_watch import RuleWatch
 from streams.sender import DeliveryFailed, Sender
 from streams.settings import Settings
 from streams.sinks.attempts import Sink
@@ -73,7 +73,6 @@ from streams.sources.catalog import set_ehr_zone
 from streams.sources.known import load_sources
 from streams.state import KeyedStep
 from streams.tallies import Skews, Tally
-from streams.transport import Batch, BatchSchema
 from streams.vault import Vault
 from streams.watch import Watch
 from streams.watermarks import InputClocks
@@ -98,7 +97,8 @@ class Worker:
         self.client: dict[str, Any] = {"bootstrap_servers": settings.kafka, **settings.security.aiokafka()}
         self.topic_ids = topic_ids(settings, needed=roles(settings.application)["worker"])
         self.app = faust_app(settings)
-        self.lanes = Lanes(self)
+        self._feed = Feed(self.app, settings, self.topic_ids)
+        self.lanes = self._feed.lanes
         self.broker_clock = BrokerClock(time.time)
         self.tallies: dict[tuple[str, str], Tally] = defaultdict(Tally)
         self.skews = Skews()
@@ -116,7 +116,7 @@ class Worker:
         sources, mistakes = load_sources(settings.sources)
         for mistake in mistakes:
             log.error("table not loaded: %s", mistake)
-        roots = [*(str(path.expanduser()) for path in settings.rules), PUBLISHED]
+        roots = [*(str(path.expanduser()) for path in settings.rules), topics.PUBLISHED]
         links = Links(settings.rules_url, roots)
         reader = Reader(self.rules.rules, epochs, links)
         self.rules.serve(reader)
@@ -156,35 +156,9 @@ class Worker:
         self._rounds.begin()
         self._hook()
 
-    # What the lanes ask of the log: streams.lanes.Log
-
-    async def seek(self, tp: TP, offset: int) -> None:
-        await self.app.consumer.seek(tp, offset)
-
-    async def log_start(self, tp: TP) -> int:
-        return int(await self.app.consumer.log_start(tp))
-
-    async def position(self, tp: TP) -> int | None:
-        position: int | None = await self.app.consumer.position(tp)
-        return position
-
-    async def identify(self, topic: str) -> None:
-        if topic in await self._rounds.replaced():
-            raise TopicReplaced(REPLACED)
-
     def _agent(self, topic: str, step: str, handler: Callable[[int], Handler]) -> None:
-        """One Faust agent for ``topic``; its lanes do the work and acknowledge."""
-        self.lanes.register(topic, step, handler)
-        max_records, max_inflight = BLOCKS if topic in topics.BLOCKS else INPUT if topic in topics.INPUTS else RECORDS
-        schema = BatchSchema(max_records=max_records, max_inflight=max_inflight)
-        channel = self.app.topic(topic, schema=schema, maxsize=16384)
-
-        async def hand_over(stream: Any) -> None:
-            batch: Batch
-            async for batch in stream.noack():
-                self.lanes.put(batch)
-
-        self.app.agent(channel, name=f"{step}.{topic}")(hand_over)
+        limits = BLOCKS if topic in topics.BLOCKS else INPUT if topic in topics.INPUTS else RECORDS
+        self._feed.agent(topic, step, handler, limits)
 
     def _ingest_handler(self, topic: str) -> Callable[[int], Handler]:
         return lambda partition: IngestHandler(
@@ -246,11 +220,6 @@ class Worker:
 
     def _hook(self) -> None:
         app = self.app
-        app.on_release = self.lanes.release
-
-        @app.on_partitions_assigned.connect(weak=False)  # type: ignore[untyped-decorator]
-        async def assign(_: Any, assigned: Any, **kwargs: Any) -> None:
-            self.lanes.assign(assigned)
 
         @app.task  # type: ignore[untyped-decorator]
         async def watermarks() -> None:
@@ -271,6 +240,7 @@ class Worker:
             "clock": {socket.gethostname(): self.broker_clock.ahead},
             "rules": self.rules.counts(),
             "quarantined": {rule: f"{why.title}: {why.reason}." for rule, why in self.rules.quarantined.items()},
+            "unread_rules": self.rules.newer,
             "store": self.watch.store,
             "kafka": self.watch.kafka,
             "vault_waits": self.vault is not None and self.vault.waiting > 0,

@@ -7,12 +7,12 @@ async with AsyncEmitter("kafka.hospital.example:9092", producer="ehr-gateway") a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Any
 
-from streams.emitter import AuditEvent, CloudTrailEvent, DeviceEvent, Emitter
+from streams.emitter import Emitter, Event
 
 __all__ = ["AsyncEmitter"]
 
@@ -35,15 +35,17 @@ class AsyncEmitter:
                 self._emitter = await self._run(lambda: Emitter(**self._given))
             return self._emitter
 
-    async def emit(
-        self,
-        event: AuditEvent | DeviceEvent | CloudTrailEvent | Mapping[str, Any],
-        **given: Any,
-    ) -> str:
+    async def emit(self, event: Event, **given: Any) -> str:
         """As :meth:`Emitter.emit <streams.emitter.Emitter.emit>`: gives the event's id once it is taken."""
         emitter = self._emitter or await self.open()
         identity: str = await self._run(lambda: emitter.emit(event, **given))
         return identity
+
+    async def emit_many(self, events: Iterable[Event], **given: Any) -> list[str]:
+        """As :meth:`Emitter.emit_many <streams.emitter.Emitter.emit_many>`."""
+        emitter = self._emitter or await self.open()
+        identities: list[str] = await self._run(lambda: emitter.emit_many(events, **given))
+        return identities
 
     async def flush(self, timeout: float | None = None) -> None:
         """As :meth:`Emitter.flush <streams.emitter.Emitter.flush>`."""

@@ -8,6 +8,7 @@ from streams import topics
 from streams.schemas import EVENTS, schema
 from streams.sources.catalog import SOURCES
 from streams.sources.own import OWN
+from streams.wrappers import MOST
 
 __all__ = ["document"]
 
@@ -19,8 +20,8 @@ _HEADERS: Final[dict[str, Any]] = {
         "event-id": {
             "type": "string",
             "minLength": 1,
-            "maxLength": 512,
-            "description": "the same in every retry, so that the event counts once; counts where the record has no id",
+            "description": "the same in every retry, so that the event counts once; counts where the record has no id. "
+            "Of an array: one in a line for each of its events",
         },
         "producer": {
             "type": "string",
@@ -47,7 +48,8 @@ def document() -> dict[str, Any]:
         "info": {
             "title": "Wardwatch",
             "version": "1",
-            "description": "Audit events that services send. One record is one event; see docs/services.md.",
+            "description": "Audit events that services send. One record is one event, or an array of events; "
+            "see docs/services.md.",
             "license": {"name": "Apache-2.0"},
         },
         "defaultContentType": "application/json",
@@ -106,7 +108,8 @@ def _message(name: str) -> dict[str, Any]:
         },
     }
     if name in EVENTS:
-        message["payload"] = {"$ref": f"#/components/schemas/{name}"}
+        one = {"$ref": f"#/components/schemas/{name}"}
+        message["payload"] = {"anyOf": [one, {"type": "array", "minItems": 1, "maxItems": MOST, "items": one}]}
     return message
 
 

@@ -41,19 +41,27 @@ def register(app: typer.Typer) -> None:
         source: Annotated[str, typer.Option(metavar="NAME", help="As for detect.")] = "auto",
         against: Annotated[
             list[Path] | None,
-            typer.Option(metavar="PATH", help="The active rules; those that workers here would load, without it."),
+            typer.Option(
+                metavar="PATH",
+                help="The active rules; without it those that workers here would load, with --kafka the published too.",
+            ),
         ] = None,
         form: Format = "auto",
         as_json: Annotated[bool, typer.Option("--json", help="For scripts: one JSON document.")] = False,
     ) -> None:
         """Try rules on recorded events: hits a day, whom and what they are about, which rules find the same, and how
-        many alerts a day there would be. A candidate with the id of an active rule is taken as its next version.
+        many alerts a day there would be, of correlations too, which may refer to active rules. A candidate with the id
+        of an active rule is taken as its next version.
         """
         from detectors.rules import load  # noqa: PLC0415
-        from streams.commands import backtest as module  # noqa: PLC0415
         from streams.commands.accesses import NotAsked, moment  # noqa: PLC0415
+        from streams.commands.backtest import backtest as tried  # noqa: PLC0415
+        from streams.commands.backtest import both  # noqa: PLC0415
+        from streams.commands.backtest_counts import Period  # noqa: PLC0415
+        from streams.commands.backtest_counts import as_json as told  # noqa: PLC0415
         from streams.commands.backtest_report import report  # noqa: PLC0415
-        from streams.commands.files import rules_of  # noqa: PLC0415
+        from streams.commands.published import board  # noqa: PLC0415
+        from streams.embedded.jars import cache_folder  # noqa: PLC0415
         from streams.scanning import Scan  # noqa: PLC0415
 
         if kafka == bool(files):
@@ -63,20 +71,26 @@ def register(app: typer.Typer) -> None:
                 fail(f"{path} is not there")
         settings, sources, now = settings_or_exit(), sources_or_exit(), int(time.time() * 1000)
         try:
-            period = module.Period(moment(since, now) if since else 0, moment(until, now) if until else 1 << 62)
+            period = Period(moment(since, now) if since else 0, moment(until, now) if until else 1 << 62)
         except NotAsked as exc:
             fail(str(exc))
-        candidates = rules_of(rules, sys.stderr, **settings.rule_context)
-        if not candidates.rules:
+        cache = cache_folder() / "rules.cache"
+        candidates = load(rules, cache=cache, **settings.rule_context)
+        for problem in candidates.unread:
+            print(problem, file=sys.stderr)
+        if not candidates.rules and not candidates.written:
             fail("there is no rule to try")
         ours = [path.expanduser() for path in settings.rules]
-        active = load(against or ours, beside_starter=not against, **settings.rule_context)
-        scan = None if kafka else Scan(module.both(candidates, active), sample=True)
-        result = module.backtest(
+        published = board(settings).texts if kafka and not against else {}
+        active = load(
+            against or ours, beside_starter=not against, published=published, cache=cache, **settings.rule_context
+        )
+        scan = None if kafka else Scan(both(candidates, active), sample=True)
+        result = tried(
             _items(files or [], settings, sources, period.since, scan, form_or_exit(form)),
             candidates,
             active,
-            reader_or_exit(module.both(candidates, active)),
+            reader_or_exit(both(candidates, active)),
             source=source_or_exit(source, sources),
             sources=sources,
             scan=scan,
@@ -86,7 +100,7 @@ def register(app: typer.Typer) -> None:
             progress=_Progress() if sys.stderr.isatty() else lambda records: None,
         )
         if as_json:
-            print_json(module.as_json(result))
+            print_json(told(result))
         else:
             for line in report(result, {rule.id: rule.title for rule in active.rules}):
                 print(line)

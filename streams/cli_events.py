@@ -54,7 +54,8 @@ def who(
         return
     _tell(answer)
     for access in answer.entries:
-        print(f"{access.actor}  {access.count:,} times, {_when(access.first)} to {_when(access.last)}")
+        often, until = (f"{access.count:,} times", f" to {_when(access.last)}") if access.count > 1 else ("once", "")
+        print(f"{access.actor}  {often}, {_when(access.first)}{until}")
         parts = (access.actions, access.purposes, access.outcomes, access.sources)
         print("    " + "; ".join(told for told in map(_counted, parts) if told))
 

@@ -35,10 +35,17 @@ def letters_list(
 ) -> None:
     """Where each came from and why it is here. What it says stays sealed."""
     from collections import Counter  # noqa: PLC0415
+    from itertools import chain  # noqa: PLC0415
 
     from streams.commands.alert_line import printable  # noqa: PLC0415
 
-    found = (e for e in _letters(producer, reason) if replayed or not e.replayed)
+    kept = (e for e in _letters(producer, reason) if replayed or not e.replayed)
+    first = next(kept, None)
+    if first is None:
+        fits = " that fits" if producer or reason else ""
+        print(f"there is no dead letter{fits}{'' if replayed else ', but for those sent again'}", file=sys.stderr)
+        return
+    found = chain([first], kept)
     if count:
         counts = Counter((e.clear["stage"], e.producer, e.clear["reason"]) for e in found)
         for (stage, sender, why), number in counts.most_common():

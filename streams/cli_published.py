@@ -34,7 +34,7 @@ def rules_publish(
     settings = settings_or_exit()
     for path in paths:
         count = publish(settings, path, shadow=shadow)
-        print(f"{path.name}: {count:,} rules published{', in shadow' if shadow else ''}")
+        print(f"{path.name}: {count:,} {'rule' if count == 1 else 'rules'} published{', in shadow' if shadow else ''}")
 
 
 def rules_withdraw(
@@ -66,7 +66,7 @@ def rules_status(
 ) -> None:
     """Which set of rules each worker runs, who differs from the others, what is published, and what is in quarantine.
 
-    Exit 1 where workers differ or a rule is in quarantine.
+    Exit 1 where workers differ, a rule is in quarantine, or somebody does without what a later version wrote.
     """
     from streams.commands.alert_line import printable  # noqa: PLC0415
     from streams.commands.published import alive, board, differing  # noqa: PLC0415
@@ -82,6 +82,7 @@ def rules_status(
                 },
                 "published": {name: {"shadow": file.shadow, "by": file.by} for name, file in found.files.items()},
                 "quarantined": {rule: why._asdict() for rule, why in found.quarantined.items()},
+                "not_read": dict(found.newer),
             }
         )
     else:
@@ -92,6 +93,16 @@ def rules_status(
             print("worker       none says anything")
         for name, file in sorted(found.files.items()):
             print(f"published    {printable(name)} by {printable(file.by)}{', in shadow' if file.shadow else ''}")
+        for title, rule in sorted({pair for running in workers.values() for pair in running.shadowed}):
+            print(f"in shadow    {printable(title)}: it is built on {printable(rule)}")
         for rule, why in sorted(found.quarantined.items()):
             print(f"quarantined  {printable(rule)} {printable(why.title)}: {printable(why.reason)}")
-    raise typer.Exit(1 if others or found.quarantined else 0)
+        for title, rule in sorted({pair for running in workers.values() for pair in running.lacking}):
+            print(f"lacking      {printable(title)}: it does without {printable(rule)}, which is in quarantine")
+        for key, version in sorted(found.newer.items()):
+            print(f"not read     {printable(key)} is of format {version}: upgrade this host to see it")
+        for name, running in workers.items():
+            if running.newer:
+                print(f"not read     {running.newer:,} files or quarantines by {name}: upgrade it")
+    unread = found.newer or any(running.newer for running in workers.values())
+    raise typer.Exit(1 if others or found.quarantined or unread else 0)

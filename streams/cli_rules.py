@@ -6,6 +6,7 @@ For CI: 0 where all is well, 1 where something is wrong with a rule, 2 where the
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -29,6 +30,9 @@ Paths = Annotated[list[Path], typer.Argument(metavar="PATH", help="Files of Sigm
 Active = Annotated[
     list[Path] | None,
     typer.Argument(metavar="PATH", help="Files or folders of rules; the starter pack and those of settings, else."),
+]
+Kafka = Annotated[
+    bool, typer.Option("--kafka", help="With what is published to every worker, in place of other rules of its ids.")
 ]
 Named = Annotated[
     str, typer.Argument(metavar="RULE", help="A rule's file, or the id or title of one that rules list names.")
@@ -179,12 +183,13 @@ def rules_coverage(
         bool, typer.Option("--cloud", help="The layer shows the platforms of clouds and identity providers alone.")
     ] = False,
     name: Annotated[str, typer.Option(metavar="TEXT", help="What the layer is called.")] = "Wardwatch rules",
+    kafka: Kafka = False,
     as_json: Json = False,
 ) -> None:
     """Which techniques of ATT&CK rules look for, by tactic, and which sources no rule is tried on."""
     from streams.commands.rules import coverage  # noqa: PLC0415
 
-    covered = coverage.coverage_of(_active(paths), sources_or_exit())
+    covered = coverage.coverage_of(_active(paths, kafka=kafka), sources_or_exit())
     if layer is not None:
         import orjson  # noqa: PLC0415
 
@@ -210,7 +215,7 @@ def rules_new(
     author: Annotated[str, typer.Option(metavar="NAME", help="Whom its alerts name as author.")] = "",
     source: Annotated[str, typer.Option(metavar="NAME", help="As sources list names them; auto.")] = "auto",
     out: Annotated[
-        Path | None, typer.Option(metavar="PATH", help="Write it there, a new file or into a folder.")
+        Path | None, typer.Option(metavar="PATH", help="Write it there: a new .yml file, or into a folder.")
     ] = None,
     form: Format = "auto",
 ) -> None:
@@ -244,7 +249,7 @@ def rules_new(
     if out is None:
         print(made.text, end="")
     else:
-        path = out / file_name(title) if out.is_dir() else out
+        path = out if out.suffix in (".yml", ".yaml") and not out.is_dir() else out / file_name(title)
         _write(path, made.text, new=True)
         print(path)
     if made.replaced:
@@ -254,11 +259,11 @@ def rules_new(
 
 
 @rules_app.command("list", short_help="Every rule that is loaded.")
-def rules_list(paths: Active = None, as_json: Json = False) -> None:
+def rules_list(paths: Active = None, kafka: Kafka = False, as_json: Json = False) -> None:
     """Every rule: id, level, log source, title, where it comes from. Exit 1 where one cannot be loaded."""
     from streams.commands.rules import listing  # noqa: PLC0415
 
-    rules = _active(paths)
+    rules = _active(paths, kafka=kafka)
     if as_json:
         print_json(listing.as_json(rules))
     else:
@@ -341,13 +346,18 @@ def rules_convert(
     raise typer.Exit(1 if refused else 0)
 
 
-def _active(paths: list[Path] | None) -> RuleSet:
-    """The rules at ``paths``, else those that a worker of these settings runs."""
+def _active(paths: list[Path] | None, *, kafka: bool = False) -> RuleSet:
+    """The rules at ``paths``, else those that a worker of these settings runs; of the published ones with ``kafka``."""
     from detectors.rules import load  # noqa: PLC0415
 
     settings = settings_or_exit()
     _there(paths or [])
-    return load(paths or settings.rules, beside_starter=not paths, **settings.rule_context)
+    published: Mapping[str, str] = {}
+    if kafka:
+        from streams.commands.published import board  # noqa: PLC0415
+
+        published = board(settings).texts
+    return load(paths or settings.rules, beside_starter=not paths, published=published, **settings.rule_context)
 
 
 def _record(event: str, form: str) -> tuple[Any, str]:
@@ -374,6 +384,8 @@ def _there(paths: list[Path]) -> None:
 
 def _write(path: Path, text: str, *, new: bool = False) -> None:
     try:
+        if new:
+            path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("x" if new else "w", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError:

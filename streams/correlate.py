@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import replace
 from typing import Any, Final
@@ -47,6 +48,7 @@ class Correlate:
     def __init__(self, rules: RuleSet, links: Links | None = None, *, most: int = MOST_GROUPS) -> None:
         """``links``: where people read the rules. ``most``: groups of one partition that are kept at once."""
         self._most = most
+        self.found: Counter[str] = Counter()  #: by id, how often a correlation held, also where it tells nobody
         self._links = links or Links()
         self.take(rules)
 
@@ -121,8 +123,11 @@ class Correlate:
         for one in told:
             if not isinstance(one, Finding):
                 yield hit_output(one)
-            elif one.rule["id"] not in self._quiet:
-                yield finding_output(replace(one, rule=self._of_rule[one.rule["id"]]))
+                continue
+            name = one.rule["id"]
+            self.found[name] += 1
+            if name not in self._quiet:
+                yield finding_output(replace(one, rule=self._of_rule[name]))
 
     def due(self, raw: bytes) -> int:
         """When a saved group has something to do. Raises NewerSchema on what a later version saved."""

@@ -29,8 +29,9 @@ __all__ = ["DeadLetter", "DeadLetters", "open_letter"]
 #: words, and no number long enough to be somebody's.
 _CLEAR = ("source", "producer")
 _NAME = regex(r"(?:[A-Za-z._-]|[0-9]{1,3}(?![0-9])){1,64}")
-#: Bytes of a header that is kept; a longer one is none that replaying needs.
+#: Bytes of a header that is kept; a longer one is none that replaying needs, but the ids of many events in one record.
 _HEADER_BYTES = 512
+_IDS = "event-id"
 #: Bytes of all headers that are kept, so that the letter of the largest record is one that its topic takes.
 _HEADERS_BYTES = 64 * 1024
 
@@ -45,7 +46,7 @@ class DeadLetter:
     partition: int
     offset: int
     received: int  #: ms
-    headers: Mapping[str, str]  #: as they came, those of up to 512 bytes
+    headers: Mapping[str, str]  #: as they came, those of up to 512 bytes and the ids
     value: bytes  #: the record, whole
     key: bytes | None = None  #: the record's, which keeps it in order with others
 
@@ -90,7 +91,7 @@ def _kept(headers: Mapping[str, bytes]) -> dict[str, str]:
     for name, value in headers.items():
         raw = value or b""
         room -= len(name) + len(raw)
-        if len(raw) <= _HEADER_BYTES and room >= 0:
+        if (len(raw) <= _HEADER_BYTES or name == _IDS) and room >= 0:
             kept[name] = raw.decode("utf-8", "replace")
     return kept
 

@@ -18,7 +18,6 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import httpx
-from faust.types import TP
 
 from detectors.rules import load
 from streams import topics
@@ -26,20 +25,19 @@ from streams.admin import SetupError, topic_ids
 from streams.deadletters import DeadLetters
 from streams.event_keeping import EmbeddedEvents, EventFilter, EventsHandler, IndexedEvents, Keeper
 from streams.faust_app import BLOCKS, faust_app
+from streams.feeding import Feed
 from streams.indexing import stores_of
 from streams.keys import keys_of
-from streams.lanes import Handler, Lanes
-from streams.lineage import TopicReplaced
+from streams.lanes import Handler
 from streams.metrics import Metrics
 from streams.permissions import roles
-from streams.rounds import REPLACED, Rounds
+from streams.rounds import Rounds
 from streams.sender import Sender
 from streams.settings import Settings
+from streams.sinks.database import StoreFull
 from streams.sinks.elasticsearch import Elasticsearch, StoreUnavailable
 from streams.sinks.event_store import EventStore, Limits
-from streams.sinks.store import StoreFull
 from streams.tallies import Skews, Tally
-from streams.transport import Batch, BatchSchema
 from streams.vault import Vault
 from streams.watch import Watch
 
@@ -63,7 +61,8 @@ class EventsWorker:
         self.keeper = _keeper(settings)
         self.topic_ids = topic_ids(settings, only=_TOPICS, needed=roles(settings.application)["events"])
         self.app = faust_app(self.settings)
-        self.lanes = Lanes(self)
+        self._feed = Feed(self.app, self.settings, self.topic_ids)
+        self.lanes = self._feed.lanes
         self.tallies = {("events", topics.EVENTS): Tally()}
         self.skews = Skews()
         self.sender = Sender(client=self.client, partitions={topic.name: settings.partitions for topic in topics.ALL})
@@ -85,22 +84,7 @@ class EventsWorker:
         self.metrics = Metrics(settings.events_path) if self.settings.metrics_port else None
         self._rounds = Rounds(self)
         self._rounds.begin()
-        self.lanes.register(topics.EVENTS, "events", self._handler)
-        max_records, max_inflight = BLOCKS
-        schema = BatchSchema(max_records=max_records, max_inflight=max_inflight)
-        channel = self.app.topic(topics.EVENTS, schema=schema, maxsize=16384)
-
-        async def hand_over(stream: Any) -> None:
-            batch: Batch
-            async for batch in stream.noack():
-                self.lanes.put(batch)
-
-        self.app.agent(channel, name="events.events")(hand_over)
-        self.app.on_release = self.lanes.release
-
-        @self.app.on_partitions_assigned.connect(weak=False)  # type: ignore[untyped-decorator]
-        async def assign(_: Any, assigned: Any, **kwargs: Any) -> None:
-            self.lanes.assign(assigned)
+        self._feed.agent(topics.EVENTS, "events", self._handler, BLOCKS)
 
     def _handler(self, partition: int) -> Handler:
         return EventsHandler(
@@ -111,22 +95,6 @@ class EventsWorker:
             topic_id=self.topic_ids[topics.EVENTS],
             tally=self.tallies["events", topics.EVENTS],
         )
-
-    # What the lanes ask of the log: streams.lanes.Log
-
-    async def seek(self, tp: TP, offset: int) -> None:
-        await self.app.consumer.seek(tp, offset)
-
-    async def log_start(self, tp: TP) -> int:
-        return int(await self.app.consumer.log_start(tp))
-
-    async def position(self, tp: TP) -> int | None:
-        position: int | None = await self.app.consumer.position(tp)
-        return position
-
-    async def identify(self, topic: str) -> None:
-        if topic in await self._rounds.replaced():
-            raise TopicReplaced(REPLACED)
 
     # What its rounds ask: streams.rounds.Watched
 

@@ -24,7 +24,6 @@ from streams.lineage import TopicReplaced
 from streams.pipeline import Ingest, Ingested
 from streams.records import WATERMARK, Output, RawRecord, Record
 from streams.sender import Sender
-from streams.sources.catalog import by_name
 from streams.state import COUNTS, BadDerived, KeyedStep, PartitionState
 from streams.tallies import Skews, Tally
 from streams.transport import Batch
@@ -85,6 +84,7 @@ class IngestHandler:
         self._tally = tally
         self._skews = skews
         self._again = 0  #: events of the batch in hand that are told twice
+        self._records = 0  #: in the batch in hand, those in others one by one
 
     async def open(self) -> None:
         self._journal.open(self._topic_id)
@@ -100,7 +100,7 @@ class IngestHandler:
             await self._vault.settle(self._topic_id, batch.tp.partition, batch.first_offset)
         sent = await self._sender.send(self._topic_id, batch.tp.partition, derived)
         passed = sent.get(topics.EVENTS, 0) - self._again
-        self._tally.add(taken=len(batch), passed=passed, dead=sent.get(topics.DEAD_LETTERS, 0))
+        self._tally.add(taken=self._records, passed=passed, dead=sent.get(topics.DEAD_LETTERS, 0))
         # A clock moves once everything it speaks for lies downstream, so that its watermark comes after it.
         received = batch.records[-1].timestamp
         self._clocks.taken(self._name, batch.next_offset, latest, received=received, now=self._now())
@@ -109,7 +109,7 @@ class IngestHandler:
 
     async def _derive(self, batch: Batch) -> tuple[list[tuple[int, Sequence[Output]]], dict[str, int], dict[str, int]]:
         """Each record's offset and outputs, each source's latest time, and the number of its first untimely record."""
-        self._again = 0
+        self._again = self._records = unyielded = 0
         derived: list[tuple[int, Sequence[Output]]] = []
         latest: dict[str, int] = {}
         untimely: dict[str, int] = {}
@@ -133,6 +133,8 @@ class IngestHandler:
             )
             append((record.offset, ingested.outputs))
             self._again += ingested.again
+            self._records += ingested.records
+            unyielded += ingested.records
             if ingested.clock > latest.get(ingested.source, 0):
                 latest[ingested.source] = ingested.clock
             elif ingested.clocks:
@@ -140,7 +142,8 @@ class IngestHandler:
                     latest[source] = max(clock, latest.get(source, 0))
             elif not ingested.clock and ingested.source not in untimely:
                 untimely[ingested.source] = count
-            if not count % YIELD_EVERY:
+            if unyielded >= YIELD_EVERY:
+                unyielded = 0
                 await asyncio.sleep(0)
         return derived, latest, untimely
 
@@ -165,7 +168,7 @@ class IngestHandler:
         """Of each source, the newest event against the broker's time; ``untimely``: the first one's number, from 1."""
         received = batch.records[-1].timestamp
         for source, clock in latest.items():
-            lateness = by_name(source).lateness
+            lateness = self._ingest.sources.by_name(source).lateness
             ahead = clock + lateness - received
             self._skews.observe(source, (ahead if ahead > 0 else min(0, ahead + lateness)) / 1000)
         for source, number in untimely.items():

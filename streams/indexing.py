@@ -17,8 +17,9 @@ from streams.lineage import NewerSchema
 from streams.records import Output, RawRecord
 from streams.sender import Sender
 from streams.settings import Settings
+from streams.sinks.database import StoreFull
 from streams.sinks.elasticsearch import Elasticsearch
-from streams.sinks.store import AlertStore, StoreFull
+from streams.sinks.store import AlertStore
 from streams.tallies import Tally
 from streams.transport import Batch
 

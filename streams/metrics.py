@@ -135,6 +135,8 @@ class Metrics(Collector):
             seconds.add_metric([rule], counts.nanoseconds / 1e9)
         yield from (tried, matched, seconds)
         yield GaugeMetricFamily("wardwatch_rules_quarantined", "Rules kept from alerting.", len(look.quarantined))
+        unread = len(look.unread_rules)
+        yield GaugeMetricFamily("wardwatch_rules_unread", "Published by a later version, and not read here.", unread)
 
     def _identities(self, vault: Vault) -> Iterator[Metric]:
         yield CounterMetricFamily("wardwatch_vault_identities_written", "Entries that the vault took.", vault.written)

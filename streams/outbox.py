@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import threading
 import weakref
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
 
 from kafka import KafkaProducer
 from kafka.errors import KafkaTimeoutError
 
+from streams.outgoing import Event, Failure, Outgoing
 from streams.refusals import look, missing_permission
 from streams.security import Security
 
-__all__ = ["BufferFull", "DeliveryError", "Failure", "Outbox", "Outgoing", "WhenFull"]
+__all__ = ["BufferFull", "DeliveryError", "Outbox", "WhenFull"]
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +29,9 @@ _TOLD = 100
 
 
 class BufferFull(Exception):
-    """The broker takes less than is emitted. Nothing was buffered: the caller still holds the event."""
+    """The broker takes less than is emitted. The caller still holds what was not taken: :attr:`left`, in order."""
+
+    left: Sequence[Event] = ()
 
 
 class DeliveryError(Exception):
@@ -39,46 +40,6 @@ class DeliveryError(Exception):
     def __init__(self, failures: list[Failure], total: int) -> None:
         super().__init__(f"{total} events were not delivered; the last: {failures[-1].reason}")
         self.failures = failures
-
-
-@dataclass(frozen=True)
-class Failure:
-    """One event that was not delivered. Emit its record again with its id, and it will still count once."""
-
-    event_id: str
-    source: str
-    record: Mapping[str, Any] | bytes
-    reason: str
-
-
-class Outgoing:
-    """One event on its way."""
-
-    __slots__ = ("event_id", "key", "record", "source", "topic", "value")
-
-    def __init__(
-        self, topic: str, value: bytes, key: bytes | None, event_id: str, source: str, record: Mapping[str, Any] | bytes
-    ) -> None:
-        self.topic = topic
-        self.value = value
-        self.key = key
-        self.event_id = event_id
-        self.source = source
-        self.record = record
-
-    def pack(self) -> bytes:
-        key = None if self.key is None else self.key.decode("latin-1")
-        return json.dumps([self.topic, key, self.event_id, self.source]).encode() + b"\n" + self.value
-
-    @classmethod
-    def unpack(cls, packed: bytes) -> Outgoing:
-        head, _, value = packed.partition(b"\n")
-        topic, key, event_id, source = json.loads(head)
-        try:
-            record = json.loads(value)
-        except ValueError:
-            record = value  # not every source's records are JSON
-        return cls(topic, value, None if key is None else key.encode("latin-1"), event_id, source, record)
 
 
 class Outbox:
@@ -206,13 +167,13 @@ class Outbox:
                 self._room.notify_all()
 
     def _tell(self, event: Outgoing, reason: str) -> None:
-        told = Failure(event.event_id, event.source, event.record, reason)
-        log.error("event %s was not delivered: %s", told.event_id, told.reason)
-        with self._room:
-            self._failed += 1
-            self._failures = [*self._failures[1 - _TOLD :], told]
-        if self._on_error is not None:
-            self._on_error(told)
+        for told in event.failures(reason):
+            log.error("event %s was not delivered: %s", told.event_id, told.reason)
+            with self._room:
+                self._failed += 1
+                self._failures = [*self._failures[1 - _TOLD :], told]
+            if self._on_error is not None:
+                self._on_error(told)
 
     def _raise_failures(self) -> None:
         with self._room:

@@ -93,6 +93,7 @@ class Ingested(NamedTuple):
     clock: int = 0  #: event time less the source's lateness; 0 where it says nothing about time
     again: int = 0  #: events among the outputs that are there a second time, for detectors alone
     clocks: Mapping[str, int] | None = None  #: the same by source, where the record held many of them
+    records: int = 1  #: how many they are, where the record held others
 
 
 class Reader:
@@ -104,10 +105,14 @@ class Reader:
         self._at = pseudonyms.at
         self.take(rules)
 
-    def take(self, rules: RuleSet, quiet: Set[str] = frozenset()) -> None:
-        """Go on with these rules from the next record on; those whose ids are ``quiet`` are only counted."""
+    def take(self, rules: RuleSet, quiet: Set[str] = frozenset(), stopped: Set[str] = frozenset()) -> None:
+        """Go on with these rules from the next record on; those whose ids are ``quiet`` alert nobody.
+
+        Those ``stopped`` feed no correlation either.
+        """
         self._rules = rules
-        self._quiet = quiet
+        self._quiet = quiet | rules.correlations.silent
+        self._stopped = stopped
 
     def read(
         self, record: Mapping[str, Any], source: Source, *, fallback_id: Callable[[], str], received: int
@@ -122,8 +127,8 @@ class Reader:
         # A time that cannot be trusted makes no indicator expire.
         time = event.time if event.timely else None
         matches = self._rules.match(seen, draft.fields, draft.logsource or source.logsource, time)
-        if matches and self._quiet:
-            matches = [match for match in matches if match.rule.id not in self._quiet]
+        if matches and self._stopped:
+            matches = [match for match in matches if match.rule.id not in self._stopped]
         hits: list[Hit] = []
         correlations = self._rules.correlations
         if matches and correlations:
@@ -134,8 +139,8 @@ class Reader:
             earlier = None if same == event else (same, before)
             if hits:
                 hits.extend(hits_of(correlations, matches, draft, source, same, before, earlier=True))
-        if matches and correlations.silent:
-            matches = [match for match in matches if match.rule.id not in correlations.silent]
+        if matches and self._quiet:
+            matches = [match for match in matches if match.rule.id not in self._quiet]
         return Released(event, source, matches, pseudonyms, earlier, hits, self._links)
 
 
@@ -151,33 +156,35 @@ class Ingest:
         sources: Sources = CATALOG,
     ) -> None:
         """``views``: which entities, beside the actor, some detector is keyed by. ``sources``: what is read."""
-        self._sources = sources
+        self.sources = sources
         self._reader = reader
         self._dead_letters = dead_letters
         self._views = tuple((kind, _KIND_BITS[kind]) for kind in views)
 
     def derive(self, raw: RawRecord) -> Ingested:
         """Everything one record becomes; never raises: what cannot be read is a dead letter that says why."""
+        if raw.value[:1] == b"[" and raw.line < _DEEPEST_LINE and (held := contents(raw.value)) is not None:
+            return self._several(raw, held)
         try:
             named = raw.headers.get(SOURCE)
-            if named:
-                source = _named(named, self._sources)
-                record = record_of(raw.value, source)
-            else:
-                record = parse(raw.value)
-                source = self._sources.recognise(record, raw.topic)
-            given = raw.headers.get(EVENT_ID)
-            fallback = partial(_event_id, given) if given else partial(digest, raw.topic, raw.partition, raw.offset)
-            released = self._reader.read(record, source, fallback_id=fallback, received=raw.received)
-            outputs = self._outputs(released)
+            source = _named(named, self.sources) if named else None
+            return self._one(raw, parse(raw.value) if source is None else record_of(raw.value, source), source)
         except (BadRecord, ValueError) as exc:
             if (held := contents(raw.value)) is not None and raw.line < _DEEPEST_LINE:
                 return self._several(raw, held)
             return self.refuse(raw, str(exc) if isinstance(exc, BadRecord) else f"{type(exc).__name__} while reading")
         except Exception as exc:
             return self.refuse(raw, f"{type(exc).__name__} while reading: a defect of the product, please report it")
+
+    def _one(self, raw: RawRecord, record: Mapping[str, Any], source: Source | None) -> Ingested:
+        """What is in ``record``, which lay in ``raw``; ``source`` where it was named. Raises on what cannot be read."""
+        if source is None:
+            source = self.sources.recognise(record, raw.topic)
+        given = raw.headers.get(EVENT_ID)
+        fallback = partial(_event_id, given) if given else partial(digest, raw.topic, raw.partition, raw.offset)
+        released = self._reader.read(record, source, fallback_id=fallback, received=raw.received)
         return Ingested(
-            outputs,
+            self._outputs(released),
             source.name,
             released.event.time - source.lateness if released.event.timely else 0,
             1 if released.earlier is not None and released.earlier[0].actor != released.event.actor else 0,
@@ -186,34 +193,50 @@ class Ingest:
     def _several(self, raw: RawRecord, held: Sequence[Any]) -> Ingested:
         """A record that no source reads, and that holds others: each is derived as if it lay there by itself.
 
-        Its id is made of the record's and its number. A bad one costs itself: its dead letter holds it alone, under the
-        id with which it counts once when it is sent again.
+        Their ids lie in its header, a line each, or are made of its own and their numbers. A bad one costs itself: its
+        dead letter holds it alone, under the id with which it counts once when it is sent again.
         """
         if len(held) > MOST:
             return self.refuse(raw, f"{len(held)} records in one: send at most {MOST} at a time")
-        given = raw.headers.get(EVENT_ID)
-        base = given.decode("utf-8", "replace") if given else digest(raw.topic, raw.partition, raw.offset)
+        given = raw.headers.get(EVENT_ID, b"")
+        ids: Sequence[bytes] = given.split(b"\n")
+        if len(ids) != len(held) or not all(ids):
+            base = given.decode("utf-8", "replace") if given else digest(raw.topic, raw.partition, raw.offset)
+            ids = [digest(base, number).encode() for number in range(1, len(held) + 1)]
         outputs: list[Output] = []
         findings: list[Output] = []
         clocks: dict[str, int] = {}
-        again = 0
-        for number, member in enumerate(held, 1):
-            one = raw._replace(
-                value=orjson.dumps(member),
-                headers={**raw.headers, EVENT_ID: digest(base, number).encode()},
-                line=raw.line * _DIGITS + number,
-            )
-            inner = self.derive(one)
+        again = records = size = 0
+        line = raw.line * _DIGITS
+        for number, (event_id, member) in enumerate(zip(ids, held, strict=True), 1):
+            inner = self._member(raw._replace(headers={**raw.headers, EVENT_ID: event_id}, line=line + number), member)
             for output in inner.outputs:
                 (findings if output.topic in FOUND else outputs).append(output)
+                size += len(output.value)
+            if size > LARGEST_TOGETHER:
+                return self.refuse(
+                    raw, f"{len(held)} records in one become more than {LARGEST_TOGETHER} bytes: send fewer at a time"
+                )
             again += inner.again
+            records += inner.records
             for source, clock in (inner.clocks or {inner.source: inner.clock}).items():
                 if clock > clocks.get(source, 0):
                     clocks[source] = clock
         if len(outputs) > MOST_OTHERS or len(findings) > MOST_FINDINGS:
             became = f"{len(outputs)} outputs and {len(findings)} findings"
             return self.refuse(raw, f"{len(held)} records in one become {became}: send fewer at a time")
-        return Ingested([*outputs, *findings], again=again, clocks=clocks)
+        return Ingested([*outputs, *findings], again=again, clocks=clocks, records=records)
+
+    def _member(self, one: RawRecord, member: Any) -> Ingested:
+        """As :meth:`derive` of its bytes, which are made only where something is amiss; texts are records as well."""
+        if isinstance(member, dict):
+            try:
+                named = one.headers.get(SOURCE)
+                return self._one(one, member, _named(named, self.sources) if named else None)
+            except Exception:  # noqa: S110  told of below, where its dead letter needs its bytes
+                pass
+        value = member.encode() if isinstance(member, str) else orjson.dumps(member)
+        return self.derive(one._replace(value=value))
 
     def refuse(self, raw: RawRecord, reason: str) -> Ingested:
         """A dead letter instead of all that the record would become."""

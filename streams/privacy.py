@@ -25,9 +25,11 @@ from streams.pseudonyms import Pseudonyms
 from streams.sources.base import BadRecord, Draft, Source
 from streams.vocabulary import WORDS
 
-__all__ = ["Pseudonyms", "release"]
+__all__ = ["OLDEST", "TOLERANCE", "Pseudonyms", "release"]
 
-_YEAR: Final = 365 * 86_400_000
+#: ms that the time of a timely event may lie after its arrival, and before.
+TOLERANCE: Final = 300_000
+OLDEST: Final = 10 * 365 * 86_400_000
 #: ms since the epoch of the first and the last moment that a calendar of four digits has.
 _FIRST, _LAST = -62_135_596_800_000, 253_402_300_799_999
 
@@ -39,8 +41,8 @@ def release(
     *,
     fallback_id: Callable[[], str],
     received: int,
-    tolerance: int = 300_000,
-    oldest: int = 10 * _YEAR,
+    tolerance: int = TOLERANCE,
+    oldest: int = OLDEST,
 ) -> Event:
     """The event of ``draft`` as it may leave. Raises BadRecord on a time that no calendar has, on nothing else.
 

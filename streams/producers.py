@@ -31,11 +31,13 @@ async def stop(producer: AIOKafkaProducer) -> None:
         async with asyncio.timeout(STOP_SECONDS):
             await producer._sender.close()
     accumulator = producer._message_accumulator
-    for batches in [*accumulator._batches.values(), accumulator._pending_batches]:
-        for batch in list(batches):
-            batch.failure(ProducerClosed())
-            for future in (batch.future, batch._drain_waiter):
-                future.exception()  # whoever sent it may be gone
+    waiting = [batch for batches in accumulator._batches.values() for batch in batches]
+    # Each takes itself out of what is under way as it fails, also one that waits to be sent again.
+    accumulator._pending_batches.update(waiting)
+    for batch in list(accumulator._pending_batches):
+        batch.failure(ProducerClosed())
+        for future in (batch.future, batch._drain_waiter):
+            future.exception()  # whoever sent it may be gone
 
 
 async def stop_reading(consumer: AIOKafkaConsumer) -> None:

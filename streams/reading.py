@@ -35,8 +35,8 @@ __all__ = ["FORMS", "LIMIT", "Item", "numbered", "opened", "parse", "read_files"
 #: What the records of a file are written as; ``auto`` goes by its name and by what is in it.
 FORMS = ("auto", "json", "csv", "lines")
 
-#: The rest of a file, and the number of the line before it -> the lines that must be read, each with its number.
-Unread = Callable[[IO[bytes], int], Iterator[tuple[int, bytes]]]
+#: A file's name, its rest, and the number of the line before that -> the lines that must be read, with their numbers.
+Unread = Callable[[str, IO[bytes], int], Iterator[tuple[int, bytes]]]
 
 #: Bytes of one record; Kafka takes no more either.
 LIMIT = 4 * 1024 * 1024
@@ -102,7 +102,7 @@ def _why(exc: orjson.JSONDecodeError) -> str:
     return exc.msg.partition(":")[0] or "broken"
 
 
-def numbered(stream: IO[bytes], number: int) -> Iterator[tuple[int, bytes]]:
+def numbered(name: str, stream: IO[bytes], number: int) -> Iterator[tuple[int, bytes]]:
     """Every line; ``number`` is that of the line before."""
     return enumerate(stream, number + 1)
 
@@ -217,7 +217,7 @@ def _read(name: str, stream: IO[bytes], unread: Unread = numbered) -> Iterator[I
 
 def _lines(name: str, stream: IO[bytes], number: int, unread: Unread, fields: Sequence[str] = ()) -> Iterator[Item]:
     """The lines after line ``number`` that must be read."""
-    for at, line in unread(stream, number):
+    for at, line in unread(name, stream, number):
         if line.strip():
             yield _line(name, at, line, fields)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import orjson
 from kafka import KafkaConsumer, TopicPartition
 
 from streams import topics
@@ -13,8 +14,9 @@ from streams.permissions import Acl
 from streams.pipeline import SOURCE
 from streams.reading import Item, opened, parse, record_of
 from streams.settings import Settings
-from streams.sources.base import BadRecord
+from streams.sources.base import BadRecord, Source
 from streams.sources.known import Sources
+from streams.wrappers import DEEPEST, contents
 
 __all__ = ["recorded"]
 
@@ -47,13 +49,31 @@ def recorded(settings: Settings, sources: Sources, *, since: int) -> Iterator[It
 
 
 def _items(record: Any, sources: Sources) -> Iterator[Item]:
-    place = f"{record.topic}/{record.partition}"
+    """What ingest would read in it: the record, or those in it."""
+    whole = Item(f"{record.topic}/{record.partition}", record.offset, None, None)
     named = next((value.decode("utf-8", "replace") for key, value in record.headers if key == SOURCE), "")
     try:
-        if named:
-            source = sources.by_name(named)
-            yield Item(place, record.offset, record_of(record.value or b"", source), None, source=source)
-        else:
-            yield from opened(Item(place, record.offset, parse(record.value or b""), None))
+        source = sources.by_name(named) if named else None
+    except ValueError as exc:
+        yield whole._replace(error=str(exc))
+        return
+    yield from _read(whole, record.value or b"", source)
+
+
+def _read(item: Item, raw: bytes, source: Source | None, depth: int = 0) -> Iterator[Item]:
+    try:
+        record = parse(raw) if source is None else record_of(raw, source)
     except (BadRecord, ValueError) as exc:
-        yield Item(place, record.offset, None, str(exc))
+        item, record = item._replace(error=str(exc)), None
+    if record is not None and source is None:
+        yield from opened(item._replace(record=record))
+        return
+    itself = record is not None and source is not None and source.recognises(record)
+    held = None if itself or depth == DEEPEST else contents(raw)
+    if held is None:
+        yield item if record is None else item._replace(record=record, source=source)
+        return
+    for number, member in enumerate(held, 1):
+        value = member.encode() if isinstance(member, str) else orjson.dumps(member)
+        one = Item(item.file, item.line, None, None, member=f"{item.member}.{number}")
+        yield from _read(one, value, source, depth + 1)

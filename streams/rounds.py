@@ -15,27 +15,25 @@ from typing import Any, Protocol
 
 from kafka.errors import KafkaError
 
-from streams.admin import PATIENCE, SetupError, topic_ids
+from streams.admin import SetupError
+from streams.feeding import REPLACED, replaced
 from streams.heartbeat import PERIOD
 from streams.lanes import Lanes
 from streams.metrics import Metrics
 from streams.reporting import Reporter
 from streams.settings import Settings
-from streams.sinks.store import StoreError
+from streams.sinks.database import StoreError
 from streams.tallies import Skews, Tally
 from streams.transport import BatchApp
 from streams.vault import Vault
 from streams.watch import Watch
 
-__all__ = ["REPLACED", "Rounds", "Watched"]
+__all__ = ["Rounds", "Watched"]
 
 log = logging.getLogger(__name__)
 
 #: Seconds between two looks of a worker at itself.
 REPORT_SECONDS = 2.0
-
-#: Why a lane stops whose topic changed under a running worker.
-REPLACED = "the topic was deleted and made again while this worker ran: start the workers again"
 
 
 class Watched(Protocol):
@@ -108,18 +106,11 @@ class Rounds:
                 await worker.watch.beat()
                 await asyncio.sleep(PERIOD)
 
-    async def replaced(self) -> list[str]:
-        """Topics that are not those which were there when this worker started. Raises SetupError."""
-        settings, known = self._worker.settings, self._worker.topic_ids
-        patience = min(PATIENCE, settings.topic_check_interval)
-        ids = await asyncio.to_thread(topic_ids, settings, only=known, patience=patience)
-        return [name for name, its in known.items() if ids[name] != its]
-
     async def _look_at_topics(self) -> None:
         """Faust leaves a topic out that is away for a moment, so no lane may be there to find it made again."""
         watch, settings = self._worker.watch, self._worker.settings
         try:
-            for topic in await self.replaced():
+            for topic in await replaced(settings, self._worker.topic_ids):
                 log.error("%s: %s", topic, REPLACED)
             watch.kafka = ""
         except SetupError as exc:

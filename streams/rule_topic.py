@@ -8,21 +8,24 @@ they change and every minute; what one said that ended is taken away a day later
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from typing import Any, NamedTuple
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
 import orjson
 
 from streams.lineage import SCHEMA
 from streams.settings import Settings
 from streams.tail import Tail
-from streams.topics import RULES
+from streams.topics import PUBLISHED, RULES
 
-__all__ = ["LARGEST", "Board", "File", "Quarantine", "RuleTopic", "Running"]
+__all__ = ["LARGEST", "Board", "File", "Quarantine", "RuleTopic", "Running", "encoded"]
 
 #: Bytes of one published file.
 LARGEST = 900_000
+#: What workers say where they have it to say.
+_LATER: Final = ("shadowed", "lacking", "newer")
 
 
 class File(NamedTuple):
@@ -49,6 +52,10 @@ class Running(NamedTuple):
     problems: int  #: rules and files that were not loaded
     shadow: int  #: rules that are only counted
     told: int = 0  #: when it said so, ms of its own clock
+    #: Titles of correlations, each with the title of the rule for which it is in shadow, or that it does without.
+    shadowed: tuple[tuple[str, str], ...] = ()
+    lacking: tuple[tuple[str, str], ...] = ()
+    newer: int = 0  #: files and quarantines that it cannot read and does without
 
 
 class Board(NamedTuple):
@@ -57,6 +64,20 @@ class Board(NamedTuple):
     files: Mapping[str, File]
     quarantined: Mapping[str, Quarantine]  #: by the rule's id
     workers: Mapping[str, Running]  #: by host and process
+    newer: Mapping[str, int] = MappingProxyType({})  #: keys of what a later version wrote, and its format's version
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """The published files by the paths of their rules."""
+        return {f"{PUBLISHED}{name}": file.text for name, file in self.files.items()}
+
+
+def encoded(told: File | Quarantine | Running) -> bytes:
+    """As it lies in the topic. What came to be told later is left out where there is nothing to tell of it; readers
+    older than that pass over it.
+    """
+    fields = told._asdict()
+    return orjson.dumps({"v": SCHEMA, **{name: fields[name] for name in fields if fields[name] or name not in _LATER}})
 
 
 class RuleTopic:
@@ -67,17 +88,21 @@ class RuleTopic:
         self._files: dict[str, File] = {}
         self._quarantined: dict[str, Quarantine] = {}
         self._workers: dict[str, Running] = {}
+        self._newer: dict[str, int] = {}
 
     def refresh(self) -> Board:
-        """What holds now. What a later version wrote is left out. Raises kafka's errors."""
+        """What holds now; of what a later version wrote, the keys. Raises kafka's errors."""
         for record in self._tail.read():
             with suppress(ValueError, AttributeError, KeyError, TypeError):  # nobody of ours wrote it
                 self._take(record.key.decode(), None if record.value is None else orjson.loads(record.value))
-        return Board(dict(self._files), dict(self._quarantined), dict(self._workers))
+        return Board(dict(self._files), dict(self._quarantined), dict(self._workers), dict(self._newer))
 
     def _take(self, key: str, value: Any) -> None:
         kind, _, name = key.partition("/")
         known = value is not None and value["v"] <= SCHEMA
+        self._newer.pop(key, None)
+        if value is not None and not known:
+            self._newer[key] = int(value["v"])
         if kind == "file":
             self._files.pop(name, None)
             if known:
@@ -86,16 +111,19 @@ class RuleTopic:
             self._quarantined.pop(name, None)
             if known:
                 self._quarantined[name] = Quarantine(str(value["version"]), str(value["title"]), str(value["reason"]))
-
         elif kind == "worker":
             self._workers.pop(name, None)
             if known:
-                counts = (int(value[each]) for each in ("loaded", "problems", "shadow", "told"))
-                self._workers[name] = Running(str(value["version"]), *counts)
+                loaded, problems, shadow, told = (int(value[each]) for each in ("loaded", "problems", "shadow", "told"))
+                shadowed, lacking = (_pairs(value.get(each, ())) for each in ("shadowed", "lacking"))
+                newer = int(value.get("newer", 0))
+                self._workers[name] = Running(
+                    str(value["version"]), loaded, problems, shadow, told, shadowed, lacking, newer
+                )
 
     def publish(self, name: str, file: File) -> None:
         """Have every worker run the rules of ``file``. Raises kafka's errors."""
-        self._write(f"file/{name}", file._asdict())
+        self._write(f"file/{name}", file)
 
     def withdraw(self, name: str) -> None:
         """Have no worker run them any more."""
@@ -103,7 +131,7 @@ class RuleTopic:
 
     def quarantine(self, rule: str, why: Quarantine) -> None:
         """Have ``rule``, an id, alert nobody in this version."""
-        self._write(f"quarantine/{rule}", why._asdict())
+        self._write(f"quarantine/{rule}", why)
 
     def release(self, rule: str) -> None:
         """Let it alert again."""
@@ -111,10 +139,14 @@ class RuleTopic:
 
     def run(self, worker: str, rules: Running | None) -> None:
         """Say which rules ``worker`` runs; None takes away what it said."""
-        self._write(f"worker/{worker}", None if rules is None else rules._asdict())
+        self._write(f"worker/{worker}", rules)
 
-    def _write(self, key: str, value: Mapping[str, Any] | None) -> None:
-        self._tail.write(key.encode(), None if value is None else orjson.dumps({"v": SCHEMA, **value}))
+    def _write(self, key: str, told: File | Quarantine | Running | None) -> None:
+        self._tail.write(key.encode(), None if told is None else encoded(told))
 
     def close(self) -> None:
         self._tail.close()
+
+
+def _pairs(saved: Iterable[Any]) -> tuple[tuple[str, str], ...]:
+    return tuple((str(title), str(other)) for title, other in saved)

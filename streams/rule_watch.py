@@ -8,20 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
 from kafka.errors import KafkaError
 
-from detectors.rules import Problem, RuleSet, load
+from detectors.rules import Problem, Rule, RuleSet, load
+from detectors.rules.correlation import Correlation
 from streams.correlate import Correlate
 from streams.pipeline import Reader
 from streams.rule_conduct import Conduct, Counts
+from streams.rule_shadows import built_on
 from streams.rule_topic import Quarantine, RuleTopic, Running
 from streams.settings import Settings
+from streams.topics import PUBLISHED
 
-__all__ = ["EVERY", "GONE", "PUBLISHED", "TELLING", "RuleWatch"]
+__all__ = ["EVERY", "GONE", "TELLING", "RuleWatch"]
 
 log = logging.getLogger(__name__)
 
@@ -31,8 +34,9 @@ EVERY = 2.0
 TELLING = 60_000
 #: Milliseconds after which what a worker said is taken away by another.
 GONE = 86_400_000
-#: What paths of published files begin with.
-PUBLISHED = "published/"
+#: Correlations of which a worker says for which rule they are in shadow, or which one they do without.
+_MOST_TOLD = 100
+_UPGRADE = "this worker does without it: upgrade it"
 
 #: What was seen of files: path, time of the last change in ns, size.
 _Seen = tuple[tuple[str, int, int], ...]
@@ -51,7 +55,9 @@ class RuleWatch:
         self._beside = [*self._context["lists"], *self._context["pipelines"]]
         self._topic = topic
         self._conduct = Conduct(matches=settings.rule_matches_per_minute, seconds=settings.rule_seconds_per_minute)
-        self._readers: list[Reader | Correlate] = []
+        self._readers: list[Reader] = []
+        self._correlates: list[Correlate] = []
+        self._unreadable: frozenset[str] = frozenset()  #: keys of which the log has said so
         self._before: dict[str, Counts] = {}  #: of the sets before this one
         self._seen = self._seen_last = _look(self._paths, self._beside)
         self.board = topic.refresh()
@@ -59,23 +65,44 @@ class RuleWatch:
         self.quiet = self._quiet()
         for problem in self.rules.problems:
             log.error("rule not loaded: %s", problem)
+        self._say_newer()
 
-    def serve(self, reader: Reader | Correlate) -> None:
-        """Give ``reader`` the rules, now and whenever they change."""
-        self._readers.append(reader)
-        reader.take(self.rules, self.quiet)
+    def serve(self, taker: Reader | Correlate) -> None:
+        """Give ``taker`` the rules, now and whenever they change."""
+        if isinstance(taker, Reader):
+            self._readers.append(taker)
+        else:
+            self._correlates.append(taker)
+        self._give()
+
+    def _give(self) -> None:
+        for reader in self._readers:
+            reader.take(self.rules, self.quiet, self.quarantined.keys())
+        for correlate in self._correlates:
+            correlate.take(self.rules, self.quiet)
 
     def _loaded(self) -> RuleSet:
-        published = {f"{PUBLISHED}{name}": file.text for name, file in self.board.files.items()}
-        return load(self._paths, beside_starter=True, published=published, cache=self._cache, **self._context)
+        return load(self._paths, beside_starter=True, published=self.board.texts, cache=self._cache, **self._context)
+
+    @property
+    def newer(self) -> Mapping[str, int]:
+        """What it does without, since a later version wrote it: keys in the topic, and the version of their format."""
+        return {key: version for key, version in self.board.newer.items() if not key.startswith("worker/")}
+
+    def _say_newer(self) -> None:
+        for key in self.newer.keys() - self._unreadable:
+            log.error("%s of the topic rules is of format %d; %s", key, self.newer[key], _UPGRADE)
+        self._unreadable = frozenset(self.newer)
+
+    def _shadows(self) -> set[str]:
+        """Ids of what is in shadow by itself."""
+        shadows = {f"{PUBLISHED}{name}" for name, file in self.board.files.items() if file.shadow}
+        loaded: list[Rule | Correlation] = [*self.rules.rules, *(plan.rule for plan in self.rules.correlations.plans)]
+        return {rule.id for rule in loaded if rule.shadow or rule.path in shadows}
 
     def _quiet(self) -> frozenset[str]:
-        shadows = {f"{PUBLISHED}{name}" for name, file in self.board.files.items() if file.shadow}
-        quiet = {rule.id for rule in self.rules.rules if rule.shadow or rule.path in shadows}
-        quiet |= {
-            plan.rule.id for plan in self.rules.correlations.plans if plan.rule.shadow or plan.rule.path in shadows
-        }
-        return frozenset(quiet | self.quarantined.keys())
+        shadows = self._shadows()
+        return frozenset(shadows | built_on(self.rules.correlations.plans, shadows).keys() | self.quarantined.keys())
 
     @property
     def quarantined(self) -> dict[str, Quarantine]:
@@ -92,6 +119,7 @@ class RuleWatch:
         changed = board.files != self.board.files or (settled and seen != self._seen)
         same = not changed and board.quarantined == self.board.quarantined
         self.board = board
+        self._say_newer()
         if same:
             return
         if changed:
@@ -100,8 +128,7 @@ class RuleWatch:
             rules = await asyncio.to_thread(self._loaded)
             self._replace(rules)
         self.quiet = self._quiet()
-        for reader in self._readers:
-            reader.take(self.rules, self.quiet)
+        self._give()
 
     def _replace(self, rules: RuleSet) -> None:
         known = set(map(str, self.rules.problems))
@@ -112,12 +139,22 @@ class RuleWatch:
         if kept:
             log.error("%d rules of files that can no longer be read stay as they were", len(kept))
             rules = rules.beside(kept)
-        self._before = self.counts()
+        self._before = self._rule_counts()
         log.warning("%d rules are in use now, version %s", len(rules.rules), rules.version)
         self.rules = rules
 
     def counts(self) -> dict[str, Counts]:
-        """What each rule did since the worker began, by id; those that nothing met are left out."""
+        """What each rule did since the worker began, by id; those that nothing met are left out.
+
+        Of a correlation, how often it held; a restart and a partition that moves may count some of it again.
+        """
+        found = self._rule_counts()
+        for correlate in self._correlates:
+            for name, held in correlate.found.items():
+                found[name] = found.get(name, Counts()) + Counts(matched=held)
+        return found
+
+    def _rule_counts(self) -> dict[str, Counts]:
         rules = self.rules
         found = dict(self._before)
         for rule, *count in zip(rules.rules, rules.tried, rules.matched, rules.nanoseconds, strict=True):
@@ -127,25 +164,35 @@ class RuleWatch:
 
     async def judge(self, now: float) -> None:
         """Quarantine what matches or costs too much. ``now``: seconds, only rising. Raises kafka's errors."""
-        found = self._conduct.judge(self.counts(), now)
-        loud = {rule.id: rule for rule in self.rules.rules if rule.id in found and rule.id not in self.quiet}
+        found = self._conduct.judge(self._rule_counts(), now)
+        # What is in shadow may match as it likes, unless its matches go on to correlations.
+        spared = self.quiet.difference(self.rules.correlations.feeds) | self.quarantined.keys()
+        loud = {rule.id: rule for rule in self.rules.rules if rule.id in found and rule.id not in spared}
         for name, rule in loud.items():
             why = Quarantine(rule.version, rule.title, found[name])
             self.board = self.board._replace(quarantined={**self.board.quarantined, name: why})
             self.quiet |= {name}
             log.error("rule %s (%s) is quarantined: %s", rule.title, name, why.reason)
         if loud:
-            for reader in self._readers:  # at once here; then everywhere
-                reader.take(self.rules, self.quiet)
+            self._give()  # at once here; then everywhere
             for name, rule in loud.items():
                 await asyncio.to_thread(self._topic.quarantine, name, Quarantine(rule.version, rule.title, found[name]))
                 self._conduct.forget(name)
+
+    def _built_on(self, ids: Set[str]) -> tuple[tuple[str, str], ...]:
+        """Titles of correlations upon ``ids`` that are not among them, each with that of the rule; some of many."""
+        plans = self.rules.correlations.plans
+        titles = {plan.rule.id: plan.rule.title for plan in plans}
+        found = built_on(plans, ids)
+        return tuple(sorted((titles[name], member) for name, member in found.items() if name not in ids))[:_MOST_TOLD]
 
     async def tell(self, now: int) -> None:
         """Say to ``rules status`` which rules this worker runs. ``now``: ms since the epoch. Raises kafka's errors."""
         rules = self.rules
         shadow = len(self.quiet - self.quarantined.keys())
-        running = Running(rules.version, len(rules.rules), len(rules.problems), shadow)
+        shadowed, lacking = self._built_on(self._shadows()), self._built_on(self.quarantined.keys())
+        counts = len(rules.rules), len(rules.problems), shadow
+        running = Running(rules.version, *counts, 0, shadowed, lacking, len(self.newer))
         if running != self._told._replace(told=0) or now - self._told.told >= TELLING:
             self._told = running._replace(told=now)
             await asyncio.to_thread(self._topic.run, self._name, self._told)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import IO, Final
 
 from detectors.rules import RuleSet
-from detectors.rules.projection import Passes
+from detectors.rules.projection import Clock, Passes
+from streams.privacy import OLDEST, TOLERANCE
 from streams.reading import LIMIT
-from streams.sources.base import Source
+from streams.sources.base import BadRecord, Source
 from streams.sources.plain import Plain
 
 __all__ = ["Scan"]
@@ -44,52 +45,70 @@ def _is_text(line: memoryview) -> bool:
     return True
 
 
+#: Time of an event, ms, and the lateness of its source -> True where it would change nothing but a watermark.
+Still = Callable[[int, int], bool]
+
+
 class Scan:
     """Learns from the records that were read what the next lines will be like.
 
     A line that it passes over would have given no finding and no error.
     """
 
-    def __init__(self, rules: RuleSet, *, sample: bool = False) -> None:
-        """``sample``: let some lines be read that need not be, about one in a thousand and a file's last."""
+    def __init__(self, rules: RuleSet, *, sample: bool = False, still: Still | None = None, received: int = 0) -> None:
+        """``sample``: let some lines be read that need not be, about one in a thousand and a file's last.
+
+        ``still``: told of every timely event that would be passed over, in order; without it no time is looked at.
+        ``received``: when the records are said to arrive, ms since the epoch; it decides which are timely.
+        """
         self._rules = rules
         self._sample = sample
+        self._still = still
+        self._received = received
         self.passed = 0  #: lines that were passed over
+        self.last: tuple[str, int] | None = None  #: file and number of the last of them, until somebody clears it
         self._source: Source | None = None
         self._passes: Passes = _none
         self._known: dict[str, Passes] = {}
 
-    def unread(self, stream: IO[bytes], number: int) -> Iterator[tuple[int, bytes]]:
-        """Those lines of ``stream`` that must be read, each with its number; ``number`` is that of the line before."""
+    def unread(self, name: str, stream: IO[bytes], number: int) -> Iterator[tuple[int, bytes]]:
+        """Those lines of ``stream`` that must be read, each with its number; ``number`` is that of the line before.
+
+        What is read must be dealt with before the next is asked for.
+        """
         last: bytes | None = None
         for count, piece in enumerate(_pieces(stream)):
             if last is not None:
-                yield from self._unread(last, number, first=self._sample and count % _SAMPLED == 1)
+                yield from self._unread(name, last, number, first=self._sample and count % _SAMPLED == 1)
                 number += last.count(b"\n")
             last = piece
         if last is not None:
             start = last.rfind(b"\n", 0, -1) + 1 if self._sample else len(last)
-            yield from self._unread(last[:start], number, first=False)
-            yield from self._unread(last[start:], number + last.count(b"\n", 0, start), first=True)
+            yield from self._unread(name, last[:start], number, first=False)
+            yield from self._unread(name, last[start:], number + last.count(b"\n", 0, start), first=True)
 
-    def _unread(self, lines: bytes, number: int, *, first: bool) -> Iterator[tuple[int, bytes]]:
+    def _unread(self, name: str, lines: bytes, number: int, *, first: bool) -> Iterator[tuple[int, bytes]]:
         """Of whole ``lines``; what is passed over is not even copied. ``first``: whether the first is not."""
         find, view, all_ascii, end = lines.find, memoryview(lines), lines.isascii(), len(lines)
         passes = _none if first else self._passes
-        start, passed = 0, self.passed
+        start, passed, latest = 0, self.passed, 0
         while start < end:
             number += 1
             stop = find(b"\n", start)
             line = view[start:stop]
             start = stop + 1
             # A text that nothing asks for would be passed over with whatever bytes it holds.
-            if passes(line) and (all_ascii or _is_text(line)) and len(line) <= LIMIT:
+            # What passes comes last: it has told the time of what is passed over then.
+            if len(line) <= LIMIT and (all_ascii or _is_text(line)) and passes(line):
                 passed += 1
+                latest = number
                 continue
-            self.passed = passed
+            if latest:
+                self.passed, self.last, latest = passed, (name, latest), 0
             yield number, bytes(line)
             passes = self._passes  # whoever read it may have told of another source
-        self.passed = passed
+        if latest:
+            self.passed, self.last = passed, (name, latest)
 
     def met(self, source: Source) -> None:
         """Called for each record that was read whole, with its source."""
@@ -100,5 +119,26 @@ class Scan:
         if plain is None:
             return
         if source.name not in self._known:
-            self._known[source.name] = self._rules.passes(source.logsource, plain, source.released) or _none
+            clock = None if self._still is None else Clock(plain.time, self._clock(plain, source.lateness, self._still))
+            passes = self._rules.passes(source.logsource, plain, source.released, clock)
+            self._known[source.name] = passes or _none
         self._passes = self._known[source.name]
+
+    def _clock(self, plain: Plain, lateness: int, still: Still) -> Callable[[str], bool]:
+        oldest, newest = self._received - OLDEST, self._received + TOLERANCE
+        before = ""
+
+        def passes(text: str) -> bool:
+            nonlocal before
+            if text == before:  # within a second of a busy log
+                return True
+            try:
+                time = plain.moment(text)
+            except BadRecord:
+                return False
+            if not oldest <= time <= newest or not still(time, lateness):
+                return False
+            before = text
+            return True
+
+        return passes

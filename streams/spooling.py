@@ -15,7 +15,8 @@ from typing import Any
 from kafka import KafkaProducer
 from kafka.errors import InvalidRecordError, KafkaError, MessageSizeTooLargeError
 
-from streams.outbox import BufferFull, Outbox, Outgoing
+from streams.outbox import BufferFull, Outbox
+from streams.outgoing import Outgoing
 from streams.refusals import Refused, look
 from streams.spool import Spool, SpoolFull
 
@@ -74,6 +75,11 @@ class SpoolingOutbox(Outbox):
     @property
     def spooled(self) -> int:
         return self._spool.size
+
+    @property
+    def _held(self) -> int:
+        """Events in memory that the disk did not take."""
+        return sum(len(outgoing.ids) for outgoing in self._unspooled)
 
     def take(self, event: Outgoing) -> None:
         """On its way or on disk when it returns. Raises BufferFull where the spool is."""
@@ -139,7 +145,7 @@ class SpoolingOutbox(Outbox):
         try:
             self._spool_under_way()
         except SpoolFull as exc:
-            log.error("%d events wait in memory for the broker, or for room: %s", len(self._unspooled), exc)
+            log.error("%d events wait in memory for the broker, or for room: %s", self._held, exc)
         if producer is not None:
             threading.Thread(target=_drop, args=(producer,), name="wardwatch producer's end", daemon=True).start()
         self._wake.set()
@@ -254,7 +260,7 @@ class SpoolingOutbox(Outbox):
                 try:
                     self._spool_under_way()
                 except SpoolFull as exc:
-                    told = f"{len(self._unspooled)} events are neither delivered nor on disk: {exc}"
+                    told = f"{self._held} events are neither delivered nor on disk: {exc}"
                     raise OSError(errno.ENOSPC, told) from exc
                 self._spool.sync()
         self._raise_failures()

@@ -21,7 +21,8 @@ vault            pseudonym           sealed identifier          compacted  inges
 rules            file, quarantine    rules as text, why not     compacted  rules, workers      every worker
 ===============  ==================  =========================  =========  ==================  =====================
 
-A block (:mod:`streams.blocks`) lies where the keys of all its lines belong. ``notifications`` carries an alert once for
+What Wardwatch's own commands did (``reveal``, ``who``, ``keys``, ``rules``) is told as an event in ``audit.ehr``. A
+block (:mod:`streams.blocks`) lies where the keys of all its lines belong. ``notifications`` carries an alert once for
 each receiver that wants it, beside ``alerts``, so that a store that is away delays nobody's pager, and all that is for
 one receiver lies in one partition. In ``findings`` lies also what workers say of the pipeline itself, which no record
 led to (:mod:`streams.watch`). Every topic has the same number of partitions, fixed when ``wardwatch setup`` creates
@@ -70,6 +71,8 @@ DEAD_LETTERS = "dead.letters"
 INSTALLATION = "installation"
 VAULT = "vault"
 RULES = "rules"
+#: What the paths of rules begin with that lie there.
+PUBLISHED = "published/"
 
 
 def state_of(topic: str, step: str) -> str:

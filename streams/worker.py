@@ -20,7 +20,7 @@ from streams.agents import Worker, build
 from streams.event_worker import EventsWorker
 from streams.refusals import missing_permission
 from streams.settings import Settings
-from streams.sinks.store import StoreError
+from streams.sinks.database import StoreError
 
 __all__ = ["run"]
 

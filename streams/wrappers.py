@@ -1,6 +1,8 @@
 """Records that hold other records, as services of the clouds hand logs on: one in, many events out.
 
 ==================================  =====================================================================
+``[...]``                           an array, as the emitter sends many at once; its members are objects,
+                                    or the text of records that are no JSON
 ``{"Records": [...]}``              CloudTrail, as it lies in S3
 ``{"records": [...]}``              Azure Monitor, as Event Hubs and storage accounts have it
 ``{"detail": {...}}``               EventBridge
@@ -66,6 +68,8 @@ def contents(raw: bytes) -> list[Any] | None:
         return _flow_lines(raw)
     except RecursionError:
         return None
+    if isinstance(value, list):
+        return value or None
     return unwrap(value) if isinstance(value, dict) else None
 
 

@@ -53,7 +53,7 @@ _HEAVY = (
     "tests/faults/",
     "tests/servers/",
     "tests/dashboards/kibana/",
-    "tests/streams/commands/test_doctor.py",
+    "tests/streams/commands/doctor/test_doctor_elasticsearch.py",
     "tests/streams/sinks/test_elasticsearch.py",
     "tests/streams/sinks/test_event_index.py",
     "tests/streams/commands/rules/test_converting.py",

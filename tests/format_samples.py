@@ -39,7 +39,7 @@ from streams.notify import Notify
 from streams.pipeline import Behave, finding_output
 from streams.receivers import WebhookReceiver
 from streams.records import WATERMARK, RawRecord
-from streams.rule_topic import File, Quarantine, Running
+from streams.rule_topic import File, Quarantine, Running, encoded
 from streams.sinks import event_store, store
 from streams.sinks.event_store import EventStore, Limits
 from streams.sinks.store import AlertStore
@@ -201,9 +201,7 @@ def samples() -> dict[str, list[Sample]]:
             ),
             Sample(b"destroyed", orjson.dumps({"v": SCHEMA, "destroyed": "0123abcd"})),
         ],
-        topics.RULES: [
-            Sample(key.encode(), orjson.dumps({"v": SCHEMA, **told._asdict()})) for key, told in RULES.items()
-        ],
+        topics.RULES: [Sample(key.encode(), encoded(told)) for key, told in RULES.items()],
         topics.VAULT: [
             Sample(output.key, output.value)
             for output in seal(

@@ -14,7 +14,8 @@ from streams.blocks import unpack
 from streams.conditions import Conditions, Look
 from streams.lineage import SCHEMA, NewerSchema
 from streams.settings import Settings
-from streams.sinks.store import VERSION, StoreError, check_version, not_opened, not_written
+from streams.sinks.database import StoreError, check_version, not_opened, not_written
+from streams.sinks.store import VERSION
 from streams.spool import Spool, SpoolError
 
 PAPER = (Path(__file__).parents[1] / "docs" / "faults.md").read_text()

@@ -21,11 +21,12 @@ import yaml
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.admin import NewTopic
 from topic_reading import read_topic
+from typer.testing import CliRunner
 
 from detectors.registry import registered
 from detectors.rules import starter_rules
 from streams import cli
-from streams.conditions import KINDS, Look
+from streams.conditions import Look
 from streams.emitter import TOPICS, DeviceEvent, Emitter, Spool
 from streams.event_keeping import FILTERED
 from streams.keys import load_keys
@@ -38,6 +39,7 @@ from streams.sinks.elasticsearch import ALERTS, FINDINGS
 from streams.sinks.webhook import decode_secret, sign
 from streams.sources.catalog import SOURCES
 from streams.state import COUNTS
+from streams.troubles import KINDS
 from streams.vault import Vault
 
 ROOT = Path(__file__).parents[1]
@@ -184,6 +186,8 @@ def test_the_rule_finds_its_own_events_and_no_others(tmp_path: Path) -> None:
     found = detect(tmp_path, command.split())
     assert found == [json.loads(shown)]
     assert len(tests["negative"]) == 1
+    checked = CliRunner().invoke(cli.app, ["rules", "check", str(tmp_path / "night-export.yml")])
+    assert (checked.exit_code, checked.stdout) == (0, "1 rule: 0 errors, 0 warnings, 0 notes\n")
 
 
 def test_the_settings_shown_are_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -277,7 +281,7 @@ def test_every_alert_of_the_pipeline_is_in_its_table_and_no_other() -> None:
     )
     assert {name: severity for name, severity, _ in rows} == {name: kind.severity for name, kind in KINDS.items()}
     at_once = {name for name, _, limit in rows if limit == "at once"}
-    assert at_once == {"lost", "lost_events", "dead_letters", "rotation", "quarantine"}
+    assert at_once == {"lost", "lost_events", "dead_letters", "rotation", "quarantine", "rules"}
     limits = set(re.findall(r"`(\w+_(?:after|limit))`", PAPERS["docs/operations.md"]))
     assert limits == {name for name in Settings.model_fields if name.endswith(("_after", "_limit"))} - {
         "idle_after",

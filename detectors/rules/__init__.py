@@ -1,7 +1,13 @@
 """Sigma: loader, compiler, matcher, and the starter pack beside them.
 
 :func:`load` and :func:`starter_rules` give a :class:`RuleSet`; its ``match`` tries the rules on one event,
-and :func:`finding` turns a :class:`Match` into what leaves the detector.
+and :func:`finding` turns a :class:`Match` into what leaves the detector. A rule is read
+(:mod:`detectors.rules.rule`) into a tree (:mod:`detectors.rules.expression`), which becomes one function
+(:mod:`detectors.rules.compiler`); :mod:`detectors.rules.index` finds the few rules that an event could match, and
+:mod:`detectors.rules.projection` passes over lines that none could. The set's ``correlations`` say what counts
+beyond one event (:mod:`detectors.rules.correlation`).
+
+What has no place in the tree is refused where it is read, with file, line and reason: ``docs/rules-language.md``.
 
 Where the specification leaves a choice, this is the one made:
 

@@ -15,18 +15,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Annotated, Any, Final, NamedTuple, Protocol
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-__all__ = ["ANYTHING", "OBJECT", "Node", "Passes", "Settled", "Wanted", "projection"]
+__all__ = ["ANYTHING", "OBJECT", "Clock", "Node", "Passes", "Settled", "Wanted", "projection"]
 
 #: A line, in UTF-8 -> True where it is a plain record that no rule matches.
 Passes = Callable[[memoryview], bool]
 
 #: A line that is a plain record, and the rules whose witnesses are in it -> True where none of them matches.
 Settled = Callable[[memoryview, tuple[int, ...]], bool]
+
+
+class Clock(NamedTuple):
+    """Asked of the time of a record in which no rule matches."""
+
+    field: str  #: a required one
+    passes: Callable[[str], bool]  #: the text in it -> True where a record of that time may be passed over
+
 
 _FEW: Final = 6  # texts up to which looking for each beats remembering where they were found
 _DEEP: Final = 6  # maps in maps; Python refuses twenty nested blocks, and deeper names are rare
@@ -38,6 +46,7 @@ class _Unread(msgspec.Struct):
 
 #: Types of a field, beside those that msgspec reads: of any value, which is passed over; an object or null.
 ANYTHING: Final[Any] = Raw
+_TEXT: Final[Any] = Annotated[str, msgspec.Meta(min_length=1)]
 OBJECT: Final[Any] = _Unread | None
 
 
@@ -73,11 +82,16 @@ class _Place:
 
 
 def projection(
-    fields: Mapping[str, Any], required: AbstractSet[str], wanted: Iterable[Wanted], settled: Settled
+    fields: Mapping[str, Any],
+    required: AbstractSet[str],
+    wanted: Iterable[Wanted],
+    settled: Settled,
+    clock: Clock | None = None,
 ) -> Passes | None:
     """For records that have all ``required`` of ``fields``, maybe the others and none else, of these types.
 
-    None where such a record cannot be told without reading it whole.
+    ``clock`` is asked last, and once of each record that is passed over; its field is read as a text, whatever type it
+    has among ``fields``. None where such a record cannot be told without reading it whole.
     """
     root = _Place()
     for path, node, aliased in wanted:
@@ -89,15 +103,21 @@ def projection(
     writer = _Writer()
     types: list[Any] = []
     names: dict[str, str] = {}
+    timed = ""
     for number, (name, type_) in enumerate(fields.items()):  # found fastest in the order that records have them in
         own, asked = f"f{number}", root.names.get(name)
         names[own] = name
-        taken = type_ if asked is None else writer.visit("record", own, asked, type_)
+        timing = clock is not None and name == clock.field
+        timed = own if timing else timed
+        held = _TEXT if timing else type_
+        taken = held if asked is None else writer.visit("record", own, asked, held)
         if taken is None:
             return None
         types.append((own, taken) if name in required else (own, taken | UnsetType, UNSET))
     record = msgspec.defstruct("Record", types, rename=names, forbid_unknown_fields=True, gc=False, kw_only=True)
-    return writer.function(msgspec.json.Decoder(record), settled)
+    if clock is not None and clock.field not in required:
+        return None
+    return writer.function(msgspec.json.Decoder(record), settled, timed, clock)
 
 
 class _Writer:
@@ -105,9 +125,10 @@ class _Writer:
         self._scope: dict[str, Any] = {"UNSET": UNSET, "DecodeError": msgspec.DecodeError}
         self._lines: list[str] = []
 
-    def function(self, decoder: Any, settled: Settled) -> Passes:
-        """What was visited, in one function."""
-        self._scope |= {"decode": decoder.decode, "settled": settled}
+    def function(self, decoder: Any, settled: Settled, timed: str, clock: Clock | None) -> Passes:
+        """What was visited, in one function. ``timed``: the attribute that ``clock`` is asked about."""
+        self._scope |= {"decode": decoder.decode, "settled": settled, "clock": clock and clock.passes}
+        unmatched = "not rules or settled(line, rules)"
         source = "\n".join(
             [
                 "def passes(line):",
@@ -117,7 +138,7 @@ class _Writer:
                 "        return False",
                 "    rules = ()",
                 *self._lines,
-                "    return not rules or settled(line, rules)",
+                f"    return {unmatched}" if clock is None else f"    return ({unmatched}) and clock(record.{timed})",
             ]
         )
         exec(compile(source, "<projection>", "exec"), self._scope)  # noqa: S102 - made of this module's own words

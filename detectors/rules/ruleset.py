@@ -17,7 +17,7 @@ from detectors.rules.expression import questions
 from detectors.rules.index import Index
 from detectors.rules.lookup import Words
 from detectors.rules.problems import Problem
-from detectors.rules.projection import Passes, Settled, Wanted, projection
+from detectors.rules.projection import Clock, Passes, Settled, Wanted, projection
 from detectors.rules.rule import Rule
 from detectors.rules.witness import Rarity, witness
 
@@ -91,6 +91,16 @@ class RuleSet:
         self._by_parts: dict[tuple[str, str, str] | None, Index] = {}
         self._by_identity: dict[int, tuple[LogSourceLike | None, Index]] = {}
 
+    @property
+    def unread(self) -> tuple[Problem, ...]:
+        """Of the problems, those that are no matter of what else is loaded."""
+        return self._read[0]
+
+    @property
+    def written(self) -> tuple[Correlation, ...]:
+        """All correlations that were read, also those that refer to what is not there."""
+        return self._read[1]
+
     def beside(self, rules: Iterable[Rule]) -> RuleSet:
         """This set with more rules in it."""
         return RuleSet([*self.rules, *rules], *self._read)
@@ -131,10 +141,12 @@ class RuleSet:
             began = ended
         return matches
 
-    def passes(self, logsource: LogSourceLike, plain: PlainLike, fields: AbstractSet[str]) -> Passes | None:
+    def passes(
+        self, logsource: LogSourceLike, plain: PlainLike, fields: AbstractSet[str], clock: Clock | None = None
+    ) -> Passes | None:
         """Tells of a line whether it is a record like ``plain`` that no rule could match; None where nothing can.
 
-        ``fields``: ECS names that such an event may have.
+        ``fields``: ECS names that such an event may have. ``clock``: asked of the time of what no rule matches.
         """
         index = self._index(logsource)
         if index.always:
@@ -145,7 +157,7 @@ class RuleSet:
                 return None
             wanted.append(Wanted(name.split("."), node, aliased=False))
             wanted += [Wanted(place.split("."), node, aliased=True) for place in plain.copies.get(name, ())]
-        return projection(plain.fields, plain.required, wanted, self._settler(fields))
+        return projection(plain.fields, plain.required, wanted, self._settler(fields), clock)
 
     def _settler(self, fields: AbstractSet[str]) -> Settled:
         """Tries rules on the record in a line, those that ask for none of ``fields``; with another one it gives up."""

@@ -83,9 +83,11 @@ def names_of(patient: str, keys: Keys) -> list[str]:
 def who(settings: Settings, keys: Keys, patient: str, *, since: int, until: int, reason: str = "") -> Answer:
     """Who did what to a patient's records, those who did most first. An audit event says who asked before it returns.
 
-    ``patient``: an identifier as services write it, or a pseudonym. ``since``, ``until``: ms. Raises SetupError,
-    StoreError and StoreUnavailable.
+    ``patient``: an identifier as services write it, or a pseudonym. ``since``, ``until``: ms. Raises NotAsked,
+    SetupError, StoreError and StoreUnavailable.
     """
+    if not patient:
+        raise NotAsked("name a patient: an identifier as services write it, or a pseudonym")
     names = names_of(patient, keys)
     store = _Store(settings)
     raw = "" if is_subject(patient) else patient
@@ -117,6 +119,8 @@ def timeline(settings: Settings, keys: Keys, entity: str, *, since: int, until: 
 
     ``entity``: ``user:…``, ``device:…``, ``address:…`` or ``patient:…`` as alerts write it, or a patient's identifier.
     """
+    if not entity:
+        raise NotAsked("name an entity as alerts write it, or a patient")
     raw = "" if ":" in entity and not entity.partition(":")[0].lower().startswith(("http", "urn")) else entity
     names = names_of(entity, keys) if raw else [entity]
     store = _Store(settings)
@@ -139,7 +143,10 @@ def timeline(settings: Settings, keys: Keys, entity: str, *, since: int, until: 
     known = {"subject": entity} if is_subject(entity) else {"entity": entity} if events and not raw else {}
     tell(settings, "show-timeline", reason=reason, patient=raw, **known)
     entries.sort(key=lambda entry: (entry["time"], entry["kind"] != "event", entry["id"]))
-    return Answer(entries, store.caveats(events, since, one_name=not raw and entity.startswith("patient:")))
+    caveats = store.caveats(events, since, one_name=not raw and entity.startswith("patient:"))
+    if raw and not entries:
+        caveats.append("that was looked for as a patient's identifier; others are user:…, device:… or address:…")
+    return Answer(entries, caveats)
 
 
 class _Store:
@@ -210,7 +217,7 @@ class _Store:
             yield "a pseudonym names a patient under one key: give the identifier to look under all"
         oldest = None if self._indexed else self._oldest
         if oldest is not None and oldest > since:
-            yield f"nothing is kept from before {datetime.fromtimestamp(oldest / 1000, UTC):%Y-%m-%d %H:%M} UTC"
+            yield f"nothing is kept of what came before {datetime.fromtimestamp(oldest / 1000, UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _alert(time: int, name: str, entity: str, severity: str, title: str) -> dict[str, Any]:

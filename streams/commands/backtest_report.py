@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from streams.commands.alert_line import printable
-from streams.commands.backtest import Backtest, Trial
+from streams.commands.backtest_counts import Backtest, Trial
 
 __all__ = ["report"]
 
@@ -30,13 +30,18 @@ def report(result: Backtest, titles: Mapping[str, str]) -> Iterator[str]:
 
 def _rule(trial: Trial, days: float, titles: Mapping[str, str]) -> Iterator[str]:
     yield f"{trial.hits:>9,}  {trial.rule.level:<13} {printable(trial.rule.title)}  ({trial.change}, {trial.rule.path})"
-    if trial.change == "changed":
+    if trial.feeds:
+        yield f"{'':11}it feeds {', '.join(map(printable, trial.feeds[:_SHOWN]))}, and alerts nobody by itself"
+    if trial.change in ("changed", "affected"):
         yield f"{'':11}{trial.gained:,} more than the active one, {trial.lost:,} of its hits lost"
     if not trial.hits:
         return
     day, most = trial.days.most_common(1)[0]
-    yield f"{'':11}{trial.hits / days:,.1f} a day, {most:,} on {day}; first in {', '.join(trial.examples[:_SHOWN])}"
+    first = f"; first in {', '.join(map(printable, trial.examples[:_SHOWN]))}" if trial.examples else ""
+    yield f"{'':11}{trial.hits / days:,.1f} a day, {most:,} on {day}{first}"
     yield f"{'':11}{_top('entities', trial.entities.counts, trial.entities.top(_SHOWN))}"
+    if trial.groups.counts:
+        yield f"{'':11}{_top('groups', trial.groups.counts, trial.groups.top(_SHOWN))}"
     for name, values in sorted(trial.values.items(), key=lambda item: -_share(item[1].counts)):
         yield f"{'':11}{_top(name, values.counts, values.top(_SHOWN))}"
     others = [f"{printable(titles.get(name, name))} ({count:,})" for name, count in trial.also.most_common(_SHOWN)]

@@ -16,7 +16,7 @@ from pydantic import BaseModel, SecretStr
 
 from streams.settings import Settings
 
-__all__ = ["Setting", "Unknown", "settings_told", "unknown_names"]
+__all__ = ["Setting", "Unknown", "nearest", "settings_told", "unknown_names"]
 
 _PREFIX = "WARDWATCH_"
 _HIDDEN = "***"
@@ -58,13 +58,13 @@ def unknown_names() -> list[Unknown]:
     found = []
     for name in origins.environment:
         if name.split("__")[0] not in Settings.model_fields and not _another_s(name.upper()):
-            found.append(Unknown(_PREFIX + name.upper(), "environment", _nearest(name, upper=True)))
+            found.append(Unknown(_PREFIX + name.upper(), "environment", nearest(name, upper=True)))
     for name, path in origins.secrets.items():
         if name.split("__")[0] not in Settings.model_fields:
-            found.append(Unknown(path.name, str(path.parent), _nearest(name, upper=True)))
+            found.append(Unknown(path.name, str(path.parent), nearest(name, upper=True)))
     for name in origins.file:
         if name not in Settings.model_fields:
-            found.append(Unknown(name, str(origins.path), _nearest(name)))
+            found.append(Unknown(name, str(origins.path), nearest(name)))
     return found
 
 
@@ -72,7 +72,8 @@ def _another_s(name: str) -> bool:
     return name in _OTHERS or name.startswith(_TESTS)
 
 
-def _nearest(name: str, *, upper: bool = False) -> str:
+def nearest(name: str, *, upper: bool = False) -> str:
+    """The setting that ``name`` may have meant; empty where none is near. ``upper``: as the environment has it."""
     first, *rest = name.split("__")
     close = get_close_matches(first, list(Settings.model_fields), n=1)
     if not close:

@@ -87,9 +87,14 @@ def detect(
     """
     failed = False
     memory = Memory(detectors, rules.correlations)
-    scan = None if memory or source == "raw" else Scan(rules)
-    item = None
+    scan = None
+    if source != "raw" and not memory.detectors:
+        scan = Scan(rules, still=memory.still if memory.correlating else None, received=now)
+    place = None
     for item in read_files(files, form, scan.unread if scan else numbered):
+        place = item.file, item.line
+        if scan is not None:
+            scan.last = None
         try:
             if source == "raw":
                 found = _raw(item, rules, memory)
@@ -104,9 +109,10 @@ def detect(
             continue
         for told in found:
             out.write(orjson.dumps({"file": item.file, "line": item.line, **told}).decode() + "\n")
-    if item is not None:
+    if place is not None:
+        file, line = (scan and scan.last) or place
         for told in map(_of_finding, memory.settle()):
-            out.write(orjson.dumps({"file": item.file, "line": item.line, **told}).decode() + "\n")
+            out.write(orjson.dumps({"file": file, "line": line, **told}).decode() + "\n")
     return 1 if failed else 0
 
 
@@ -117,15 +123,12 @@ class Memory:
     """
 
     def __init__(self, detectors: Iterable[Detector[Any]], correlations: Correlations) -> None:
-        self._detectors = list(detectors)
+        self.detectors = list(detectors)
         self._correlations = Correlating(correlations, lateness=LATENESS)
-        self._correlating = bool(correlations)
+        self.correlating = bool(correlations)
         self._states: dict[tuple[str, str], Any] = {}
         self._watermark = 0
         self._latest = 0
-
-    def __bool__(self) -> bool:
-        return bool(self._detectors) or self._correlating
 
     def inspect(self, released: Released) -> Iterator[Finding]:
         """What detectors find in one event; they remember it."""
@@ -133,7 +136,7 @@ class Memory:
         yield from self.correlate(released.hits, event, released.source.lateness)
         if not event.timely:
             return
-        for detector in self._detectors:
+        for detector in self.detectors:
             for key in event.keys(detector.entity):
                 state = self._states.get((detector.name, key))
                 if state is None:
@@ -146,6 +149,19 @@ class Memory:
             self._watermark = max(self._watermark, event.time - lateness)
             self._latest = max(self._latest, event.time)
         return self._correlations.take(hits, self._watermark)
+
+    def still(self, time: int, lateness: int) -> bool:
+        """Whether a timely event in which nothing is found changes no more than the watermark, which it then moves.
+
+        ``time``: the event's, in ms; ``lateness``: its source's. Only where there are no detectors.
+        """
+        watermark = time - lateness
+        if watermark > self._watermark:
+            if watermark > self._correlations.due:
+                return False
+            self._watermark = watermark
+        self._latest = max(self._latest, time)
+        return True
 
     def settle(self) -> list[Finding]:
         """What waited for time to pass that no event will bring any more."""

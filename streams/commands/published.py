@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from detectors.rules import load
+from detectors.rules import Problem, load
 from streams import topics
 from streams.admin import topic_ids
 from streams.commands.own_audit import operator, tell
@@ -15,6 +15,7 @@ from streams.permissions import OWN_TOPIC, roles
 from streams.rule_topic import LARGEST, Board, File, RuleTopic, Running
 from streams.rule_watch import TELLING
 from streams.settings import Settings
+from streams.topics import PUBLISHED
 
 __all__ = ["NotPublished", "alive", "board", "differing", "publish", "release", "withdraw"]
 
@@ -29,16 +30,27 @@ def publish(settings: Settings, path: Path, *, shadow: bool) -> int:
     Raises NotPublished where one of them cannot be loaded, SetupError and kafka's errors where Kafka takes nothing.
     """
     rules = load([path], **settings.rule_context)
-    if path.is_dir() or not rules.rules or rules.problems:
-        why = "; ".join(map(str, rules.problems[:3])) or "name one file that holds rules"
+    if path.is_dir() or not (rules.rules or rules.written) or rules.unread:
+        why = "; ".join(map(str, rules.unread[:3])) or "name one file that holds rules"
         raise NotPublished(f"{path} is not published: {why}")
     text = path.read_text(encoding="utf-8-sig")
     if len(text.encode()) > LARGEST:
         raise NotPublished(f"{path} has more than {LARGEST:,} bytes: split it")
+    if rules.problems and (unmet := _unmet(settings, path.name, text)):
+        raise NotPublished(f"{path} is not published: {'; '.join(map(str, unmet[:3]))}")
     _allowed(settings)
     tell(settings, "publish-rules", entity=f"rules:{path.name}")
     _change(settings, lambda topic: topic.publish(path.name, File(text, shadow, operator())))
-    return len(rules.rules)
+    return len(rules.rules) + len(rules.written)
+
+
+def _unmet(settings: Settings, name: str, text: str) -> list[Problem]:
+    """What the correlations of a file refer to in vain where it is published beside all that a worker here runs."""
+    own = f"{PUBLISHED}{name}"
+    ours = [path.expanduser() for path in settings.rules]
+    published = {**board(settings).texts, own: text}
+    whole = load(ours, beside_starter=True, published=published, **settings.rule_context)
+    return [problem for problem in whole.problems if problem.path == own]
 
 
 def withdraw(settings: Settings, name: str) -> None:

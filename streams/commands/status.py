@@ -22,7 +22,8 @@ from streams.commands.pseudonym_keys import KeyRow, agreed_rows
 from streams.installation import Installation
 from streams.permissions import roles
 from streams.settings import Settings
-from streams.sinks.store import AlertStore, StoreError
+from streams.sinks.database import StoreError
+from streams.sinks.store import AlertStore
 
 __all__ = ["Status", "read_status", "status_lines"]
 
@@ -57,8 +58,8 @@ class Keeping:
 class Status:
     time: int  #: ms since the epoch
     lag: dict[str, int] = field(default_factory=dict)  #: records not taken yet, by topic
-    arriving: float = 0.0  #: source events per second that services send
-    taken: float = 0.0  #: source events per second that workers are done with
+    arriving: float = 0.0  #: records per second that services send; one may hold many events
+    taken: float = 0.0  #: of these, records per second that workers are done with
     dead_letters: int = 0  #: open ones
     dead_letters_exact: bool = True  #: False where there are too many to tell open ones from those sent again
     alerts: dict[str, int] = field(default_factory=dict)  #: kept by the embedded store, by severity
@@ -178,7 +179,7 @@ def status_lines(status: Status, *, width: int = 0, colour: bool = False) -> Ite
     if status.keeping is not None:
         yield f"{'keep':<9} {topics.EVENTS:<15} {status.keeping.lag:>9,}"
     yield ""
-    yield f"throughput    {status.arriving:,.0f} events/s arrive, {status.taken:,.0f} events/s are taken"
+    yield f"throughput    {status.arriving:,.0f} records/s arrive, {status.taken:,.0f} records/s are taken"
     speaking = _speaking(status.workers, now)
     for name, said in speaking.items():
         yield f"worker        {name}: {'; '.join(said['stopped']) or 'runs'}"

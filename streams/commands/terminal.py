@@ -8,7 +8,10 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 __all__ = ["fail", "print_json", "sentences", "terminal_look"]
 
@@ -48,10 +51,13 @@ def sentences(exc: Exception) -> list[str]:
     from streams.commands.reveal import NotRevealed  # noqa: PLC0415
     from streams.embedded.jars import EmbeddedError  # noqa: PLC0415
     from streams.refusals import Refused  # noqa: PLC0415
-    from streams.sinks.store import StoreError  # noqa: PLC0415
+    from streams.sinks.database import StoreError  # noqa: PLC0415
 
     if isinstance(exc, ValidationError):
-        return [_setting(error["loc"], error["msg"]) for error in exc.errors()]
+        return [
+            _setting(error["loc"], _none(error) if error["type"] == "extra_forbidden" else error["msg"])
+            for error in exc.errors()
+        ]
     if isinstance(exc, SettingsError):
         return [str(exc)]
     if isinstance(exc, Refused):
@@ -61,6 +67,14 @@ def sentences(exc: Exception) -> list[str]:
     if isinstance(exc, SetupError | EmbeddedError | StoreError | NotRevealed | NotPublished | NotDone | NotAsked):
         return [str(exc)]
     return []
+
+
+def _none(error: ErrorDetails) -> str:
+    """What is told of a name that is no setting."""
+    from streams.commands.config import nearest  # noqa: PLC0415
+
+    meant = nearest(str(error["loc"][0]), upper=True) if len(error["loc"]) == 1 else ""
+    return "there is no such setting" + (f"; did you mean {meant}?" if meant else "")
 
 
 def _setting(place: tuple[int | str, ...], message: str) -> str:

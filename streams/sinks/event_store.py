@@ -18,7 +18,7 @@ import orjson
 from detectors.base import Event
 from streams.documents import document
 from streams.lineage import fingerprint
-from streams.sinks.store import StoreError, check_version, not_opened, not_written
+from streams.sinks.database import StoreError, not_written, opened
 
 __all__ = ["VERSION", "EventStore", "Limits", "entities_of"]
 
@@ -64,27 +64,7 @@ class EventStore:
         """Open or create. Raises StoreError on a file that is no store of ours, or is damaged."""
         self.path = path
         self._writing = threading.Lock()
-        try:
-            if read_only:
-                self._db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5, check_same_thread=False)
-                check_version(self._db, path, VERSION)
-            else:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                self._db = sqlite3.connect(path, timeout=5, check_same_thread=False)
-                found = check_version(self._db, path, VERSION)
-                self._db.executescript(_SCHEMA)
-                if found < VERSION:
-                    self._db.execute(f"pragma user_version = {VERSION}")
-                self._db.execute("pragma journal_mode = wal")
-                self._db.execute("pragma synchronous = full")
-            self._db.execute("select 1 from about limit 1")  # one that is being made has no tables yet
-        except StoreError:
-            self._db.close()
-            raise
-        except sqlite3.Error as exc:
-            if hasattr(self, "_db"):
-                self._db.close()
-            raise not_opened(path, exc) from exc
+        self._db = opened(path, schema=_SCHEMA, version=VERSION, table="about", read_only=read_only)
 
     def write(self, events: Iterable[Event], *, now: int, limits: Limits) -> None:
         """Durable when it returns. ``now``: ms since the epoch. Raises StoreError, and then none is."""

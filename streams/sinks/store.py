@@ -16,8 +16,9 @@ import orjson
 
 from detectors.base import SEVERITIES, Alert, Severity
 from streams.codecs import alert_document
+from streams.sinks.database import not_written, opened
 
-__all__ = ["KEPT", "VERSION", "AlertStore", "StoreError", "StoreFull", "check_version", "not_opened", "not_written"]
+__all__ = ["KEPT", "VERSION", "AlertStore"]
 
 #: Alerts kept; the oldest make room.
 KEPT = 200_000
@@ -54,40 +55,6 @@ where excluded.revision > alerts.revision
 """
 
 
-class StoreError(Exception):
-    """The store cannot be used. The message says why and how to mend it."""
-
-
-class StoreFull(StoreError):
-    """There is no room for it; there may be later."""
-
-
-def _has_no_room(exc: sqlite3.Error) -> bool:
-    return getattr(exc, "sqlite_errorname", "") in ("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE")
-
-
-def not_opened(path: Path, exc: sqlite3.Error) -> StoreError:
-    """What is told of a file that cannot be opened."""
-    if _has_no_room(exc):
-        return StoreFull(f"{path} cannot be opened, its disk is full: free some of it")
-    return StoreError(f"{path} cannot be opened ({exc}): move it away, a new one is made")
-
-
-def check_version(database: sqlite3.Connection, path: Path, version: int) -> int:
-    """The version of the tables in ``path``, 0 where none is said. Raises StoreError on one past ``version``."""
-    (found,) = database.execute("pragma user_version").fetchone()
-    if found > version:
-        raise StoreError(f"{path} has tables of version {found}; this version of Wardwatch reads {version}: upgrade it")
-    return int(found)
-
-
-def not_written(path: Path, exc: sqlite3.Error) -> StoreError:
-    """What is told of a write that failed. Nothing of it is in the file."""
-    if _has_no_room(exc):
-        return StoreFull(f"{path} has no room: free some of its disk, and what waits is written by itself")
-    return StoreError(f"{path}: {exc}")
-
-
 class AlertStore:
     """One connection, for any thread: they wait for each other."""
 
@@ -95,28 +62,8 @@ class AlertStore:
         """Open or create. Raises StoreError on a file that is damaged or no store of ours, StoreFull without room."""
         self.path = path
         self._writing = threading.Lock()
-        try:
-            if read_only:
-                self._db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5, check_same_thread=False)
-                check_version(self._db, path, VERSION)
-            else:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                self._db = sqlite3.connect(path, timeout=5, check_same_thread=False)
-                found = check_version(self._db, path, VERSION)
-                self._db.execute("pragma journal_mode = wal")
-                self._db.execute("pragma synchronous = full")
-                self._db.executescript(_SCHEMA)
-                if found < VERSION:
-                    self._db.execute(f"pragma user_version = {VERSION}")
-            self._db.execute("select 1 from alerts limit 1")  # one that is being made has no tables yet
-            self._db.row_factory = sqlite3.Row
-        except StoreError:
-            self._db.close()
-            raise
-        except sqlite3.Error as exc:
-            if hasattr(self, "_db"):
-                self._db.close()
-            raise not_opened(path, exc) from exc
+        self._db = opened(path, schema=_SCHEMA, version=VERSION, table="alerts", read_only=read_only)
+        self._db.row_factory = sqlite3.Row
 
     def write(self, alerts: Iterable[Alert], *, now: int) -> None:
         """Durable when it returns. ``now``: ms, shown as the time of arrival. Raises StoreError, and then none is."""

@@ -6,12 +6,14 @@ Source: AWS CloudTrail user guide, *CloudTrail record contents*.
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any, Final
 
 from msgspec import Meta
 
 from detectors.rules.projection import ANYTHING, OBJECT
 from streams.sources.plain import Plain
+from streams.sources.times import milliseconds
 
 __all__ = ["PLAIN"]
 
@@ -66,4 +68,6 @@ PLAIN: Final = Plain(
         "wardwatch.bucket": ("requestParameters.bucketName",),
         "wardwatch.identity": ("userIdentity.type",),
     },
+    time="eventTime",
+    moment=partial(milliseconds, field="eventTime", utc=True),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 __all__ = ["Plain"]
@@ -20,3 +20,7 @@ class Plain(NamedTuple):
     required: frozenset[str]
     #: Released fields to where in the record their value stands, word for word; of several places it may be any.
     copies: Mapping[str, tuple[str, ...]]
+    time: str  #: the required one whose text says when it was
+    moment: Callable[
+        [str], int
+    ]  #: that text -> the time that the source reads from it, ms. Raises BadRecord as it does

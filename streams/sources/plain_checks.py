@@ -31,9 +31,12 @@ def plain_faults(source: Source, plain: Plain, records: Iterable[Mapping[str, An
         if not source.recognises(record):
             return "it takes a record that the source does not recognise"
         try:
-            fields = source.normalise(record).fields
+            draft = source.normalise(record)
         except BadRecord as exc:
             return f"it takes a record that the source refuses: {exc}"
+        if plain.moment(record[plain.time]) != draft.time:
+            return f"{plain.time} is read as another time"
+        fields = draft.fields
         if not fields.keys() <= source.released:
             return "a field is not released, so a rule that asks for it could be passed over"
         for name, places in plain.copies.items():

@@ -126,6 +126,10 @@ def _told(error: Any) -> tuple[str, str]:
     if error["type"] == "extra_forbidden":
         near = get_close_matches(path[-1], _KEYS, n=1)
         return key, "is no key of a table" + (f"; did you mean {near[0]}?" if near else "")
+    if error["type"] == "model_type":
+        return key, "is a table of keys of its own: docs/tables.md has them"
+    if key == "name" and error["type"] == "string_pattern_mismatch":
+        return key, "is 2 to 64 of small letters, digits and . _ -, a letter first"
     reason = str(error["msg"])
     return key, reason[:1].lower() + reason[1:]
 
@@ -237,7 +241,7 @@ def _name_mistake(name: str) -> str:
     if name in _TAKEN:
         return "is a name that Wardwatch itself uses"
     near = get_close_matches(name, FIELDS, n=1)
-    hint = f"; did you mean {near[0]}?" if near else ""
+    hint = f"; did you mean {near[0]}?" if near else "."
     return f"is no field of ECS that a column may fill{hint} One's own are wardwatch.NAME in small letters"
 
 

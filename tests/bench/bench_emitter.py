@@ -1,4 +1,4 @@
-"""The emitter against bare kafka-python that sends the same bytes with the same settings, and with its own.
+"""The emitter, one event at a time and many, against bare kafka-python that sends the same bytes.
 
     python tests/bench/bench_emitter.py [--events 100000] [--rounds 3]
 
@@ -68,6 +68,17 @@ def emitting(kafka: str, count: int) -> dict[str, float]:
         return measure(count, lambda: emitter.emit(EVENT), emitter.flush)
 
 
+def emitting_many(kafka: str, count: int) -> dict[str, float]:
+    together = 500
+    with Emitter(kafka, producer="bench") as emitter:
+        events = [EVENT] * together
+        found = measure(count // together, lambda: emitter.emit_many(events), emitter.flush)
+    return {
+        "events_per_second": found["events_per_second"] * together,
+        "cpu_us_per_event": found["cpu_us_per_event"] / together,
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=100_000)
@@ -83,8 +94,14 @@ def main() -> None:
             with Emitter(broker.bootstrap, producer="bench") as emitter:
                 config = emitter._outbox.open().config
             same = {name: config[name] for name in ("linger_ms", "batch_size", "max_request_size")}
-            runs: dict[str, list[dict[str, float]]] = {"emitter": [], "kafka_python": [], "kafka_python_defaults": []}
+            runs: dict[str, list[dict[str, float]]] = {
+                "emit_many": [],
+                "emitter": [],
+                "kafka_python": [],
+                "kafka_python_defaults": [],
+            }
             for _ in range(arguments.rounds):
+                runs["emit_many"].append(emitting_many(broker.bootstrap, arguments.events))
                 runs["emitter"].append(emitting(broker.bootstrap, arguments.events))
                 runs["kafka_python"].append(bare(broker.bootstrap, arguments.events, same))
                 runs["kafka_python_defaults"].append(bare(broker.bootstrap, arguments.events, {}))
@@ -96,6 +113,7 @@ def main() -> None:
     }
     ours, theirs = found["emitter"], found["kafka_python"]
     found["ratio"] = round(ours["events_per_second"] / theirs["events_per_second"], 2)
+    found["many_ratio"] = round(found["emit_many"]["events_per_second"] / theirs["events_per_second"], 2)
     found["cpu_ratio"] = round(theirs["cpu_us_per_event"] / ours["cpu_us_per_event"], 2)
     found["own_cpu_us"] = round(ours["cpu_us_per_event"] - theirs["cpu_us_per_event"], 1)
     print(json.dumps(found))

@@ -25,15 +25,27 @@ def records(*, count: int, entities: int, begin: int, per_second: float) -> Iter
         yield emission
 
 
-def fill(bootstrap: str, emissions: Iterator[Emission]) -> dict[str, int]:
-    """Send them all and wait for the broker; how many went to each topic."""
+def fill(bootstrap: str, emissions: Iterator[Emission], *, together: int = 1) -> dict[str, int]:
+    """Send them all, ``together`` in one record, and wait for the broker; how many events went to each topic."""
     producer = KafkaProducer(
         bootstrap_servers=bootstrap, linger_ms=50, batch_size=256 * 1024, acks=1, enable_idempotence=False
     )
     counts: dict[str, int] = {}
+    waiting: dict[str, list[bytes]] = {}
     for emission in emissions:
-        producer.send(emission.topic, json.dumps(emission.record, separators=(",", ":")).encode(), key=emission.key)
+        value = json.dumps(emission.record, separators=(",", ":")).encode()
         counts[emission.topic] = counts.get(emission.topic, 0) + 1
+        if together == 1:
+            producer.send(emission.topic, value, key=emission.key)
+            continue
+        values = waiting.setdefault(emission.topic, [])
+        values.append(value)
+        if len(values) == together:
+            producer.send(emission.topic, b"[" + b",".join(values) + b"]")
+            values.clear()
+    for topic, values in waiting.items():
+        if values:
+            producer.send(topic, b"[" + b",".join(values) + b"]")
     producer.flush(300)
     producer.close()
     return counts

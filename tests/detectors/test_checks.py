@@ -21,7 +21,7 @@ from behaviour import burst, calm, new_action
 
 from detectors.base import Detector, EntityKind, Event, Finding, digest
 from detectors.checks import DetectorCheckError, check_detector
-from detectors.registry import by_entity, registered
+from detectors.registry import registered
 
 
 @pytest.mark.parametrize("detector", registered(), ids=lambda detector: detector.name)
@@ -33,8 +33,7 @@ def test_names_are_unique_and_each_kind_has_its_own() -> None:
     names = [detector.name for detector in registered()]
     assert len(set(names)) == len(names)
     for kind in ("actor", "patient", "device", "address"):
-        assert [d for d in registered() if d.entity == kind] == list(by_entity(kind))
-        assert by_entity(kind)
+        assert any(detector.entity == kind for detector in registered())
 
 
 class Fifth:

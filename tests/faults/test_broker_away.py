@@ -76,6 +76,7 @@ def test_told_to_end_without_a_broker_it_ends(cluster: Cluster, how: str) -> Non
     finally:
         if how == "frozen":
             os.kill(pid, signal.SIGCONT)
+    assert "KeyError" not in worker.log.read_text()
     cluster.workers.clear()
 
 

@@ -20,10 +20,10 @@ from test_full_disk import until
 from topic_reading import read_topic
 
 from streams import topics
-from streams.conditions import KINDS
 from streams.occasions import DETECTOR, SUBJECT
 from streams.sinks.store import AlertStore
 from streams.state import PARTITION
+from streams.troubles import KINDS
 
 LONG = pytest.mark.skipif(os.environ.get("WARDWATCH_LONG") != "1", reason="WARDWATCH_LONG=1 runs it")
 OFF = 600

@@ -26,13 +26,13 @@ from traffic import Traffic
 
 from streams import topics
 from streams.admin import committed
-from streams.conditions import KINDS
 from streams.embedded.java import free_port, port_is_free
 from streams.embedded.kafka import EmbeddedKafka
 from streams.keys import load_keys
 from streams.settings import Settings
 from streams.sinks.event_store import EventStore
 from streams.sinks.store import AlertStore
+from streams.troubles import KINDS
 
 pytestmark = pytest.mark.faults
 

@@ -38,8 +38,9 @@ from streams.embedded.java import free_port
 from streams.emitter import Emitter
 from streams.keys import Keys, keys_of, load_keys
 from streams.pseudonyms import Pseudonyms
+from streams.sinks.database import StoreError
 from streams.sinks.event_store import EventStore
-from streams.sinks.store import AlertStore, StoreError
+from streams.sinks.store import AlertStore
 
 PATIENTS = [f"synthetic-{number:06}" for number in range(40)]
 

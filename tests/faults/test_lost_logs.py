@@ -16,8 +16,8 @@ from traffic import Traffic
 from streams import topics
 from streams.admin import create_topics, topic_ids
 from streams.blocks import unpack
-from streams.conditions import KINDS
 from streams.sinks.store import AlertStore
+from streams.troubles import KINDS
 
 pytestmark = pytest.mark.faults
 

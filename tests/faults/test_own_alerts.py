@@ -22,13 +22,13 @@ from topic_reading import read_topic
 from streams import topics
 from streams.admin import committed, connect
 from streams.codecs import decode_alert
-from streams.conditions import KINDS
 from streams.demo.records import audit_event
 from streams.emitter import Emitter
 from streams.installation import Installation
 from streams.occasions import ENOUGH, SUBJECT, looking
 from streams.records import OWN
 from streams.sinks.store import AlertStore
+from streams.troubles import KINDS
 
 pytestmark = pytest.mark.faults
 

@@ -24,6 +24,8 @@ __all__ = ["Sent", "Traffic"]
 SPAN = 7200
 #: One event in so many is sent again by its service, a while later.
 TWICE_EVERY = 80
+#: Of so many events, the last are sent in arrays of up to a few of one topic, as services send what they have at once.
+STRETCH, IN_ARRAYS, ARRAY = 200, 40, 8
 
 
 class Sent(NamedTuple):
@@ -72,11 +74,19 @@ class Traffic(threading.Thread):
         )
         kinds = itertools.cycle(KINDS)
         every = self._events // max(1, self._poisons)
+        waiting: dict[str, list[Sent]] = {}
         start, template = time.time(), None
         for number, emission in enumerate(self._day(start)):
-            self._send(producer, Sent(*emission[:4], json.dumps(emission.record).encode()))
+            sent = Sent(*emission[:4], json.dumps(emission.record).encode())
+            if number % STRETCH < STRETCH - IN_ARRAYS:
+                self._send(producer, sent)
+            else:
+                together = waiting.setdefault(sent.topic, [])
+                together.append(sent)
+                if len(together) == ARRAY:
+                    self._send(producer, *waiting.pop(sent.topic))
             self.progress = (number + 1) / self._events
-            if not number % TWICE_EVERY:
+            if not number % TWICE_EVERY and self.emitted:
                 self._send(producer, rng.choice(self.emitted[-400:]))
             if emission.topic == "audit.ehr":
                 template = emission.record
@@ -87,6 +97,8 @@ class Traffic(threading.Thread):
             ahead = number / self._events * self._seconds - (time.time() - start)
             if ahead > 0.05:
                 time.sleep(ahead)
+        for together in waiting.values():
+            self._send(producer, *together)
         producer.flush(120)
         producer.close()
 
@@ -102,9 +114,12 @@ class Traffic(threading.Thread):
         merged = heapq.merge(traffic, itertools.chain.from_iterable(attacks), key=lambda emission: emission.time)
         return itertools.islice(merged, self._events)
 
-    def _send(self, producer: KafkaProducer, sent: Sent) -> None:
-        self.emitted.append(sent)
-        producer.send(sent.topic, sent.value, key=sent.key).add_errback(self._failed)
+    def _send(self, producer: KafkaProducer, *sent: Sent) -> None:
+        """One by itself; several, of one topic, in an array."""
+        self.emitted.extend(sent)
+        first = sent[0]
+        value = first.value if len(sent) == 1 else b"[" + b",".join(one.value for one in sent) + b"]"
+        producer.send(first.topic, value, key=first.key).add_errback(self._failed)
 
     def _failed(self, exc: BaseException) -> None:
         self.failures.append(repr(exc))

@@ -52,8 +52,10 @@ def _acl(matched: re.Match[str] | None) -> tuple[str, str, str] | None:
 class SecureKafka(EmbeddedKafka):
     """:attr:`bootstrap` is the plain listener; :meth:`at` gives the others by name, and any other name as it is."""
 
-    def __init__(self, folder: Path, authority: Authority, **kwargs: Any) -> None:
+    def __init__(self, folder: Path, authority: Authority, *, session: float = 0, **kwargs: Any) -> None:
+        """``session``: seconds after which whoever came by SCRAM must say anew who they are; 0: never."""
         super().__init__(folder, port=0, **kwargs)
+        self._session = session
         folder.mkdir(parents=True, exist_ok=True)
         self.authority = authority
         self._ports = {name: free_port() for name in _LISTENERS}
@@ -121,6 +123,7 @@ class SecureKafka(EmbeddedKafka):
             f"{prefix}.scram-sha-256.sasl.jaas.config": f"{_SCRAM} required;",
             f"{prefix}.plain.sasl.jaas.config": f'{_PLAIN} required user_plain="plain-secret";',
             f"{prefix}.oauthbearer.sasl.jaas.config": f'{_BEARER} required unsecuredLoginStringClaim_sub="broker";',
+            f"{prefix}.scram-sha-512.connections.max.reauth.ms": f"{self._session * 1000:.0f}",
             "listener.name.scram_only.sasl.enabled.mechanisms": "SCRAM-SHA-512",
             "listener.name.scram_only.scram-sha-512.sasl.jaas.config": f"{_SCRAM} required;",
         }

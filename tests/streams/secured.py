@@ -31,10 +31,11 @@ PASSWORD = "synthetic-password, with=signs"
 class Secured:
     """The broker, and settings for each role on it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, session: float = 0) -> None:
+        """``session``: seconds that a connection by SCRAM may last without saying anew who it is; 0: for ever."""
         self.folder = folder
         self.authority = Authority(folder)
-        self.kafka = SecureKafka(folder / "kafka", self.authority)
+        self.kafka = SecureKafka(folder / "kafka", self.authority, session=session)
         (folder / "password").write_text(f"{PASSWORD}\n")
 
     def scram(self, role: str, **changes: Any) -> KafkaSecurity:

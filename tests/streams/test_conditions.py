@@ -8,14 +8,15 @@ from typing import Any
 import pytest
 
 from detectors.base import Finding
-from streams.conditions import KINDS, Conditions, Look
+from streams.conditions import Conditions, Look
 from streams.epochs import Epoch, MissingKey
 from streams.lanes import LaneStatus, Loss
 from streams.lineage import NewerSchema
 from streams.sender import DeliveryFailed
 from streams.settings import Settings
+from streams.sinks.database import StoreError
 from streams.sinks.elasticsearch import StoreUnavailable
-from streams.sinks.store import StoreError
+from streams.troubles import KINDS
 from streams.vault import VaultWaits
 
 #: Seconds between two looks.
@@ -97,6 +98,11 @@ TROUBLES: dict[str, tuple[Callable[[int], Look], str, int]] = {
             quarantined={"r-1": "Synthetic rule: it matched 2,000 times in a minute, and 1,000 are allowed."}
         ),
         "Synthetic rule: it matched 2,000 times in a minute, and 1,000 are allowed.",
+        0,
+    ),
+    "rules": (
+        lambda _: Look(unread_rules={"file/team.yml": 9}),
+        "file/team.yml of the topic rules is of format 9, which this worker does not read.",
         0,
     ),
     "unkept": (lambda _: Look(unkept="No worker keeps events: 5 wait."), "No worker keeps events: 5 wait.", 120),

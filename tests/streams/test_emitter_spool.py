@@ -22,7 +22,7 @@ from topic_reading import read_topic
 
 from streams.embedded.kafka import EmbeddedKafka
 from streams.emitter import BufferFull, DeliveryError, Emitter, Spool, SpoolError
-from streams.outbox import Outgoing
+from streams.outgoing import Outgoing
 
 if TYPE_CHECKING:  # processes of these tests import them, and find no more than this folder
     from small_disk import SmallDisk

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -29,6 +30,7 @@ from streams.metrics import Metrics
 from streams.pipeline import Ingest, Reader
 from streams.privacy import Pseudonyms
 from streams.sender import DeliveryFailed
+from streams.sources.known import CATALOG, Sources, load_sources
 from streams.tallies import Skews, Tally
 from streams.watermarks import InputClocks
 
@@ -127,13 +129,13 @@ def event(offset: int, *, ahead: int = 0) -> Any:
     return raw(offset, orjson.dumps(record))
 
 
-async def ingest(records: list[Any], folder: Path) -> tuple[Tally, Skews, Failing]:
+async def ingest(records: list[Any], folder: Path, sources: Sources = CATALOG) -> tuple[Tally, Skews, Failing]:
     """What comes of records whose first send fails."""
     keys = load_keys(folder)
     reader = Reader(starter_rules(), Pseudonyms(keys.pseudonym, keys.pseudonym_id))
     sent, tally, skews = Failing(), Tally(), Skews()
     handler = IngestHandler(
-        Ingest(reader, DeadLetters(keys.dead_letter_public)),
+        Ingest(reader, DeadLetters(keys.dead_letter_public), sources=sources),
         sent,  # type: ignore[arg-type]
         InputClocks(inputs=1, idle_after=5),
         journal=NO_JOURNAL,
@@ -177,6 +179,21 @@ async def test_a_source_s_clock_is_held_against_the_broker_s(
     _, skews, _ = await ingest([event(n, ahead=offset) for n, offset in enumerate(ahead)], tmp_path)
     assert skews.take() == {"device": pytest.approx(seconds)}
     assert skews.take() == {}
+
+
+async def test_the_clock_of_a_table_is_one_like_any_other(tmp_path: Path) -> None:
+    file = tmp_path / "synthetic.toml"
+    file.write_text(
+        'name = "synthetic"\ntopic = "audit.iot"\nrecognise = ["AT", "WHO"]\nlateness = 10\ntime = {column = "AT"}\n'
+        'actor = {column = "WHO"}\naction = {otherwise = {action = "read", category = "web", type = "access"}}\n'
+    )
+    sources, mistakes = load_sources([file])
+    assert not mistakes
+    late = datetime.fromtimestamp((NOW - 60_000) / 1000, UTC).isoformat()
+    row = raw(0, orjson.dumps({"AT": late, "WHO": "synthetic-1"}))
+    tally, skews, _ = await ingest([row], tmp_path, sources)
+    assert (tally.taken, tally.passed) == (1, 1)
+    assert skews.take() == {"synthetic": pytest.approx(-50)}
 
 
 def test_a_source_is_behind_where_all_of_it_is() -> None:

@@ -14,7 +14,7 @@ from detectors.base import Alert
 from streams import topics
 from streams.alerting import Alerting, alert_of
 from streams.codecs import decode_alert, decode_finding, encode_finding
-from streams.conditions import KINDS, Conditions, Look
+from streams.conditions import Conditions, Look
 from streams.deadletters import DeadLetters
 from streams.handlers import KeyedHandler
 from streams.keys import load_keys
@@ -25,6 +25,7 @@ from streams.records import OWN
 from streams.settings import Settings
 from streams.state import COUNTS
 from streams.tallies import Tally
+from streams.troubles import KINDS
 
 MINUTE = 60
 

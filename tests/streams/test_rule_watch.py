@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,20 @@ import pytest
 from command_line import Shell
 
 from detectors.rules import load
-from streams.commands.published import alive, differing
+from detectors.rules.correlation import Hit
+from streams.commands.published import NotPublished, alive, differing, publish
+from streams.correlate import Correlate
 from streams.demo.records import cloudtrail
 from streams.embedded.kafka import EmbeddedKafka
-from streams.pipeline import Reader
+from streams.hits import hit_output
+from streams.pipeline import Reader, Released
 from streams.pseudonyms import Pseudonyms
-from streams.rule_topic import Board, File, Quarantine, RuleTopic
+from streams.records import Record
+from streams.rule_topic import Board, File, Quarantine, RuleTopic, Running
 from streams.rule_watch import GONE, TELLING, RuleWatch
 from streams.settings import Settings
 from streams.sources.cloudtrail import CLOUDTRAIL
+from streams.state import PartitionState
 
 pytestmark = pytest.mark.kafka
 
@@ -86,11 +92,21 @@ class Worker:
 
     def found(self, name: str) -> set[str]:
         """Titles of the rules that alert of a call."""
+        return {finding.title for finding in self._read(name).findings}
+
+    def hits(self, name: str) -> Sequence[Hit]:
+        """What correlations are told of a call."""
+        return self._read(name).hits
+
+    def plan(self, number: int) -> str:
+        """The key of the correlation of that number."""
+        return next(p.key for p in self.watch.rules.correlations.plans if p.rule.id == identity(number))
+
+    def _read(self, name: str) -> Released:
         record = cloudtrail(
             id="c-1", time=1_767_600_000_000, name=name, service="iam", user="synthetic-a", address="192.0.2.1"
         )
-        read = self.reader.read(record, CLOUDTRAIL, fallback_id=lambda: "x", received=1_767_600_000_000)
-        return {finding.title for finding in read.findings}
+        return self.reader.read(record, CLOUDTRAIL, fallback_id=lambda: "x", received=1_767_600_000_000)
 
     async def looks(self, times: int = 2) -> None:
         for _ in range(times):
@@ -251,8 +267,146 @@ async def test_what_nobody_of_ours_wrote_changes_nothing(worker: Worker, topic: 
     await worker.looks()
     assert worker.watch.rules.version == version
     assert worker.watch.board.files == {}
+    assert worker.watch.board.newer == {"file/later.yml": 99}
     for key in (b"file/x", b"other/x", b"\xff", b"file/y", b"file/later.yml"):
         await asyncio.to_thread(tail.write, key, None)
+
+
+async def test_what_a_later_version_published_is_loud_until_it_is_gone(
+    worker: Worker, topic: RuleTopic, caplog: pytest.LogCaptureFixture
+) -> None:
+    tail: Any = topic._tail
+    for key in (b"file/later.yml", b"quarantine/x", b"worker/later.1"):
+        await asyncio.to_thread(tail.write, key, b'{"v":99,"more":true}')
+    with caplog.at_level(logging.ERROR):
+        await worker.looks(3)
+    told = [record.message for record in caplog.records]
+    assert sorted(told) == [
+        f"{key} of the topic rules is of format 99; this worker does without it: upgrade it"
+        for key in ("file/later.yml", "quarantine/x")
+    ]
+    assert worker.watch.newer == {"file/later.yml": 99, "quarantine/x": 99}, "a later worker is no trouble of this one"
+    await worker.watch.run(0.0, 1_000_000)
+    assert topic.refresh().workers["synthetic.1"].newer == 2
+    topic.publish("later.yml", File(rule(2, "CallTwo")))
+    for key in (b"quarantine/x", b"worker/later.1"):
+        await asyncio.to_thread(tail.write, key, None)
+    await worker.looks()
+    assert worker.watch.newer == {}
+    assert worker.found("CallTwo") == {"Synthetic rule"}
+
+
+CORRELATED = (
+    rule(1, "CallOne", "Synthetic one")
+    + "---"
+    + rule(2, "CallTwo", "Synthetic two")
+    + """
+---
+title: Synthetic both
+id: 00000000-0000-4000-8000-000000000003
+correlation: {type: temporal, rules: [00000000-0000-4000-8000-000000000001, 00000000-0000-4000-8000-000000000002],
+  timespan: 1h}
+---
+title: Synthetic both, again
+id: 00000000-0000-4000-8000-000000000004
+correlation: {type: event_count, rules: [00000000-0000-4000-8000-000000000003], timespan: 1h, condition: {gte: 1}}
+---
+title: Synthetic two alone
+id: 00000000-0000-4000-8000-000000000005
+correlation: {type: event_count, rules: [00000000-0000-4000-8000-000000000002], timespan: 1h, condition: {gte: 1}}
+"""
+)
+
+
+def shadowed(text: str, title: str) -> str:
+    assert f"title: {title}\n" in text
+    return text.replace(f"title: {title}\n", f"title: {title}\nwardwatch: {{shadow: true}}\n")
+
+
+async def test_a_correlation_is_published_where_what_it_refers_to_is_there(
+    worker: Worker, folder: Path, settings: Settings, tmp_path: Path
+) -> None:
+    path = tmp_path / "lone.yml"
+    path.write_text(CORRELATED[CORRELATED.index("title: Synthetic both\n") :])
+    with pytest.raises(NotPublished, match=r"it refers to .*0001.*load its file as well"):
+        await asyncio.to_thread(publish, settings, path, shadow=False)
+    (folder / "a.yml").write_text(rule(1, "CallOne") + "---" + rule(2, "CallTwo"))
+    assert await asyncio.to_thread(publish, settings, path, shadow=False) == 3
+    await worker.looks()
+    assert {hit.plan for hit in worker.hits("CallTwo")} == {worker.plan(3), worker.plan(5)}
+
+
+async def test_a_rule_in_shadow_takes_the_correlations_on_it_into_shadow(
+    worker: Worker, folder: Path, topic: RuleTopic
+) -> None:
+    (folder / "a.yml").write_text(shadowed(CORRELATED, "Synthetic one"))
+    await worker.looks()
+    assert worker.watch.quiet == {identity(1), identity(3), identity(4)}
+    assert {hit.plan for hit in worker.hits("CallOne")} == {worker.plan(3)}, "it feeds them all the same"
+    assert {hit.plan for hit in worker.hits("CallTwo")} == {worker.plan(3), worker.plan(5)}
+    await worker.watch.run(0.0, 1_000_000)
+    running = topic.refresh().workers["synthetic.1"]
+    assert running.shadowed == (("Synthetic both", "Synthetic one"), ("Synthetic both, again", "Synthetic both"))
+    assert (running.shadow, running.lacking) == (3, ())
+    (folder / "a.yml").write_text(shadowed(CORRELATED, "Synthetic both"))
+    await worker.looks()
+    assert worker.watch.quiet == {identity(3), identity(4)}
+    (folder / "a.yml").write_text(CORRELATED)
+    await worker.looks()
+    assert worker.watch.quiet == frozenset()
+
+
+async def test_what_correlations_in_shadow_find_is_counted_and_alerts_nobody(
+    worker: Worker, folder: Path, settings: Settings
+) -> None:
+    (folder / "a.yml").write_text(shadowed(CORRELATED, "Synthetic two"))
+    correlate = Correlate(worker.watch.rules)
+    worker.watch.serve(correlate)
+    await worker.looks()
+    state = PartitionState(correlate)
+
+    def outputs() -> list[str]:
+        made = [hit_output(hit) for hit in worker.hits("CallTwo")]
+        records = [Record(n, one.key, one.value, one.event + n, one.time) for n, one in enumerate(made)]
+        return [out.topic for record in records for out in correlate.fold(record, True, state)]
+
+    assert outputs() == []
+    assert worker.watch.counts()[identity(5)].matched == 1
+    assert identity(5) not in worker.watch._rule_counts()
+
+
+async def test_a_rule_in_quarantine_feeds_nothing_and_who_lacks_it_is_told(
+    worker: Worker, folder: Path, topic: RuleTopic, settings: Settings
+) -> None:
+    (folder / "a.yml").write_text(CORRELATED)
+    await worker.looks()
+    assert worker.hits("CallTwo")
+    version = next(rule.version for rule in worker.watch.rules.rules if rule.id == identity(2))
+    topic.quarantine(identity(2), Quarantine(version, "Synthetic two", "synthetic reason"))
+    await worker.looks()
+    assert worker.hits("CallTwo") == []
+    assert {hit.plan for hit in worker.hits("CallOne")} == {worker.plan(3)}
+    assert worker.watch.quiet == {identity(2)}, "they go on with what they still hear"
+    await worker.watch.run(0.0, 1_000_000)
+    assert topic.refresh().workers["synthetic.1"].lacking == (
+        ("Synthetic both", "Synthetic two"),
+        ("Synthetic both, again", "Synthetic both"),
+        ("Synthetic two alone", "Synthetic two"),
+    )
+
+
+async def test_a_flood_in_shadow_is_stopped_where_it_feeds_a_correlation(
+    worker: Worker, folder: Path, topic: RuleTopic
+) -> None:
+    lone = "---" + shadowed(rule(6, "CallOne", "Synthetic lone"), "Synthetic lone")
+    (folder / "a.yml").write_text(shadowed(CORRELATED, "Synthetic one") + lone)
+    await worker.looks()
+    await worker.watch.judge(0.0)
+    for _ in range(51):
+        worker.found("CallOne")
+    await worker.watch.judge(1.0)
+    assert set(worker.watch.quarantined) == {identity(1)}
+    assert worker.hits("CallOne") == []
 
 
 async def test_while_kafka_is_away_the_rules_stay(
@@ -294,3 +448,36 @@ async def test_each_worker_says_which_rules_it_runs(settings: Settings, folder: 
     assert set(topic.refresh().workers) == {"synthetic.0", "synthetic.1"}, "the last of the others took it away"
     for each in (one, two):
         each.watch.close()
+
+
+def test_what_is_published_is_listed_as_such_and_what_is_not_right_is_in_the_status(
+    ready: str, topic: RuleTopic, tmp_path: Path
+) -> None:
+    topic.publish("team.yml", File(rule(1, "CallOne", "Synthetic of all", "tags: [attack.t1078]")))
+    now = int(time.time() * 1000)
+    pairs = (("Synthetic both", "Synthetic one"),)
+    topic.run("synthetic.9", Running("0123abcd", 2, 0, 1, now, pairs, (("Synthetic two alone", "Synthetic two"),), 3))
+    tail: Any = topic._tail
+    tail.write(b"file/later.yml", b'{"v":99}')
+    (tmp_path / "own.yml").write_text(rule(1, "CallOne", "Synthetic of here") + "---" + rule(2, "CallTwo"))
+    shell = Shell(tmp_path / "home", ready)
+    own = str(tmp_path / "own.yml")
+    listed, covered, status = shell.run_together(
+        ["rules", "list", own, "--kafka"],
+        ["rules", "coverage", own, "--kafka"],
+        ["rules", "status"],
+    )
+    for key in (b"file/later.yml", b"worker/synthetic.9"):
+        tail.write(key, None)
+    assert [line.partition("  Synthetic ")[2] for line in listed.stdout.splitlines()] == [
+        "of all  (published: team.yml)",
+        f"rule  ({own})",
+    ]
+    assert "of these 1 published: Synthetic of all" in covered.stdout
+    assert status.returncode == 1
+    assert [line for line in status.stdout.splitlines() if not line.startswith(("worker", "published"))] == [
+        "in shadow    Synthetic both: it is built on Synthetic one",
+        "lacking      Synthetic two alone: it does without Synthetic two, which is in quarantine",
+        "not read     file/later.yml is of format 99: upgrade this host to see it",
+        "not read     3 files or quarantines by synthetic.9: upgrade it",
+    ]

@@ -28,8 +28,9 @@ from streams.records import WATERMARK
 from streams.rule_topic import RuleTopic
 from streams.seen import PREFIX
 from streams.settings import Settings
+from streams.sinks.database import StoreError
 from streams.sinks.event_store import EventStore
-from streams.sinks.store import AlertStore, StoreError
+from streams.sinks.store import AlertStore
 from streams.spool import Spool, SpoolError
 from streams.state import PARTITION, PartitionState
 from streams.vault import open_identity

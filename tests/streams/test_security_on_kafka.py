@@ -18,6 +18,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from authority import Authority
 from kafka import KafkaAdminClient
+from not_let_in import REFUSED, STRANGER
 from secured import ACLS, PASSWORD, ROOT, Secured, emit, refused, wait, without
 
 from detectors.rules import load
@@ -64,28 +65,6 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
 @pytest.fixture(scope="module")
 def administrator(secured: Secured) -> Settings:
     return Settings(kafka=secured.kafka.bootstrap)
-
-
-def test_the_file_says_what_the_code_asks_for() -> None:
-    told = acls.read_acls(ACLS)
-    assert {role: sorted(given) for role, (_, given) in told.items()} == {r: sorted(a) for r, a in roles().items()}
-    assert {role: principals for role, (principals, _) in told.items()} == {r: [f"User:wardwatch-{r}"] for r in roles()}
-
-
-@pytest.mark.parametrize(
-    ("text", "reason"),
-    [
-        ("worker =", "cannot be read"),
-        ("worker = 1", "write principals and operations, each with a list"),
-        ('[worker]\nprincipals = ["worker"]', "principal worker does not begin with User:"),
-        ('[worker]\nLook = ["Topic events"]', "Look is none of Read, Write, Create"),
-        ('[worker]\nRead = ["events"]', "'events' is no resource: write Topic or Group"),
-    ],
-)
-def test_a_file_that_says_something_else_is_refused(tmp_path: Path, text: str, reason: str) -> None:
-    (tmp_path / "acls.toml").write_text(text)
-    with pytest.raises(SetupError, match=reason):
-        acls.read_acls(tmp_path / "acls.toml")
 
 
 def test_what_a_new_role_lacks_is_named_before_anything_is_done(secured: Secured, administrator: Settings) -> None:
@@ -287,56 +266,6 @@ async def test_a_worker_that_loses_a_permission_says_which(secured: Secured, adm
         await sender.close()
 
 
-MUTUAL = {"protocol": "SSL", "username": "", "password_file": ""}
-REFUSED: list[tuple[str, str, dict[str, str], str]] = [
-    (
-        "wrong password",
-        "SASL_SSL",
-        {"password_file": "", "password": "wrong"},
-        "does not accept wardwatch-worker and the password",
-    ),
-    ("unknown user", "SASL_SSL", {"username": "nobody"}, "does not accept nobody and the password (SCRAM-SHA-512)"),
-    (
-        "another mechanism",
-        "SASL_SSL",
-        {"mechanism": "SCRAM-SHA-256"},
-        "have that user made in Kafka for this mechanism",
-    ),
-    (
-        "wrong password for PLAIN",
-        "SASL_SSL",
-        {"mechanism": "PLAIN"},
-        "does not accept wardwatch-worker and the password (PLAIN)",
-    ),
-    (
-        "no such mechanism",
-        "SCRAM_ONLY",
-        {"mechanism": "PLAIN"},
-        "knows no PLAIN: set mechanism to one it has (SCRAM-SHA-512)",
-    ),
-    ("not trusted", "SASL_SSL", {"ca_file": ""}, "is not trusted by the system's authorities"),
-    ("another name", "WRONG_NAME", MUTUAL, "is for another name: write the name that is in it"),
-    ("expired", "EXPIRED", MUTUAL, "is expired: have it renewed"),
-    (
-        "plaintext against TLS",
-        "SASL_SSL",
-        {**MUTUAL, "protocol": "PLAINTEXT", "ca_file": ""},
-        "does not speak Kafka without TLS",
-    ),
-    (
-        "SASL without TLS against TLS",
-        "SASL_SSL",
-        {"protocol": "SASL_PLAINTEXT", "ca_file": ""},
-        "set protocol SASL_SSL",
-    ),
-    ("TLS against plaintext", "CLIENT", MUTUAL, "speaks no TLS where protocol is SSL"),
-    ("SASL against none", "CLIENT", {"protocol": "SASL_PLAINTEXT", "ca_file": ""}, "asks nobody who they are"),
-    ("none against SASL", "SASL_SSL", MUTUAL, "asks who this is where protocol is SSL: set protocol SASL_SSL"),
-    ("no client certificate", "SSL", MUTUAL, "asks for a client certificate: set certificate_file and key_file"),
-    ("no port", "nowhere", {}, "'nowhere' is no address of a broker: write host:port"),
-]
-
-
 @pytest.mark.parametrize(("listener", "changes", "reason"), [case[1:] for case in REFUSED], ids=[c[0] for c in REFUSED])
 def test_whoever_is_not_let_in_is_told_why(
     secured: Secured, listener: str, changes: dict[str, str], reason: str
@@ -354,9 +283,6 @@ def test_whoever_is_not_let_in_is_told_why(
     assert reason in str(caught.value)
     assert PASSWORD not in str(caught.value)
     assert ". " not in str(caught.value)
-
-
-STRANGER = "does not take this client's certificate: look whether it is expired, or of an authority"
 
 
 def test_the_paper_s_words_are_those_that_are_said() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 from typing import Any
 
 from faust.types import TP
@@ -289,3 +290,16 @@ async def test_what_is_released_before_a_rebalance_is_committed(kafka: str, uniq
         async with running(kafka, unique, other):
             await asyncio.sleep(3)
         assert second == [], "what was acknowledged on release was handed out again"
+
+
+def test_a_batch_is_as_large_as_it_may_be_and_no_larger() -> None:
+    def lengths(schema: BatchSchema, *sizes: int) -> list[list[int]]:
+        batches = schema.cut([SimpleNamespace(value=b"x" * size or None) for size in sizes])
+        return [[len(record.value or b"") for record in batch] for batch in batches]
+
+    schema = BatchSchema(max_records=3, max_bytes=10)
+    assert lengths(schema, 4, 6, 1, 9, 1) == [[4, 6], [1, 9], [1]]
+    assert lengths(schema, 11, 0, 10, 12, 3) == [[11], [0, 10], [12], [3]]
+    assert lengths(schema, 0, 0, 0, 0) == [[0, 0, 0], [0]]
+    assert lengths(BatchSchema(max_records=2), 11, 99, 1) == [[11, 99], [1]]
+    assert lengths(schema) == []

@@ -58,6 +58,10 @@ def ids(outputs: Any) -> list[str]:
     return [timely_event(output.value, 1).id for output in outputs if output.topic == topics.EVENTS]
 
 
+def raw(value: bytes, **headers: bytes) -> RawRecord:
+    return RawRecord("audit.cloud", 0, 7, NOW, value, headers)
+
+
 def azure(number: int) -> dict[str, Any]:
     return {
         "time": "2026-09-21T14:13:20Z",
@@ -148,6 +152,46 @@ def test_a_bad_member_costs_itself_and_its_letter_sent_again_counts_once() -> No
     assert derive({**bad, "eventTime": trail(2)["eventTime"]}, **again)[0] == ["c-2"]
 
 
+NAMELESS = [{"action": "git.clone", "actor": f"synthetic-{n}", "created_at": NOW} for n in range(3)]
+
+
+def test_an_array_is_its_members_under_the_ids_of_its_header() -> None:
+    alone = [derive(record, **{EVENT_ID: f"g-{n}".encode()})[0] for n, record in enumerate(NAMELESS)]
+    assert [derive(NAMELESS, **{EVENT_ID: b"g-0\ng-1\ng-2", "source": b"github"})[0]] == [[id_ for (id_,) in alone]]
+    made, _ = derive(NAMELESS, **{EVENT_ID: b"g-0\ng-1"})  # two ids name no three records
+    assert set(made).isdisjoint(id_ for (id_,) in alone)
+    assert len(set(made)) == 3
+    assert derive([trail(1), azure(2)])[0] == ["c-1", "a-2"]
+    assert derive([{"Records": [trail(1), trail(2)]}, trail(3)])[0] == ["c-1", "c-2", "c-3"]
+
+
+def test_texts_in_an_array_are_records_as_their_bytes_are() -> None:
+    texts = [json.dumps(trail(1)), LINE, "none"]
+    found, (letter,) = derive(texts, **{EVENT_ID: b"one\ntwo\nthree"})
+    assert found == [*derive(trail(1))[0], *ids(ingest().derive(raw(LINE.encode(), **{EVENT_ID: b"two"})).outputs)]
+    assert (letter.value, letter.headers[EVENT_ID]) == (b"none", "three")
+
+
+@pytest.mark.parametrize("value", [b"[]", b"[" * 100_000, b"[1, 2", b"[]]"])
+def test_an_array_that_holds_nothing_or_breaks_off_is_a_dead_letter(value: bytes) -> None:
+    (letter,) = ingest().derive(raw(value)).outputs
+    assert open_letter(letter.value, bytes(PRIVATE)).value == value
+
+
+def test_a_record_that_is_refused_whole_keeps_the_ids_of_what_it_holds() -> None:
+    given = "\n".join(f"g-{n:036}" for n in range(200))
+    letter = ingest().refuse(raw(json.dumps([{}] * 200).encode(), **{EVENT_ID: given.encode()}), "killed").outputs[0]
+    assert open_letter(letter.value, bytes(PRIVATE)).headers[EVENT_ID] == given
+
+
+def test_a_record_whose_letters_would_fill_the_memory_is_one_letter() -> None:
+    headers = {f"h{number}": b"x" * 512 for number in range(120)}
+    (letter,) = ingest().derive(raw(b"[" + b",".join([b"{}"] * 1000) + b"]", **headers)).outputs
+    assert open_letter(letter.value, bytes(PRIVATE)).reason == (
+        "1000 records in one become more than 32000000 bytes: send fewer at a time"
+    )
+
+
 def test_letters_of_one_record_have_names_of_their_own() -> None:
     outputs = ingest().derive(RawRecord("audit.cloud", 0, 7, NOW, b'{"Records": [{}, 7, null, {}]}', {})).outputs
     assert [output.key.decode() for output in outputs] == [f"audit.cloud/0/7.{n}" for n in (1, 2, 3, 4)]
@@ -215,19 +259,20 @@ def test_what_is_no_wrapper_is_left_alone(record: dict[str, Any]) -> None:
 async def test_each_source_in_a_batch_moves_its_clock() -> None:
     clocks = InputClocks(inputs=1, idle_after=5)
     sent = Sent()
+    tally = Tally()
     handler = IngestHandler(
         ingest(),
         sent,  # type: ignore[arg-type]
         clocks,
         journal=NO_JOURNAL,
-        tally=Tally(),
+        tally=tally,
         skews=Skews(),
         topic_id=TOPIC,
         name="audit.cloud/0",
         now=lambda: 0.0,
     )
     await handler.open()
-    value = json.dumps({"records": [azure(1), trail(5), trail(2)]}).encode()
+    value = json.dumps({"records": [azure(1), trail(5), trail(2), {}]}).encode()
     record = SimpleNamespace(
         offset=0, key=None, value=value, headers=[], partition=0, timestamp=NOW, topic="audit.cloud"
     )
@@ -236,3 +281,4 @@ async def test_each_source_in_a_batch_moves_its_clock() -> None:
     word = json.loads(clocks.record(0.0, lambda _: 1))["words"]["audit.cloud/0"]
     assert word[-1]["cloudtrail"][0] == NOW + 5000 - 900_000
     assert word[-1]["azure-activity"][0] == NOW - 1_200_000
+    assert (tally.taken, tally.passed, tally.dead) == (4, 3, 1)

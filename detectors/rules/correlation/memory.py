@@ -73,11 +73,12 @@ class Memory:
     def settle(self, watermark: int = _END, *, end: int = 0) -> list[Finding]:
         """What waited for ``watermark``; without one, all that waits, since no more will come.
 
-        ``end``: ms of the last event, after which nobody knows whether something is absent; at least the newest hit's.
+        ``end``: ms of the last event, after which nobody knows whether something is absent; at least the newest hit's,
+        and the watermark.
         In steps, so that what a correlation finds is there when one that refers to it is decided.
         """
         found: list[Finding] = []
-        self._end = _END if watermark < _END else max(end, self._newest)
+        self._end = _END if watermark < _END else max(end, self._newest, self._watermark)
         while (first := self._timers.first()) is not None and first[0] < watermark:
             self._watermark = max(self._watermark, min(watermark, first[0] + _STEP))
             self._decide(found)
@@ -102,6 +103,12 @@ class Memory:
                 found.append(one)
             else:
                 self._take(one, found)
+
+    @property
+    def due(self) -> int:
+        """A watermark up to which :meth:`settle` finds nothing to do."""
+        first = self._timers.first()
+        return _END if first is None else first[0]
 
     def _count(self, name: str) -> None:
         self.counts[name] = self.counts.get(name, 0) + 1

@@ -1,4 +1,4 @@
-"""What lies on this machine: names that are no setting, the data folder and its disk, keys, rules, the store."""
+"""What lies on this machine: settings that are none, the data folder and its disk, keys, tables, rules, the store."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from streams.commands.config import unknown_names
 from streams.commands.doctor.finding import Finding
 from streams.keys import exposed, keys_of
 from streams.settings import Settings
+from streams.sinks.database import StoreError
 from streams.sinks.event_store import EventStore
-from streams.sinks.store import AlertStore, StoreError
+from streams.sinks.store import AlertStore
+from streams.sources.known import load_sources
 
 __all__ = ["findings"]
 
@@ -31,6 +33,7 @@ def findings(settings: Settings, role: str = "") -> Iterator[Finding]:
     yield from _settings()
     yield from _folder(settings, role)
     if role in ("", "worker"):
+        yield from _tables(settings)
         yield from _rules(settings, "rules", settings.rules)
         if settings.embedded_store and settings.store_path.exists():
             yield _store(settings.store_path, AlertStore)
@@ -113,6 +116,20 @@ def _events(settings: Settings) -> Iterator[Finding]:
         yield Finding("events", "error", "events_index is set, and there is no Elasticsearch", mend)
     elif not settings.events_index and settings.events_path.exists():
         yield _store(settings.events_path, EventStore)
+
+
+def _tables(settings: Settings) -> Iterator[Finding]:
+    if not settings.sources:
+        return
+    sources, problems = load_sources(settings.sources)
+    for problem in problems[:3]:
+        mend = "mend it, and start the workers again: its rows are dead letters until then"
+        yield Finding("sources", "warning", str(problem), mend)
+    if len(problems) > 3:
+        yield Finding("sources", "warning", f"{len(problems) - 3} more mistakes", "wardwatch sources check names each")
+    if not problems:
+        names = ", ".join(table.name for table in sources.tables)
+        yield Finding("sources", "ok", f"every table that is named can be read: {names}")
 
 
 def _rules(settings: Settings, setting: str, paths: Sequence[Path]) -> Iterator[Finding]:

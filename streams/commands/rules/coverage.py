@@ -14,7 +14,9 @@ from detectors.rules import Rule, RuleSet
 from detectors.rules.attack import attack
 from detectors.rules.correlation import Correlation
 from streams.commands.rules.fields import fitting
+from streams.commands.rules.listing import origin
 from streams.sources.known import Sources
+from streams.topics import PUBLISHED
 
 __all__ = ["CLOUD", "Coverage", "as_json", "as_layer", "as_lines", "coverage_of"]
 
@@ -34,6 +36,7 @@ class Coverage(NamedTuple):
     untagged: list[Rule | Correlation]
     sources: dict[str, int]  #: by source, how many rules are tried on its records
     unheard: list[Rule]  #: rules of log sources that nothing here sends
+    published: list[Rule]  #: rules of the topic, not of files or the starter pack
 
 
 def coverage_of(rules: RuleSet, sources: Sources) -> Coverage:
@@ -53,10 +56,11 @@ def coverage_of(rules: RuleSet, sources: Sources) -> Coverage:
         tried.update(source.name for source in found)
         if not found:
             unheard.append(rule)
+    published = [rule for rule in rules.rules if rule.path.startswith(PUBLISHED)]
     untagged = [one for one in looking if not one.techniques]
     counts = {source.name: tried[source.name] for source in sources}
     known = dict(sorted(techniques.items()))
-    return Coverage(len(rules.rules), len(correlations), known, unknown, untagged, counts, unheard)
+    return Coverage(len(rules.rules), len(correlations), known, unknown, untagged, counts, unheard, published)
 
 
 def as_layer(covered: Coverage, *, name: str, platforms: Sequence[str] = ()) -> dict[str, Any]:
@@ -77,7 +81,11 @@ def as_layer(covered: Coverage, *, name: str, platforms: Sequence[str] = ()) -> 
                 "enabled": True,
                 "showSubtechniques": "." in technique
                 or any(one.startswith(f"{technique}.") for one in covered.techniques),
-                "metadata": [{"name": "rule", "value": rule.id} for rule in rules],
+                "metadata": [
+                    {"name": name, "value": value}
+                    for rule in rules
+                    for name, value in (("rule", rule.id), ("from", origin(rule)))
+                ],
             }
             for technique, rules in covered.techniques.items()
         ],
@@ -96,6 +104,8 @@ def as_lines(covered: Coverage) -> Iterator[str]:
     catalog = attack()
     found, known = len(covered.techniques), len(catalog.techniques)
     yield f"{_counted(covered)}: {found} of ATT&CK {catalog.version}'s {known} techniques"
+    if covered.published:
+        yield f"of these {len(covered.published)} published: {', '.join(rule.title for rule in covered.published)}"
     for tactic in catalog.tactics:
         total = [name for name, tactics in catalog.techniques.items() if tactic in tactics]
         seen = [name for name in total if name in covered.techniques]
@@ -125,6 +135,7 @@ def as_json(covered: Coverage) -> dict[str, Any]:
         "tactics": {
             tactic: sum(tactic in catalog.techniques[name] for name in covered.techniques) for tactic in catalog.tactics
         },
+        "published": [rule.id for rule in covered.published],
         "unknown_techniques": sorted(covered.unknown),
         "without_technique": [rule.id for rule in covered.untagged],
         "sources": covered.sources,

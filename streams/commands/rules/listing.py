@@ -7,8 +7,9 @@ from typing import Any
 
 from detectors.rules import Rule, RuleSet
 from detectors.rules.correlation import Correlation
+from streams.topics import PUBLISHED
 
-__all__ = ["as_json", "as_lines"]
+__all__ = ["as_json", "as_lines", "origin"]
 
 
 def as_lines(rules: RuleSet) -> Iterator[str]:
@@ -16,7 +17,7 @@ def as_lines(rules: RuleSet) -> Iterator[str]:
     everything = _everything(rules)
     width = max((len(_source(rule)) for rule in everything), default=0)
     for rule in everything:
-        yield f"{rule.id}  {rule.level:<13}  {_source(rule):<{width}}  {rule.title}  ({_origin(rule)})"
+        yield f"{rule.id}  {rule.level:<13}  {_source(rule):<{width}}  {rule.title}  ({origin(rule)})"
 
 
 def as_json(rules: RuleSet) -> list[dict[str, Any]]:
@@ -27,7 +28,7 @@ def as_json(rules: RuleSet) -> list[dict[str, Any]]:
             "level": rule.level,
             "title": rule.title,
             **_kind(rule),
-            "origin": _origin(rule),
+            "origin": origin(rule),
             "path": rule.path,
             "line": rule.line,
             "version": rule.version,
@@ -56,5 +57,8 @@ def _source(rule: Rule | Correlation) -> str:
     return "/".join(part or "*" for part in (rule.product, rule.service, rule.category))
 
 
-def _origin(rule: Rule | Correlation) -> str:
-    return "starter pack" if rule.path.startswith("packs/") else rule.path
+def origin(rule: Rule | Correlation) -> str:
+    """Where a rule comes from: ``starter pack``, its file, or ``published: `` and the name it is published under."""
+    if rule.path.startswith("packs/"):
+        return "starter pack"
+    return f"published: {rule.path.removeprefix(PUBLISHED)}" if rule.path.startswith(PUBLISHED) else rule.path

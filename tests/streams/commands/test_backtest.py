@@ -11,9 +11,11 @@ import pytest
 from command_line import Shell
 from kafka import KafkaProducer
 
-from streams.commands.backtest import Commonest
+from streams.commands.backtest_counts import Commonest
 from streams.demo.records import cloudtrail
 from streams.embedded.kafka import EmbeddedKafka
+from streams.rule_topic import File, RuleTopic
+from streams.settings import Settings
 
 DAY = 86_400_000
 BEGIN = 1_767_600_000_000  # 2026-01-05T08:00:00Z
@@ -32,6 +34,16 @@ CANDIDATES = RULE.format(title="Synthetic stop", number=1, names="[StopLogging, 
     + "---" + RULE.format(title="Synthetic wide", number=3, names="'*User'")
     + "---" + RULE.format(title="Synthetic nothing", number=4, names="NoSuchCall")
 )  # fmt: skip
+
+#: On a rule that is published, and in no file.
+MANY = """
+title: Synthetic many calls
+correlation:
+  type: event_count
+  rules: [00000000-0000-4000-8000-000000000007]
+  timespan: 1d
+  condition: {gte: 21}
+"""
 
 
 def trail(number: int, name: str, day: int, user: str = "synthetic-admin1") -> dict[str, Any]:
@@ -168,6 +180,16 @@ def test_what_lies_in_kafka(broker: str, tmp_path: Path) -> None:
     assert found["Synthetic call of the test"]["hits"] == 22
     assert found["Synthetic call of the test"]["examples"][0].startswith("audit.cloud/")
     assert whole["records"] >= 22
+
+    topic = RuleTopic(Settings(kafka=broker))
+    topic.publish("team.yml", File(rules.read_text().replace("title: Synthetic", "title: Published")))
+    topic.close()
+    correlation = tmp_path / "many.yml"
+    correlation.write_text(MANY)
+    whole, found = told(shell, "--rules", str(correlation), "--kafka")
+    assert found["Synthetic many calls"]["hits"] == 1
+    assert found["Synthetic many calls"]["also_found_by"] == {"00000000-0000-4000-8000-000000000007": 1}
+    assert whole["alerts_a_day"] == {"active": 22, "with_candidates": 1}
 
 
 def test_counting_is_bounded() -> None:

@@ -17,13 +17,16 @@ from kafka import KafkaProducer
 from streams import topics
 from streams.embedded.kafka import EmbeddedKafka
 
+TABLE = ROOT / "examples" / "tables" / "acme-ehr.csv"
+
 
 @pytest.fixture
 def running(tmp_path: Path) -> Iterator[Shell]:
-    """A shell beside a broker of its own and a worker."""
+    """A shell beside a broker of its own and a worker, which read a table of one's own too."""
     broker = EmbeddedKafka(tmp_path / "kafka", port=0)
     broker.start()
     shell = Shell(tmp_path / "home", broker.bootstrap)
+    shell.environment["WARDWATCH_SOURCES"] = json.dumps([str(TABLE.parent)])
     assert shell.run("setup").returncode == 0
     worker = subprocess.Popen([sys.executable, "-m", "streams.worker"], cwd=ROOT, env=shell.environment)
     try:
@@ -67,7 +70,8 @@ def test_from_emit_to_dead_letters_and_back(running: Shell, tmp_path: Path) -> N
     assert letter["reason"].startswith("recorded")
     assert "synthetic-000001" not in listed
     assert "sealed" not in listed
-    assert running.run("dead-letters", "list", "--producer", "nobody").stdout == ""
+    nobody = running.run("dead-letters", "list", "--producer", "nobody")
+    assert (nobody.stdout, nobody.stderr) == ("", "there is no dead letter that fits, but for those sent again\n")
     assert running.run("dead-letters", "list", "--reason", "no such").stdout == ""
     assert json.loads(running.run("dead-letters", "list", "--count", "--json").stdout)["count"] == 1
 
@@ -96,6 +100,11 @@ def test_from_emit_to_dead_letters_and_back(running: Shell, tmp_path: Path) -> N
     assert position.endswith(".1")
     assert json.loads(running.run("dead-letters", "show", position).stdout) == undated
     assert running.run("dead-letters", "replay", position).stdout == "1 record sent again\n"
+
+    rows = running.run("emit", str(TABLE))
+    assert (rows.returncode, rows.stderr) == (0, "4 events sent, 0 not\n")
+    after = settled(running, lambda found: True)
+    assert after["dead_letters"] == 2, "every row was read, and none stops the worker"
 
     (Path(running.environment["WARDWATCH_DATA_DIR"]) / "keys" / "dead-letters.private").unlink()
     refused = running.run("dead-letters", "show", again["position"])

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from detectors.base import Event
+from streams import cli
 from streams.admin import SetupError
 from streams.commands import accesses, reveal
-from streams.commands.accesses import NotAsked, moment, names_of, timeline, who
+from streams.commands.accesses import Access, Answer, NotAsked, moment, names_of, timeline, who
 from streams.commands.reveal import NotRevealed
 from streams.keys import Keys, load_keys
 from streams.pseudonyms import Pseudonyms
@@ -167,10 +170,29 @@ def test_a_timeline_tells_only_of_an_entity_that_events_have(
     assert told.pop() == {"action": "show-timeline", "outcome": "success"}
     assert len(timeline(settings, keys, PATIENT, since=0, until=NOW).entries) == 5
     assert told.pop()["patient"] == PATIENT
+    bare = timeline(settings, keys, "synthetic-p0", since=0, until=NOW)
+    assert bare.entries == []
+    assert bare.caveats[-1:] == [
+        "that was looked for as a patient's identifier; others are user:…, device:… or address:…"
+    ]
+    for ask in (who, timeline):
+        told.clear()
+        with pytest.raises(NotAsked, match="name a"):
+            ask(settings, keys, "", since=0, until=NOW)
+        assert told == [], "nothing was asked"
     monkeypatch.setattr(accesses, "tell", no_kafka)
     with pytest.raises(SetupError, match="so nothing is shown"):
         timeline(settings, keys, PATIENT, since=0, until=NOW)
     kept.close()
+
+
+def test_who_came_once_is_told_one_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    once, often = Access("user:a", 1, NOW, NOW), Access("user:b", 1200, NOW - 2000, NOW)
+    monkeypatch.setattr(accesses, "who", lambda *_, **__: Answer([often, once], []))
+    monkeypatch.setenv("WARDWATCH_DATA_DIR", str(tmp_path / "home"))
+    told = CliRunner().invoke(cli.app, ["who", PATIENT]).stdout.splitlines()
+    begun, ended = (f"{datetime.fromtimestamp(time / 1000, UTC):%Y-%m-%d %H:%M:%S}" for time in (NOW - 2000, NOW))
+    assert told[::2] == [f"user:b  1,200 times, {begun} to {ended}", f"user:a  once, {ended}"]
 
 
 def test_what_an_answer_leaves_out_it_says(
@@ -179,10 +201,10 @@ def test_what_an_answer_leaves_out_it_says(
     monkeypatch.setattr(accesses, "MOST", 3)
     sampled = settings.model_copy(update={"events_sample": 0.5})
     caveats = who(sampled, keys, PATIENT, since=NOW - 9 * DAY, until=NOW).caveats
-    assert [caveat.split(",")[0][:34] for caveat in caveats] == [
+    assert [caveat.split(",")[0][:42] for caveat in caveats] == [
         "there are more than 3 events",
         "events_sample",
-        "nothing is kept from before 2026-0",
+        "nothing is kept of what came before 2026-0",
     ]
     kept.close()
 

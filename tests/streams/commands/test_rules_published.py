@@ -92,7 +92,7 @@ def test_rules_come_and_go_while_a_worker_runs(running: Shell, tmp_path: Path) -
     first = version(running)
     path = tmp_path / "team.yml"
     path.write_text(RULE.format(title="Synthetic published", number=1, name="CallOne"))
-    assert running.run("rules", "publish", str(path), "--shadow").stdout == "team.yml: 1 rules published, in shadow\n"
+    assert running.run("rules", "publish", str(path), "--shadow").stdout == "team.yml: 1 rule published, in shadow\n"
     until(lambda: version(running) != first, 15)
     emit(running, "CallOne")
     told = running.run("rules", "status")

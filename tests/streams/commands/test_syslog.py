@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
+import orjson
 import pytest
 from authority import Authority
 from kafka import KafkaAdminClient
@@ -64,9 +65,13 @@ def arrived(kafka: str, run: str) -> dict[str, dict[str, bytes]]:
     found: dict[str, dict[str, bytes]] = {}
     for records in read_topic(kafka, "audit.ehr").values():
         for record in records:
-            if run.encode() in record.value:
-                headers = dict(record.headers)
-                draft = by_name(headers["source"].decode()).normalise(parse(record.value))
+            if run.encode() not in record.value:
+                continue
+            headers = dict(record.headers)
+            together = orjson.loads(record.value) if record.value[:1] == b"[" else [record.value]
+            for message in together:
+                raw = message.encode() if isinstance(message, str) else message
+                draft = by_name(headers["source"].decode()).normalise(parse(raw))
                 assert draft.actor not in found, "a message is there twice"
                 found[draft.actor] = headers
     return found

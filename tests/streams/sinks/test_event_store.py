@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from detectors.base import Event
+from streams.sinks.database import StoreError
 from streams.sinks.event_store import EventStore, Limits
-from streams.sinks.store import StoreError
 
 DAY = 86_400_000
 NOW = 1_790_000_000_000

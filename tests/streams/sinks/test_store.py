@@ -14,7 +14,8 @@ from small_disk import SmallDisk
 from synthetic_alerts import alert
 
 from streams.sinks import store as module
-from streams.sinks.store import AlertStore, StoreError
+from streams.sinks.database import StoreError
+from streams.sinks.store import AlertStore
 
 ROOT = Path(__file__).parents[3]
 
@@ -130,7 +131,8 @@ from test_event_store import WIDE, event
 from streams.event_keeping import EmbeddedEvents
 from streams.indexing import Stores
 from streams.sinks.event_store import EventStore
-from streams.sinks.store import AlertStore, StoreFull
+from streams.sinks.database import StoreFull
+from streams.sinks.store import AlertStore
 
 folder = Path(sys.argv[1])
 open_alerts, open_events = AlertStore(folder / "alerts.sqlite"), EventStore(folder / "events.sqlite")

@@ -35,7 +35,7 @@ from broken_sources import (
 )
 from good_records import GOOD
 
-from streams.emitter import TOPICS, _recognise
+from streams.outgoing import TOPICS, known_shape
 from streams.sources.base import BadRecord, Source
 from streams.sources.catalog import SOURCES, by_name, recognise
 from streams.sources.checks import SourceCheckError, check_source
@@ -62,7 +62,7 @@ def test_the_emitter_knows_each_by_its_shape_and_sends_it_where_it_is_read() -> 
     ehr = {name: topic for name, topic in read.items() if topic == "audit.ehr"}
     assert ehr.items() <= TOPICS.items() <= read.items()
     for name in ehr:
-        assert {_recognise(record) for record in GOOD[name] if "message" not in record} == {name}
+        assert {known_shape(record) for record in GOOD[name] if "message" not in record} == {name}
 
 
 def test_a_source_that_keeps_every_rule_passes() -> None:

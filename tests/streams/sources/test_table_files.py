@@ -26,7 +26,9 @@ from streams.sources.time_patterns import PARTS
     ("keys", "key", "reason"),
     [
         ('name = "auto"', "name", "means something else"),
-        ('name = "Ehr"', "name", "match"),
+        ('name = "Ehr"', "name", "small letters"),
+        ("time = 5", "time", "is a table of keys of its own"),
+        ('fields = {synthetic = "A"}', "fields.synthetic", "that a column may fill. One's own are wardwatch.NAME"),
         ('topic = "events"', "topic", "audit.ehr"),
         ('colums = ["A"]', "colums", "did you mean columns?"),
         ('time = {column = "AT", zome = "UTC"}', "time.zome", "did you mean zone?"),

@@ -100,6 +100,13 @@ def test_a_file_that_is_there_is_not_overwritten(invoke: Callable[..., Result], 
     again = invoke("new", "--title", "x", "--from", str(events), "--out", str(rule))
     assert (again.exit_code, again.stderr) == (2, f"wardwatch: {rule} is there already: name another file\n")
     assert rule.read_bytes() == before
+    folder = tmp_path / "new" / "rules"
+    for _ in range(2):
+        drafted = invoke("new", "--title", "x", "--from", str(events), "--out", f"{folder}/")
+    assert drafted.stderr == f"wardwatch: {folder / 'x.yml'} is there already: name another file\n"
+    assert [path.name for path in folder.iterdir()] == ["x.yml"]
+    within = invoke("new", "--title", "x", "--from", str(events), "--out", str(rule / "below"))
+    assert (within.exit_code, within.stdout) == (2, "")
     beyond = invoke("new", "--title", "x", "--from", f"{events}:9")
     assert (beyond.exit_code, beyond.stderr) == (
         2,

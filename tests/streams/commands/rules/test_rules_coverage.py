@@ -72,3 +72,14 @@ def test_the_words_count_as_the_layer_does() -> None:
     assert told[0] == f"{counted}: {len(COVERED.techniques)} of ATT&CK 19's 697 techniques"
     by_tactic = {line.split()[0]: int(line.split()[1]) for line in told[1:16]}
     assert by_tactic == as_json(COVERED)["tactics"]
+
+
+def test_a_published_rule_is_said_to_be_one(tmp_path: Path) -> None:
+    text = write(tmp_path, changed(tags=["attack.t1078"])).read_text()
+    covered = coverage_of(load([], published={"published/team.yml": text}), CATALOG)
+    (rule,) = covered.published
+    assert as_json(covered)["published"] == [rule.id]
+    assert f"of these 1 published: {rule.title}" in as_lines(covered)
+    (technique,) = as_layer(covered, name="Synthetic")["techniques"]
+    assert {"name": "from", "value": "published: team.yml"} in technique["metadata"]
+    assert COVERED.published == []
