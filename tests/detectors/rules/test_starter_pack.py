@@ -89,7 +89,8 @@ def test_an_ordinary_event_is_tried_with_hardly_any() -> None:
             for n in set(indexes[emission.source].candidates(emission.record, fields))
         )
     everyday = {"packs/device/impossible_value.yml", "packs/ehr/search_without_patient.yml"}
-    assert set(tried) <= everyday, tried
+    remembered = {"act_aws_role_assumed"}  # what is usual has to be seen for something to be new
+    assert set(tried) <= everyday | remembered, tried
 
 
 @pytest.mark.parametrize("rule", SINGLE, ids=lambda rule: rule.path)
@@ -175,4 +176,5 @@ def test_an_ordinary_day_fires_no_rule() -> None:
     for emission, _ in zip(hospital.traffic(1_760_000_000_000, per_second=20), range(5000), strict=False):
         source = by_name(emission.source)
         fields = source.normalise(emission.record).fields
-        assert RULES.match(emission.record, fields, source.logsource) == []
+        matches = RULES.match(emission.record, fields, source.logsource)
+        assert {match.rule.name for match in matches} <= {"act_aws_role_assumed"}, "which alerts nobody by itself"
