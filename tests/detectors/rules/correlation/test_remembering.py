@@ -150,6 +150,21 @@ def test_a_value_is_remembered_for_the_timespan_after_it_was_seen_last() -> None
     assert [finding.time for finding in findings] == [START + 590 * DAY], "AT was seen last on day 352"
 
 
+def test_a_match_between_makes_known_what_waited_to_be_new() -> None:
+    correlations, memory = memory_of({"type": "new_term", "field": "x", "timespan": "10m", "learning": "0s"})
+    minutes = [hit_of(correlations, Seen(START + n * 60_000, "a", "v"), n) for n in (0, 15, 8)]
+    assert len(memory.take(minutes[:1], START) + memory.take([], START + 300_000)) == 1
+    assert memory.take(minutes[1:], START + 300_000) + memory.settle() == []
+
+
+def test_a_group_is_known_since_before_a_gap_that_a_late_match_closes() -> None:
+    correlations, memory = memory_of({"type": "new_term", "field": "x", "timespan": "2h", "learning": "2h"})
+    seen = [Seen(START, "a", "v"), Seen(START + 150 * 60_000, "a", "w"), Seen(START + 110 * 60_000, "a", "v")]
+    hits = [hit_of(correlations, one, number) for number, one in enumerate(seen)]
+    memory.take(hits[:1], START)
+    assert [f.event_ids for f in memory.take(hits[1:], START + 100 * 60_000) + memory.settle()] == [("e1",)]
+
+
 def test_an_absence_is_told_once_when_the_watermark_has_passed_its_end() -> None:
     correlations, memory = memory_of({"type": "absence", "timespan": "10m"})
     end = START + HOUR // 6
