@@ -66,6 +66,13 @@ correlation: {type: temporal_ordered, rules: [key, stop], group-by: [user.name],
 title: Few keys, then a bare login
 correlation:
   {type: temporal_ordered, rules: [few, bare], group-by: [user.name], timespan: 2h, generate: true}
+---
+title: A login from a new place
+correlation:
+  {type: new_term, rules: [login], group-by: [user.name], field: sourceIPAddress, timespan: 2d, learning: 1h}
+---
+title: No key for long
+correlation: {type: absence, rules: [key], group-by: [user.name], timespan: 90m}
 """
 NAMES = ("StopLogging", "CreateAccessKey", "ConsoleLogin")
 
@@ -76,7 +83,7 @@ def rules(tmp_path_factory: pytest.TempPathFactory) -> RuleSet:
     path.write_text(RULES)
     loaded = load([path])
     assert not loaded.problems
-    assert len(loaded.correlations.plans) == 8
+    assert len(loaded.correlations.plans) == 10
     return loaded
 
 
@@ -194,3 +201,28 @@ def test_with_the_rules_that_ship_most_lines_are_passed_over(tmp_path: Path, mon
         assert found(files, shipped) == (out, errors)
     assert out
     assert passed > 1_000
+
+
+@pytest.mark.parametrize(("minutes", "silent"), [(89, False), (91, True)])
+def test_a_silence_is_over_by_the_time_of_a_last_line_that_is_passed_over(
+    rules: RuleSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, minutes: int, silent: bool
+) -> None:
+    def line(number: int, name: str, minute: int) -> bytes:
+        return orjson.dumps(
+            cloudtrail(
+                id=f"c-{number}",
+                time=NOW - 3 * HOUR + minute * 60_000,
+                name=name,
+                service="s3",
+                user="synthetic-a",
+                address="192.0.2.1",
+            )
+        )
+
+    # What else waits is decided by the third.
+    minutes_of = [("GetObject", 0), ("CreateAccessKey", 0), ("GetObject", 80), ("GetObject", minutes)]
+    lines = [line(number, name, minute) for number, (name, minute) in enumerate(minutes_of)]
+    files = [written(tmp_path, "a.jsonl", [*lines, b'{"Records":[]}', b"", b" "])]
+    out, errors, passed = passed_over(files, rules, monkeypatch)
+    assert (errors, passed) == ("", 1)
+    assert ("No key for long" in {orjson.loads(told)["rule.name"] for told in out.splitlines()}) is silent
