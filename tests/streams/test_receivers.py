@@ -33,7 +33,7 @@ def _field(name: str, reason: str) -> str:
     ("receiver", "sentence"),
     [
         ({}, _field("URL", "Field required")),
-        ({"url": HTTPS, "colour": "red"}, _field("COLOUR", "Extra inputs are not permitted")),
+        ({"url": HTTPS, "colour": "red"}, _field("COLOUR", "there is no such setting")),
         ({"url": "ftp://a.example"}, _field("URL", "an address begins with https:// or http:// and a host")),
         ({"url": "https://"}, _field("URL", "an address begins with https:// or http:// and a host")),
         ({"url": "https://a.example:99999"}, _field("URL", "the port of an address is a number up to 65535")),
