@@ -57,8 +57,8 @@ class Item(NamedTuple):
 
     @property
     def place(self) -> str:
-        """Names the record to a person, and no other."""
-        return f"{self.file}:{self.line}{self.member}"
+        """Names the record to a person, and no other; the file, where none of its records can be read."""
+        return f"{self.file}:{self.line}{self.member}" if self.line else self.file
 
 
 def parse(raw: bytes) -> Mapping[str, Any]:

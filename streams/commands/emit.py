@@ -109,7 +109,7 @@ def check(
             good[found.name] += 1
         except ValueError as exc:
             bad += 1
-            print(f"{item.file}:{item.line}: {exc}", file=errors)
+            print(f"{item.place}: {exc}", file=errors)
     kinds = ", ".join(f"{number} {name}" for name, number in good.most_common())
     told = f"{good.total()} of {good.total() + bad} events are right" + (f" ({kinds})" if kinds else "")
     print(f"{told}; nothing was sent", file=errors)

@@ -48,7 +48,7 @@ def check(file: Path, samples: Sequence[str], *, form: str, now: int, out: TextI
     counts: Counter[str] = Counter()
     seen: set[str] = set()
     for item in read_files(samples, form):
-        place = f"{item.file}:{item.line}"
+        place = item.place
         try:
             if item.record is None:
                 raise BadRecord(item.error or "")

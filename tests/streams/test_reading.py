@@ -80,6 +80,7 @@ def test_a_missing_or_torn_file_is_an_error_and_the_next_goes_on(tmp_path: Path)
     items = list(read_files([str(tmp_path / "none"), str(tmp_path), str(torn), str(good)]))
     errors = [item for item in items if item.error]
     assert "cannot be read: No such file" in (errors[0].error or "")
+    assert errors[0].place == errors[0].file
     assert any(item.file == str(torn) for item in errors)
     assert [item.record for item in items if item.file == str(good)] == RECORDS
 
