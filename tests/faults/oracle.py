@@ -33,10 +33,11 @@ from streams.keys import load_keys
 from streams.lineage import Marks
 from streams.notify import Notify
 from streams.numbering import numbered
-from streams.pipeline import Behave, Ingest, Reader
+from streams.pipeline import Behave, Ingest, Ingested, Reader
 from streams.records import Output, RawRecord
 from streams.routing import Routes
 from streams.settings import Settings
+from streams.sources.base import BadRecord
 from streams.state import BadDerived, KeyedStep, PartitionState
 
 __all__ = ["Judgement", "judge", "reader"]
@@ -108,6 +109,17 @@ def judge(
         return _Judge(settings, refused).judge()
 
 
+class _Defective(Ingest):
+    """Refuses what a defect refused, also where it lay among others in one record."""
+
+    refused: Callable[[RawRecord], bool]
+
+    def _one(self, raw: RawRecord, *args: Any) -> Ingested:
+        if self.refused(raw):
+            raise BadRecord("a defect refused it")
+        return super()._one(raw, *args)
+
+
 class _Judge:
     def __init__(self, settings: Settings, refused: Callable[[RawRecord], bool]) -> None:
         self.settings = settings
@@ -147,15 +159,13 @@ class _Judge:
                     self.want[output.topic][derivation] += 1
 
     def _inputs(self, views: Sequence[Any]) -> None:
-        ingest = Ingest(reader(self.settings), self.letters, views=views)
+        ingest = _Defective(reader(self.settings), self.letters, views=views)
+        ingest.refused = self.refused
         for topic in topics.INPUTS:
             for partition, records in partitions_of(self.settings.kafka, topic):
                 for r in records:
                     raw = RawRecord(topic, partition, r.offset, r.timestamp, r.value or b"", dict(r.headers))
-                    if self.refused(raw):
-                        self.dead.add(f"{topic}/{partition}/{r.offset}")
-                    else:
-                        self._expect(self.ids[topic], partition, [(r.offset, ingest.derive(raw).outputs)])
+                    self._expect(self.ids[topic], partition, [(r.offset, ingest.derive(raw).outputs)])
                 self.judgement.counts[topic] = self.judgement.counts.get(topic, 0) + len(records)
 
     def _accepted(self, topic: str) -> Iterator[tuple[int, list[Block]]]:

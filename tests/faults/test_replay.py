@@ -71,7 +71,9 @@ def judged(cluster: Cluster, traffic: Traffic, refused: set[str], *, replays: in
         assert worker.stop() == 0
     cluster.workers.clear()
     judgement = judge(
-        cluster.settings, fragile=True, refused=lambda raw: f"{raw.topic}/{raw.partition}/{raw.offset}" in refused
+        cluster.settings,
+        fragile=True,
+        refused=lambda raw: f"{raw.topic}/{raw.partition}/{raw.offset}{f'.{raw.line}' if raw.line else ''}" in refused,
     )
     nameless = {digest(*position.split("/")) for position in refused if position.startswith("audit.iot")}
     assert len(nameless) == NAMELESS
@@ -102,6 +104,7 @@ def test_what_a_defect_refused_counts_once_after_the_fix(tmp_path: Path) -> None
         refused = refused_positions(cluster)
         good = [emission for emission in traffic.emitted if refuses(emission.record)]
         assert len(refused) == len(good) + NAMELESS
+        assert any("." in position.rpartition("/")[2] for position in refused), "none lay in an array"
 
         cluster.wrong = ("fragile_detector",)
         cluster.add_worker()

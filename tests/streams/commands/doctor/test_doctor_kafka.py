@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,13 @@ from kafka.errors import ClusterAuthorizationFailedError
 from streams import installation, topics
 from streams.admin import connect, create_topics
 from streams.commands.doctor import findings, kafka
+from streams.embedded.kafka import EmbeddedKafka
 from streams.installation import agree
 from streams.keys import load_keys
 from streams.permissions import roles
 from streams.settings import Settings
+
+pytestmark = pytest.mark.kafka
 
 
 @pytest.fixture
@@ -26,10 +29,19 @@ def settings(tmp_path: Path) -> Settings:
     return installed(tmp_path)
 
 
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Where every topic is as setup made it."""
+    made = EmbeddedKafka(tmp_path_factory.mktemp("kafka"), port=0)
+    made.start()
+    yield made.bootstrap
+    made.stop()
+
+
 @pytest.fixture
-def served(settings: Settings, kafka: str, unique: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
+def served(settings: Settings, broker: str, unique: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """On a broker with every topic, and keys that no other test has agreed on."""
-    there = settings.model_copy(update={"kafka": kafka, "application": unique})
+    there = settings.model_copy(update={"kafka": broker, "application": unique})
     create_topics(there)
     monkeypatch.setattr(installation, "INSTALLATION", unique)
     admin = connect(there)
