@@ -56,8 +56,8 @@ LARGEST = 1024 * 1024 - 128
 _FRAME = 4096
 #: Events in one record, and bytes of them: enough that what Kafka costs is shared by many, and few for a worker to take
 #: at a time. A larger event has a record to itself.
-_TOGETHER = 64
-_TOGETHER_BYTES = 128 * 1024
+_TOGETHER = 128
+_TOGETHER_BYTES = 384 * 1024
 #: Characters of an id that lies beside others. One that is longer, or has lines itself, is that of a record of its own.
 _ID = 256
 

@@ -87,12 +87,12 @@ def test_with_a_key_the_order_is_that_of_the_events() -> None:
 
 
 def test_a_record_of_kafka_holds_so_many_events_and_bytes() -> None:
-    made = joined([pump(number) for number in range(200)])
-    assert [len(places) for _, places in made] == [64, 64, 64, 8]
-    large = [{**pump(number), "details": {"note": "x" * 50_000}} for number in range(5)]
+    made = joined([pump(number) for number in range(300)])
+    assert [len(places) for _, places in made] == [128, 128, 44]
+    large = [{**pump(number), "details": {"note": "x" * 90_000}} for number in range(5)]
     made = joined([*large, {**pump(9), "details": {"note": "x" * 500_000}}])
     assert sorted(place for _, places in made for place in places) == list(range(6))
-    assert all(len(sent.value) <= 128 * 1024 or len(sent.ids) == 1 for sent, _ in made)
+    assert all(len(sent.value) <= 384 * 1024 or len(sent.ids) == 1 for sent, _ in made)
     assert json.loads(made[-1][0].value)["id"] == "e-9"  # alone, it lies there as emit() sends it
 
 
@@ -113,15 +113,15 @@ def test_an_id_that_would_not_stand_in_a_line_has_a_record_to_itself(own: str) -
 @pytest.mark.parametrize(
     ("event", "reason"),
     [
-        ({"hello": "world"}, "event 70: no known shape of event"),
-        ({"resourceType": "AuditEvent", "x": {1, 2}}, "event 70: the event is not JSON"),
-        ({**pump(0), "x": float("nan")}, "event 70: the event is not JSON"),
-        ({**pump(0), "x": "x" * 1024 * 1024}, r"event 70: the event has \d+ bytes"),
-        (b"x" * 1024 * 1024, r"event 70: the event has \d+ bytes"),
+        ({"hello": "world"}, "event 140: no known shape of event"),
+        ({"resourceType": "AuditEvent", "x": {1, 2}}, "event 140: the event is not JSON"),
+        ({**pump(0), "x": float("nan")}, "event 140: the event is not JSON"),
+        ({**pump(0), "x": "x" * 1024 * 1024}, r"event 140: the event has \d+ bytes"),
+        (b"x" * 1024 * 1024, r"event 140: the event has \d+ bytes"),
     ],
 )
 def test_one_that_is_no_event_is_named_and_none_is_taken(topics: str, event: Any, reason: str, unique: str) -> None:
-    events = [*(pump(number, unique) for number in range(70)), event, pump(71, unique)]
+    events = [*(pump(number, unique) for number in range(140)), event, pump(141, unique)]
     with Emitter(topics, producer="tests") as emitter, pytest.raises(ValueError, match=reason):
         emitter.emit_many(events, source="device" if isinstance(event, bytes) else "")
     assert arrived(topics, "audit.iot", unique) == []
