@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import NamedTuple
 
 __all__ = ["SPAN", "Conduct", "Counts"]
@@ -32,8 +32,11 @@ class Conduct:
         self._nanoseconds = int(seconds * 1e9)
         self._looks: deque[tuple[float, Mapping[str, Counts]]] = deque()
 
-    def judge(self, counts: Mapping[str, Counts], now: float) -> dict[str, str]:
-        """Rules that have too much, by id, and why in words. ``now``: seconds, only rising."""
+    def judge(self, counts: Mapping[str, Counts], now: float, *, unheard: Set[str] = frozenset()) -> dict[str, str]:
+        """Rules that have too much, by id, and why in words. ``now``: seconds, only rising.
+
+        ``unheard``: those that alert nobody by themselves. However often they match, only their time may be too much.
+        """
         while self._looks and now - self._looks[0][0] > SPAN:
             self._looks.popleft()
         before = self._looks[0][1] if self._looks else {}
@@ -42,7 +45,7 @@ class Conduct:
         for name, count in counts.items():
             earlier = before.get(name, Counts())
             matched, spent = count.matched - earlier.matched, count.nanoseconds - earlier.nanoseconds
-            if self._matches and matched > self._matches:
+            if self._matches and matched > self._matches and name not in unheard:
                 found[name] = f"it matched {matched:,} times in a minute, and {self._matches:,} are allowed"
             elif self._nanoseconds and spent > self._nanoseconds:
                 found[name] = f"it took {spent / 1e9:,.1f} s of a minute, and {self._nanoseconds / 1e9:g} are allowed"

@@ -164,8 +164,10 @@ class RuleWatch:
 
     async def judge(self, now: float) -> None:
         """Quarantine what matches or costs too much. ``now``: seconds, only rising. Raises kafka's errors."""
-        found = self._conduct.judge(self._rule_counts(), now)
-        # What is in shadow may match as it likes, unless its matches go on to correlations.
+        # A correlation may well want to hear of every login, and never more than while somebody tries thousands.
+        unheard = self.quiet | self.rules.correlations.silent
+        found = self._conduct.judge(self._rule_counts(), now, unheard=unheard)
+        # What is in shadow may cost what it likes, unless its matches go on to correlations.
         spared = self.quiet.difference(self.rules.correlations.feeds) | self.quarantined.keys()
         loud = {rule.id: rule for rule in self.rules.rules if rule.id in found and rule.id not in spared}
         for name, rule in loud.items():

@@ -40,3 +40,10 @@ def test_no_limit_and_a_new_beginning() -> None:
     conduct.forget("a")
     assert conduct.judge({"a": Counts(0, 26, 0), "b": Counts(0, 15, 0)}, 2.0) == {}
     assert set(conduct.judge({"a": Counts(0, 27, 0), "b": Counts(0, 15, 0)}, 3.0)) == {"a"}
+
+
+def test_what_alerts_nobody_may_match_as_often_as_it_likes_and_not_take_as_long() -> None:
+    conduct = Conduct(matches=10, seconds=2)
+    conduct.judge({}, 0.0)
+    counts = {"a": Counts(99, 99, 0), "b": Counts(99, 99, 0), "c": Counts(99, 99, 3_000_000_000)}
+    assert set(conduct.judge(counts, 1.0, unheard={"a", "c"})) == {"b", "c"}

@@ -23,6 +23,7 @@ from streams.hits import hit_output
 from streams.pipeline import Reader, Released
 from streams.pseudonyms import Pseudonyms
 from streams.records import Record
+from streams.rule_conduct import Counts
 from streams.rule_topic import Board, File, Quarantine, RuleTopic, Running
 from streams.rule_watch import GONE, TELLING, RuleWatch
 from streams.settings import Settings
@@ -395,17 +396,32 @@ async def test_a_rule_in_quarantine_feeds_nothing_and_who_lacks_it_is_told(
     )
 
 
-async def test_a_flood_in_shadow_is_stopped_where_it_feeds_a_correlation(
-    worker: Worker, folder: Path, topic: RuleTopic
+@pytest.mark.parametrize("shadow", [False, True])
+async def test_what_alerts_nobody_by_itself_feeds_correlations_however_often_it_matches(
+    worker: Worker, folder: Path, shadow: bool
+) -> None:
+    """A correlation that counts failed logins must not go blind while somebody tries thousands."""
+    (folder / "a.yml").write_text(shadowed(CORRELATED, "Synthetic one") if shadow else CORRELATED)
+    await worker.looks()
+    await worker.watch.judge(0.0)
+    for _ in range(51):
+        assert worker.hits("CallOne")
+    await worker.watch.judge(1.0)
+    assert worker.watch.quarantined == {}
+    assert worker.hits("CallOne")
+
+
+async def test_what_feeds_correlations_is_held_to_its_time(
+    worker: Worker, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lone = "---" + shadowed(rule(6, "CallOne", "Synthetic lone"), "Synthetic lone")
     (folder / "a.yml").write_text(shadowed(CORRELATED, "Synthetic one") + lone)
     await worker.looks()
     await worker.watch.judge(0.0)
-    for _ in range(51):
-        worker.found("CallOne")
+    spent = {identity(number): Counts(1, 0, 10**12) for number in (1, 2, 6)}
+    monkeypatch.setattr(worker.watch, "_rule_counts", lambda: spent)
     await worker.watch.judge(1.0)
-    assert set(worker.watch.quarantined) == {identity(1)}
+    assert set(worker.watch.quarantined) == {identity(1), identity(2)}
     assert worker.hits("CallOne") == []
 
 
