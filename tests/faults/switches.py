@@ -30,7 +30,7 @@ def impure() -> None:
 
 def no_output_index() -> None:
     """Rule 1: a position does not say which output of its record it is."""
-    sender.enumerate = lambda outputs: [(0, output) for output in outputs]  # type: ignore[attr-defined]
+    sender.numbered = lambda outputs: [(0, output) for output in outputs]  # type: ignore[assignment]
 
 
 def no_links() -> None:
