@@ -32,7 +32,7 @@ from streams.sinks.store import AlertStore
 from streams.sources.catalog import by_name
 from streams.state import PARTITION
 
-__all__ = ["check_arrivals", "check_emitted", "clear_elasticsearch", "of_a_rule", "wait_until_durable"]
+__all__ = ["CORRELATIONS", "check_arrivals", "check_emitted", "clear_elasticsearch", "of_a_rule", "wait_until_durable"]
 
 #: Ids of the correlations that ship.
 CORRELATIONS = frozenset(plan.rule.id for plan in starter_rules().correlations.plans)

@@ -56,7 +56,7 @@ def test_stores_on_a_full_disk_hold_alerts_back_and_nobody_else(tmp_path: Path, 
     """Receivers are told meanwhile, also by a worker that is killed and started on the full disk."""
     folder = tmp_path / "cluster"
     load_keys(folder / "data")
-    disk = small_disk(folder / "disk", 6)
+    disk = small_disk(folder / "disk", 16)
     load_keys(disk.seen)
     for file in (folder / "data" / "keys").iterdir():
         (disk.seen / "keys" / file.name).write_bytes(file.read_bytes())
