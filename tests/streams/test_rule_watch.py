@@ -6,47 +6,21 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from command_line import Shell
+from watched_rules import Worker, emptied, identity, rule, with_topics
 
 from detectors.rules import load
-from detectors.rules.correlation import Hit
-from streams.commands.published import NotPublished, alive, differing, publish
-from streams.correlate import Correlate
-from streams.demo.records import cloudtrail
-from streams.embedded.kafka import EmbeddedKafka
-from streams.hits import hit_output
-from streams.pipeline import Reader, Released
-from streams.pseudonyms import Pseudonyms
-from streams.records import Record
-from streams.rule_conduct import Counts
+from streams.commands.published import alive, differing
 from streams.rule_topic import Board, File, Quarantine, RuleTopic, Running
-from streams.rule_watch import GONE, TELLING, RuleWatch
+from streams.rule_watch import GONE, TELLING
 from streams.settings import Settings
-from streams.sources.cloudtrail import CLOUDTRAIL
-from streams.state import PartitionState
 
 pytestmark = pytest.mark.kafka
-
-RULE = """
-title: {title}
-id: 00000000-0000-4000-8000-0000000000{number:02}
-logsource: {{product: aws, service: cloudtrail}}
-detection: {{s: {{eventName: {name}}}, condition: s}}
-{more}
-"""
-
-
-def rule(number: int, name: str, title: str = "Synthetic rule", more: str = "") -> str:
-    return RULE.format(number=number, name=name, title=title, more=more)
-
-
-def identity(number: int) -> str:
-    return f"00000000-0000-4000-8000-0000000000{number:02}"
 
 
 @pytest.fixture
@@ -57,12 +31,8 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def ready(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A broker of its own that has every topic."""
-    broker = EmbeddedKafka(tmp_path_factory.mktemp("kafka"), port=0)
-    broker.start()
-    assert Shell(tmp_path_factory.mktemp("home"), broker.bootstrap).run("setup").returncode == 0
-    yield broker.bootstrap
-    broker.stop()
+    with with_topics(tmp_path_factory.mktemp("kafka"), tmp_path_factory.mktemp("home")) as kafka:
+        yield kafka
 
 
 @pytest.fixture
@@ -72,46 +42,8 @@ def settings(ready: str, folder: Path, tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def topic(settings: Settings) -> Iterator[RuleTopic]:
-    """The topic, which is empty again afterwards: others share the broker."""
-    made = RuleTopic(settings)
-    yield made
-    board = made.refresh()
-    for name in board.files:
-        made.withdraw(name)
-    for name in board.quarantined:
-        made.release(name)
-    made.close()
-
-
-class Worker:
-    """What a worker does with its rules, without the rest of it."""
-
-    def __init__(self, settings: Settings, name: str = "synthetic.1") -> None:
-        self.watch = RuleWatch(settings, RuleTopic(settings), name)
-        self.reader = Reader(self.watch.rules, Pseudonyms(b"0" * 32, "k"))
-        self.watch.serve(self.reader)
-
-    def found(self, name: str) -> set[str]:
-        """Titles of the rules that alert of a call."""
-        return {finding.title for finding in self._read(name).findings}
-
-    def hits(self, name: str) -> Sequence[Hit]:
-        """What correlations are told of a call."""
-        return self._read(name).hits
-
-    def plan(self, number: int) -> str:
-        """The key of the correlation of that number."""
-        return next(p.key for p in self.watch.rules.correlations.plans if p.rule.id == identity(number))
-
-    def _read(self, name: str) -> Released:
-        record = cloudtrail(
-            id="c-1", time=1_767_600_000_000, name=name, service="iam", user="synthetic-a", address="192.0.2.1"
-        )
-        return self.reader.read(record, CLOUDTRAIL, fallback_id=lambda: "x", received=1_767_600_000_000)
-
-    async def looks(self, times: int = 2) -> None:
-        for _ in range(times):
-            await self.watch.look()
+    with emptied(settings) as made:
+        yield made
 
 
 @pytest.fixture
@@ -295,134 +227,6 @@ async def test_what_a_later_version_published_is_loud_until_it_is_gone(
     await worker.looks()
     assert worker.watch.newer == {}
     assert worker.found("CallTwo") == {"Synthetic rule"}
-
-
-CORRELATED = (
-    rule(1, "CallOne", "Synthetic one")
-    + "---"
-    + rule(2, "CallTwo", "Synthetic two")
-    + """
----
-title: Synthetic both
-id: 00000000-0000-4000-8000-000000000003
-correlation: {type: temporal, rules: [00000000-0000-4000-8000-000000000001, 00000000-0000-4000-8000-000000000002],
-  timespan: 1h}
----
-title: Synthetic both, again
-id: 00000000-0000-4000-8000-000000000004
-correlation: {type: event_count, rules: [00000000-0000-4000-8000-000000000003], timespan: 1h, condition: {gte: 1}}
----
-title: Synthetic two alone
-id: 00000000-0000-4000-8000-000000000005
-correlation: {type: event_count, rules: [00000000-0000-4000-8000-000000000002], timespan: 1h, condition: {gte: 1}}
-"""
-)
-
-
-def shadowed(text: str, title: str) -> str:
-    assert f"title: {title}\n" in text
-    return text.replace(f"title: {title}\n", f"title: {title}\nwardwatch: {{shadow: true}}\n")
-
-
-async def test_a_correlation_is_published_where_what_it_refers_to_is_there(
-    worker: Worker, folder: Path, settings: Settings, tmp_path: Path
-) -> None:
-    path = tmp_path / "lone.yml"
-    path.write_text(CORRELATED[CORRELATED.index("title: Synthetic both\n") :])
-    with pytest.raises(NotPublished, match=r"it refers to .*0001.*load its file as well"):
-        await asyncio.to_thread(publish, settings, path, shadow=False)
-    (folder / "a.yml").write_text(rule(1, "CallOne") + "---" + rule(2, "CallTwo"))
-    assert await asyncio.to_thread(publish, settings, path, shadow=False) == 3
-    await worker.looks()
-    assert {hit.plan for hit in worker.hits("CallTwo")} == {worker.plan(3), worker.plan(5)}
-
-
-async def test_a_rule_in_shadow_takes_the_correlations_on_it_into_shadow(
-    worker: Worker, folder: Path, topic: RuleTopic
-) -> None:
-    (folder / "a.yml").write_text(shadowed(CORRELATED, "Synthetic one"))
-    await worker.looks()
-    assert worker.watch.quiet == {identity(1), identity(3), identity(4)}
-    assert {hit.plan for hit in worker.hits("CallOne")} == {worker.plan(3)}, "it feeds them all the same"
-    assert {hit.plan for hit in worker.hits("CallTwo")} == {worker.plan(3), worker.plan(5)}
-    await worker.watch.run(0.0, 1_000_000)
-    running = topic.refresh().workers["synthetic.1"]
-    assert running.shadowed == (("Synthetic both", "Synthetic one"), ("Synthetic both, again", "Synthetic both"))
-    assert (running.shadow, running.lacking) == (3, ())
-    (folder / "a.yml").write_text(shadowed(CORRELATED, "Synthetic both"))
-    await worker.looks()
-    assert worker.watch.quiet == {identity(3), identity(4)}
-    (folder / "a.yml").write_text(CORRELATED)
-    await worker.looks()
-    assert worker.watch.quiet == frozenset()
-
-
-async def test_what_correlations_in_shadow_find_is_counted_and_alerts_nobody(
-    worker: Worker, folder: Path, settings: Settings
-) -> None:
-    (folder / "a.yml").write_text(shadowed(CORRELATED, "Synthetic two"))
-    correlate = Correlate(worker.watch.rules)
-    worker.watch.serve(correlate)
-    await worker.looks()
-    state = PartitionState(correlate)
-
-    def outputs() -> list[str]:
-        made = [hit_output(hit) for hit in worker.hits("CallTwo")]
-        records = [Record(n, one.key, one.value, one.event + n, one.time) for n, one in enumerate(made)]
-        return [out.topic for record in records for out in correlate.fold(record, True, state)]
-
-    assert outputs() == []
-    assert worker.watch.counts()[identity(5)].matched == 1
-    assert identity(5) not in worker.watch._rule_counts()
-
-
-async def test_a_rule_in_quarantine_feeds_nothing_and_who_lacks_it_is_told(
-    worker: Worker, folder: Path, topic: RuleTopic, settings: Settings
-) -> None:
-    (folder / "a.yml").write_text(CORRELATED)
-    await worker.looks()
-    assert worker.hits("CallTwo")
-    version = next(rule.version for rule in worker.watch.rules.rules if rule.id == identity(2))
-    topic.quarantine(identity(2), Quarantine(version, "Synthetic two", "synthetic reason"))
-    await worker.looks()
-    assert worker.hits("CallTwo") == []
-    assert {hit.plan for hit in worker.hits("CallOne")} == {worker.plan(3)}
-    assert worker.watch.quiet == {identity(2)}, "they go on with what they still hear"
-    await worker.watch.run(0.0, 1_000_000)
-    assert topic.refresh().workers["synthetic.1"].lacking == (
-        ("Synthetic both", "Synthetic two"),
-        ("Synthetic both, again", "Synthetic both"),
-        ("Synthetic two alone", "Synthetic two"),
-    )
-
-
-@pytest.mark.parametrize("shadow", [False, True])
-async def test_what_alerts_nobody_by_itself_feeds_correlations_however_often_it_matches(
-    worker: Worker, folder: Path, shadow: bool
-) -> None:
-    """A correlation that counts failed logins must not go blind while somebody tries thousands."""
-    (folder / "a.yml").write_text(shadowed(CORRELATED, "Synthetic one") if shadow else CORRELATED)
-    await worker.looks()
-    await worker.watch.judge(0.0)
-    for _ in range(51):
-        assert worker.hits("CallOne")
-    await worker.watch.judge(1.0)
-    assert worker.watch.quarantined == {}
-    assert worker.hits("CallOne")
-
-
-async def test_what_feeds_correlations_is_held_to_its_time(
-    worker: Worker, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    lone = "---" + shadowed(rule(6, "CallOne", "Synthetic lone"), "Synthetic lone")
-    (folder / "a.yml").write_text(shadowed(CORRELATED, "Synthetic one") + lone)
-    await worker.looks()
-    await worker.watch.judge(0.0)
-    spent = {identity(number): Counts(1, 0, 10**12) for number in (1, 2, 6)}
-    monkeypatch.setattr(worker.watch, "_rule_counts", lambda: spent)
-    await worker.watch.judge(1.0)
-    assert set(worker.watch.quarantined) == {identity(1), identity(2)}
-    assert worker.hits("CallOne") == []
 
 
 async def test_while_kafka_is_away_the_rules_stay(
