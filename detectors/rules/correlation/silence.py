@@ -12,9 +12,9 @@ from typing import Any, Final
 
 from detectors.rules.correlation.group import NEVER
 from detectors.rules.correlation.hit import Hit
-from detectors.rules.correlation.plan import Plan
+from detectors.rules.correlation.remembering import OfPlan
 from detectors.rules.correlation.runs import PENDING, Run, grained, join, mark_of
-from detectors.rules.correlation.told import GRACE, Told, finding_id, silence, upward
+from detectors.rules.correlation.told import Told, finding_id, silence, upward
 
 __all__ = ["Absences", "Silences"]
 
@@ -48,17 +48,8 @@ class Silences:
         return group
 
 
-class Absences:
-    """One plan. It holds no state of its own: all of it is in the :class:`Silences` handed in."""
-
-    long: Final = False
-
-    def __init__(self, plan: Plan, *, lateness: int) -> None:
-        """``lateness``: ms behind the watermark that a hit may be."""
-        self.plan = plan
-        self._span = plan.rule.timespan
-        self._lateness = lateness
-        self._grace = plan.depth * GRACE
+class Absences(OfPlan):
+    """All that it remembers is in the :class:`Silences` handed in."""
 
     def new(self, hit: Hit) -> Silences:
         return Silences()

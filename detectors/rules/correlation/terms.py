@@ -13,9 +13,9 @@ from typing import Any, Final
 
 from detectors.rules.correlation.group import NEVER
 from detectors.rules.correlation.hit import Hit
-from detectors.rules.correlation.plan import Plan
+from detectors.rules.correlation.remembering import OfPlan
 from detectors.rules.correlation.runs import PENDING, Run, grained, join, mark_of, run_at
-from detectors.rules.correlation.told import GRACE, Told, new_term, new_term_id, upward
+from detectors.rules.correlation.told import Told, new_term, new_term_id, upward
 from detectors.rules.correlation.windows import steps, totals_of
 
 __all__ = ["KNOWN", "NewTerms", "Terms"]
@@ -66,17 +66,8 @@ class Terms:
         return group
 
 
-class NewTerms:
-    """One plan. It holds no state of its own: all of it is in the :class:`Terms` handed in."""
-
-    long: Final = False
-
-    def __init__(self, plan: Plan, *, lateness: int) -> None:
-        """``lateness``: ms behind the watermark that a hit may be."""
-        self.plan = plan
-        self._span = plan.rule.timespan
-        self._lateness = lateness
-        self._grace = plan.depth * GRACE
+class NewTerms(OfPlan):
+    """All that it remembers is in the :class:`Terms` handed in."""
 
     def new(self, hit: Hit) -> Terms:
         return Terms()
