@@ -41,7 +41,7 @@ from streams.sources.base import BadRecord, Source
 from streams.sources.known import CATALOG, Sources
 from streams.state import PartitionState
 from streams.views import LARGEST, LARGEST_TOGETHER, about_one, told_twice
-from streams.wrappers import DEEPEST, MOST, contents
+from streams.wrappers import DEEPEST, MOST, contents, written
 
 __all__ = ["Behave", "Ingest", "Ingested", "Reader", "Released"]
 
@@ -163,18 +163,27 @@ class Ingest:
 
     def derive(self, raw: RawRecord) -> Ingested:
         """Everything one record becomes; never raises: what cannot be read is a dead letter that says why."""
-        if raw.value[:1] == b"[" and raw.line < _DEEPEST_LINE and (held := contents(raw.value)) is not None:
+        try:
+            return self._derive(raw)
+        except BadRecord as exc:
+            return self.refuse(raw, str(exc))
+        except Exception as exc:
+            return self.refuse(raw, f"{type(exc).__name__} while reading: a defect of the product, please report it")
+
+    def _derive(self, raw: RawRecord) -> Ingested:
+        within = raw.line < _DEEPEST_LINE
+        if within and raw.value[:1] == b"[" and (held := contents(raw.value)) is not None:
             return self._several(raw, held)
         try:
             named = raw.headers.get(SOURCE)
             source = _named(named, self.sources) if named else None
             return self._one(raw, parse(raw.value) if source is None else record_of(raw.value, source), source)
         except (BadRecord, ValueError) as exc:
-            if (held := contents(raw.value)) is not None and raw.line < _DEEPEST_LINE:
+            if within and (held := contents(raw.value)) is not None:
                 return self._several(raw, held)
-            return self.refuse(raw, str(exc) if isinstance(exc, BadRecord) else f"{type(exc).__name__} while reading")
-        except Exception as exc:
-            return self.refuse(raw, f"{type(exc).__name__} while reading: a defect of the product, please report it")
+            if isinstance(exc, BadRecord):
+                raise
+            return self.refuse(raw, f"{type(exc).__name__} while reading")
 
     def _one(self, raw: RawRecord, record: Mapping[str, Any], source: Source | None) -> Ingested:
         """What is in ``record``, which lay in ``raw``; ``source`` where it was named. Raises on what cannot be read."""
@@ -235,8 +244,7 @@ class Ingest:
                 return self._one(one, member, _named(named, self.sources) if named else None)
             except Exception:  # noqa: S110  told of below, where its dead letter needs its bytes
                 pass
-        value = member.encode() if isinstance(member, str) else orjson.dumps(member)
-        return self.derive(one._replace(value=value))
+        return self.derive(one._replace(value=written(member)))
 
     def refuse(self, raw: RawRecord, reason: str) -> Ingested:
         """A dead letter instead of all that the record would become."""

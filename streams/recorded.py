@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import orjson
 from kafka import KafkaConsumer, TopicPartition
 
 from streams import topics
@@ -16,7 +15,7 @@ from streams.reading import Item, opened, parse, record_of
 from streams.settings import Settings
 from streams.sources.base import BadRecord, Source
 from streams.sources.known import Sources
-from streams.wrappers import DEEPEST, contents
+from streams.wrappers import DEEPEST, contents, written
 
 __all__ = ["recorded"]
 
@@ -74,6 +73,8 @@ def _read(item: Item, raw: bytes, source: Source | None, depth: int = 0) -> Iter
         yield item if record is None else item._replace(record=record, source=source)
         return
     for number, member in enumerate(held, 1):
-        value = member.encode() if isinstance(member, str) else orjson.dumps(member)
         one = Item(item.file, item.line, None, None, member=f"{item.member}.{number}")
-        yield from _read(one, value, source, depth + 1)
+        try:
+            yield from _read(one, written(member), source, depth + 1)
+        except BadRecord as exc:
+            yield one._replace(error=str(exc))

@@ -20,14 +20,16 @@ A record is looked into only where no source reads it as it stands, so what is n
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import orjson
 
+from streams.sources.base import BadRecord
 from streams.sources.vpc_flow import flow_header, flow_line
 
-__all__ = ["DEEPEST", "MOST", "contents", "unwrap"]
+__all__ = ["DEEPEST", "MOST", "contents", "unwrap", "written"]
 
 #: How many wrappers may lie in one another: CloudTrail in EventBridge in CloudWatch Logs in a shipper's line.
 DEEPEST: Final = 4
@@ -71,6 +73,19 @@ def contents(raw: bytes) -> list[Any] | None:
     if isinstance(value, list):
         return value or None
     return unwrap(value) if isinstance(value, dict) else None
+
+
+def written(member: Any) -> bytes:
+    """The bytes of one of :func:`contents`, as if it lay there by itself. Raises BadRecord on one nested too deeply."""
+    if isinstance(member, str):
+        return member.encode()
+    try:
+        return orjson.dumps(member)
+    except TypeError:  # it reads four times as deep as it writes
+        try:
+            return json.dumps(member, separators=(",", ":")).encode()
+        except RecursionError:
+            raise BadRecord("a record in it is nested too deeply") from None
 
 
 def _flow_lines(raw: bytes) -> list[Any] | None:

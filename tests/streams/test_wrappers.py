@@ -178,6 +178,17 @@ def test_an_array_that_holds_nothing_or_breaks_off_is_a_dead_letter(value: bytes
     assert open_letter(letter.value, bytes(PRIVATE)).value == value
 
 
+@pytest.mark.parametrize("depth", [300, 900, 1010])
+@pytest.mark.parametrize("around", ["[%s, {}]", '{"Records": [%s, {}]}', '{"records": [%s, {}]}'])
+def test_a_member_nested_more_deeply_than_is_written_stops_nothing(around: str, depth: int) -> None:
+    value = (around % ('{"a": ' + "[" * depth + "]" * depth + "}")).encode()
+    letters = ingest().derive(raw(value)).outputs
+    assert len(letters) in (1, 2)
+    assert {output.topic for output in letters} == {topics.DEAD_LETTERS}
+    if depth == 300:
+        assert [output.key for output in letters] == [b"audit.cloud/0/7.1", b"audit.cloud/0/7.2"]
+
+
 def test_a_record_that_is_refused_whole_keeps_the_ids_of_what_it_holds() -> None:
     given = "\n".join(f"g-{n:036}" for n in range(200))
     letter = ingest().refuse(raw(json.dumps([{}] * 200).encode(), **{EVENT_ID: given.encode()}), "killed").outputs[0]
